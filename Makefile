@@ -1,0 +1,49 @@
+# `make` lists the targets. GNU make 3.81 (macOS) is enough. PYTHON=python3.12 chooses the Python that .venv is made from.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test check fmt bench clean FORCE
+
+PYTHON ?= python3
+PY := .venv/bin/python
+ARGS ?=
+
+# Set only if the caller chose a Python: then a .venv made from another one is replaced.
+ASKED := $(if $(filter file,$(origin PYTHON)),,$(PYTHON))
+INSTALL = @sh .ci/venv install "$(PYTHON)" "$(ASKED)" "$(firstword $(MAKECMDGOALS))"
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/runtime.stamp ## an agent refunds a customer once, through an approval and a kill -9 (ASK=1: you approve)
+	@$(PY) functions/agents/demo.py
+
+test: .venv/dev.stamp ## run all tests (ARGS='-k lease' to choose)
+	@$(PY) -m pytest $(ARGS)
+
+check: .venv/dev.stamp ## lint, formatting, types, import contracts
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports --no-logo
+
+fmt: .venv/dev.stamp ## format the code and mend what the linter can mend
+	@$(PY) -m ruff check --fix --exit-zero --quiet .
+	@$(PY) -m ruff format .
+
+bench: .venv/dev.stamp ## measure speed, size and cost (results in bench-results)
+	@$(PY) tests/benchmarks/bench.py $(ARGS)
+
+clean: ## remove .venv, caches and build products; databases stay
+	@rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# pip runs only if pyproject.toml is newer than the stamp, or .venv is no longer fit for use (unfinished, moved, without Python).
+.venv/runtime.stamp: pyproject.toml
+	$(INSTALL) runtime
+
+.venv/dev.stamp: pyproject.toml
+	$(INSTALL) dev
+
+ifneq ($(shell sh .ci/venv fit "$(ASKED)"),yes)
+.venv/runtime.stamp .venv/dev.stamp: FORCE
+endif

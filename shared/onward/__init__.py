@@ -1,0 +1,78 @@
+"""Onward: agents as durable sessions that move by steps and cost nothing while they wait.
+
+Every public name is loaded when it is first used: `import onward` itself costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onward.adapters.local.scripted import ScriptedModel
+    from onward.core.events import Limits
+    from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
+    from onward.core.retry import Retry
+    from onward.errors import BadInput, NotFound, OnwardError, Refused
+    from onward.programs.agent import Agent
+    from onward.programs.app import App
+    from onward.programs.approvals import Approval
+    from onward.programs.tools import tool
+    from onward.runtime import Runtime, run
+
+__all__ = [
+    "Agent",
+    "App",
+    "Approval",
+    "BadInput",
+    "Call",
+    "Done",
+    "Limits",
+    "NotDone",
+    "NotFound",
+    "NotPerformed",
+    "OnwardError",
+    "Pending",
+    "Refused",
+    "Retry",
+    "Runtime",
+    "ScriptedModel",
+    "Unknown",
+    "run",
+    "tool",
+]
+
+_HOME = {
+    "Agent": "onward.programs.agent",
+    "App": "onward.programs.app",
+    "Approval": "onward.programs.approvals",
+    "BadInput": "onward.errors",
+    "Call": "onward.core.outcomes",
+    "Done": "onward.core.outcomes",
+    "Limits": "onward.core.events",
+    "NotDone": "onward.core.outcomes",
+    "NotFound": "onward.errors",
+    "NotPerformed": "onward.core.outcomes",
+    "OnwardError": "onward.errors",
+    "Pending": "onward.core.outcomes",
+    "Refused": "onward.errors",
+    "Retry": "onward.core.retry",
+    "Runtime": "onward.runtime",
+    "ScriptedModel": "onward.adapters.local.scripted",
+    "Unknown": "onward.core.outcomes",
+    "run": "onward.runtime",
+    "tool": "onward.programs.tools",
+}
+
+if not TYPE_CHECKING:  # a type checker would take any name for a public one
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOME:
+            raise AttributeError(f"module 'onward' has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -1,0 +1,285 @@
+"""Everything in memory: the reference of every port, and what tests run on.
+
+It behaves as the cloud does: wakes and timers are messages of their own, sent after the commit, at least once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from onward.core.codec import FORMAT
+from onward.core.events import Event
+from onward.core.head import Head
+from onward.core.lease import TTL, Busy, Later, LeaseFields, judge
+from onward.core.log import Commit
+from onward.core.signals import Signal
+from onward.errors import LeaseLost, Refused
+from onward.ports import Append, Appended, Clock, Inbox, Lease, Query, Wake
+
+
+def milliseconds(at: datetime) -> datetime:
+    """The time as stores keep it."""
+    return at.astimezone(UTC).replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+@dataclass(slots=True)
+class _Row:
+    """A head with its lease, its log and its inbox."""
+
+    head: Head
+    commits: list[Commit]
+    epoch: int = 0
+    owner: str = ""
+    held: bool = False
+    renewed: float = 0.0
+    settled: int = 0
+    mark: tuple[int, int] | None = None
+
+
+@dataclass(slots=True)
+class _Box:
+    signals: dict[str, Signal] = field(default_factory=dict)
+    pending: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """The SessionStore port over dictionaries; an await is never inside a change, so each method is atomic."""
+
+    embedded = False
+
+    def __init__(self, clock: Clock, ttl: float = TTL, reads: int = FORMAT) -> None:
+        self._clock = clock
+        self._ttl = ttl
+        self._reads = reads
+        self._rows: dict[str, _Row] = {}
+        self._inbox: dict[str, _Box] = defaultdict(_Box)
+
+    def _now(self) -> datetime:
+        return milliseconds(self._clock.now())
+
+    async def create(self, head: Head, commit: Commit, wake: Wake) -> Head | None:
+        if head.key in self._rows:
+            return self._rows[head.key].head
+        self._rows[head.key] = _Row(head, [commit])
+        return None
+
+    async def read(self, key: str) -> Head | None:
+        row = self._rows.get(key)
+        return row.head if row else None
+
+    async def claim(self, key: str, owner: str, published: int = 0) -> Lease | Busy | Later | None:
+        row, sent = self._rows.get(key), self._clock.monotonic()
+        if row is None:
+            return None
+        if row.held and row.owner == owner:
+            return self._lease(row, sent, 0)
+        verdict = judge(self._fields(row), self._ttl, self._reads)
+        if isinstance(verdict, Busy | Later):
+            return verdict
+        row.epoch, row.owner, row.held, row.renewed = verdict.epoch, owner, True, sent
+        if published > row.head.published:
+            row.head = replace(row.head, published=published)
+        return self._lease(row, sent, verdict.stalls)
+
+    def _lease(self, row: _Row, sent: float, stalls: int) -> Lease:
+        return Lease(row.head.key, row.epoch, row.owner, row.head, self._now(), sent, stalls, row.mark)
+
+    def _fields(self, row: _Row) -> LeaseFields:
+        age = self._clock.monotonic() - row.renewed
+        return LeaseFields(row.epoch, row.held, age, row.settled, row.mark, row.head.seq, row.head.format)
+
+    def _held(self, lease: Lease) -> _Row:
+        row = self._rows[lease.key]
+        if not row.held or row.epoch != lease.epoch:
+            raise LeaseLost(f"session {row.head.id}: the lease of epoch {lease.epoch} is gone; it is at {row.epoch}")
+        return row
+
+    async def renew(self, lease: Lease) -> Lease:
+        row, sent = self._held(lease), self._clock.monotonic()
+        row.renewed = sent
+        return replace(lease, confirmed=sent)
+
+    async def mark(self, key: str, epoch: int, seq: int) -> bool:
+        row = self._rows[key]
+        if not row.held or (row.epoch, row.head.seq) != (epoch, seq):
+            return False
+        row.mark = (epoch, seq)
+        return True
+
+    async def append(self, lease: Lease, append: Append) -> Appended:
+        row, sent = self._held(lease), self._clock.monotonic()
+        if append.commit.first_seq != row.head.seq + 1:
+            raise LeaseLost(f"session {row.head.id} is at event {row.head.seq}; the append was for {append.commit.first_seq}")
+        row.commits.append(append.commit)
+        row.head, row.settled, row.renewed, row.held = append.head, row.epoch, sent, not append.release
+        if append.inbox_read and row.mark == lease.mark:
+            row.mark = None
+        self._inbox[lease.key].pending.difference_update(append.absorbed)
+        return Appended(replace(lease, head=append.head, confirmed=sent, stalls=0, mark=row.mark), row.mark)
+
+    async def release(self, lease: Lease) -> tuple[int, int] | None:
+        row = self._rows[lease.key]
+        if row.epoch == lease.epoch:
+            row.held, row.settled = False, row.epoch
+        return row.mark
+
+    async def commits(self, key: str, after: int = 0, limit: int | None = None) -> Sequence[Commit]:
+        row = self._rows.get(key)
+        found = [commit for commit in (row.commits if row else []) if commit.last_seq > after]
+        return found[:limit]
+
+    async def erase(self, lease: Lease, commit: Commit) -> None:
+        row = self._held(lease)
+        at = next(index for index, old in enumerate(row.commits) if old.first_seq == commit.first_seq)
+        row.commits[at] = commit
+
+    async def file(self, key: str, signal: Signal) -> Signal:
+        box = self._inbox[key]
+        known = box.signals.get(signal.id)
+        if known is None:
+            known = box.signals[signal.id] = replace(signal, filed_at=self._now())
+            box.pending.add(signal.id)
+        if known.digest != signal.digest:
+            raise Refused("signal refused", "signal_reused", "the same key was used for a signal with other content")
+        return known
+
+    async def pending(self, key: str, limit: int = 100) -> Inbox:
+        box = self._inbox[key]
+        found = sorted((box.signals[id] for id in box.pending), key=lambda signal: (signal.filed_at, signal.id))
+        return Inbox(tuple(found[:limit]), self._now(), more=len(found) > limit)
+
+    async def refuse(self, key: str, signals: Sequence[str], reason: str) -> None:
+        box = self._inbox[key]
+        box.pending.difference_update(signals)
+        box.refused.update(dict.fromkeys(signals, reason))
+
+    async def list(self, query: Query) -> Sequence[Head]:
+        heads = (row.head for row in self._rows.values())
+        found = [head for head in heads if _matches(head, query)]
+        return sorted(found, key=lambda head: head.updated_at, reverse=True)[: query.limit]
+
+    async def overdue(self, limit: int = 100) -> Sequence[str]:
+        now = self._now()
+        free = [row for row in self._rows.values() if not row.held or self._fields(row).age >= self._ttl]
+        due = [row.head.key for row in free if row.head.wake_at is not None and row.head.wake_at <= now]
+        called = [key for key, box in self._inbox.items() if box.pending and key not in due]
+        return (due + called)[:limit]
+
+    async def close(self) -> None:
+        return None
+
+
+def _matches(head: Head, query: Query) -> bool:
+    return (
+        query.tenant in (None, head.tenant)
+        and query.program in (None, head.program)
+        and (not query.status or head.status in query.status)
+        and (query.wait is None or any(wait.kind == query.wait for wait in head.waits))
+    )
+
+
+class MemoryBlobs:
+    """The Blobs port."""
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[str, str], str] = {}
+
+    async def put(self, key: str, name: str, text: str) -> None:
+        self._values.setdefault((key, name), text)
+
+    async def get(self, key: str, name: str) -> str | None:
+        return self._values.get((key, name))
+
+    async def delete(self, key: str, name: str) -> None:
+        self._values.pop((key, name), None)
+
+
+class MemoryFeed:
+    """The Feed port: keeps what was published, repeats and all, for whoever asks."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, int]] = []
+
+    async def publish(self, head: Head, events: Sequence[Event]) -> None:
+        self.published.extend((head.key, event.seq) for event in events)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery of a message; `receipt` acknowledges it."""
+
+    wake: Wake
+    receipt: int
+
+
+class MemoryQueue:
+    """The Wakes and Timers ports, and the delivery to whoever takes: at least once, in any order."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._count = 0
+        self._waiting: dict[int, tuple[datetime, Wake]] = {}
+        self._taken: dict[int, tuple[datetime, Wake]] = {}
+        self._news = asyncio.Event()
+
+    async def publish(self, wake: Wake) -> None:
+        self._add(self._clock.now(), wake)
+
+    async def arm(self, key: str, at: datetime) -> None:
+        self._add(at, Wake(key, look=True))
+
+    def _add(self, due: datetime, wake: Wake) -> None:
+        self._count += 1
+        self._waiting[self._count] = (due, wake)
+        self._news.set()
+
+    async def take(self, limit: int = 1) -> list[Delivery]:
+        """What is due now, oldest first. Each stays taken until `done` or `put_back`."""
+        now = self._clock.now()
+        due = sorted((at, receipt) for receipt, (at, _) in self._waiting.items() if at <= now)[:limit]
+        for _, receipt in due:
+            self._taken[receipt] = self._waiting.pop(receipt)
+        return [Delivery(self._taken[receipt][1], receipt) for _, receipt in due]
+
+    async def done(self, delivery: Delivery) -> None:
+        self._taken.pop(delivery.receipt, None)
+
+    async def put_back(self, delivery: Delivery, delay: float = 0.0) -> None:
+        _, wake = self._taken.pop(delivery.receipt)
+        self._add(self._clock.now() + timedelta(seconds=delay), wake)
+
+    def redeliver(self) -> None:
+        """Whoever took them is gone: everything that was not acknowledged comes again."""
+        for receipt in list(self._taken):
+            due, wake = self._taken.pop(receipt)
+            self._add(due, wake)
+
+    def next_due(self) -> datetime | None:
+        return min((due for due, _ in self._waiting.values()), default=None)
+
+    async def wait(self, timeout: float | None) -> None:
+        """Return when something new came, or after `timeout` seconds."""
+        self._news.clear()
+        try:
+            await asyncio.wait_for(self._news.wait(), timeout)
+        except TimeoutError:
+            return
+
+
+class MemoryBackend:
+    """One world in memory."""
+
+    def __init__(self, clock: Clock, ttl: float = TTL) -> None:
+        self.store = MemoryStore(clock, ttl)
+        self.blobs = MemoryBlobs()
+        self.queue = MemoryQueue(clock)
+        self.feed = MemoryFeed()
+        self.secret = b"memory"
+
+    async def close(self) -> None:
+        return None

@@ -1,0 +1,175 @@
+"""Signals and due timers become events, in the order of their times (G8, R16).
+
+Of a decision and a timeout that race, the earlier wins, by the time the decision was filed. A timer is judged due
+only against the time at which the inbox was read: whatever was filed before that time is on the table too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from onward.core import events as ev
+from onward.core.draft import ENGINE, TIMER, Draft
+from onward.core.events import Actor, Body, Failure
+from onward.core.signals import CancelBody, DecisionBody, InputBody, OutcomeBody, ResumeBody, Signal
+from onward.core.state import OpenCall, State
+from onward.errors import Refused
+
+Bodies = list[Body]
+
+
+def absorb(draft: Draft, signals: Sequence[Signal], now: datetime) -> None:
+    """Write into the draft what these signals, and the timers due by `now`, amount to."""
+    waiting = sorted(signals, key=lambda signal: (signal.filed_at or now, signal.id))
+    while True:
+        timer = _next_due(draft.state, now)
+        if waiting and (timer is None or (waiting[0].filed_at or now) <= timer[1]):
+            _take(draft, waiting.pop(0))
+        elif timer is not None:
+            draft.add(TIMER, *_fire(draft.state, *timer))
+        else:
+            return
+
+
+def _next_due(state: State, now: datetime) -> tuple[str, datetime] | None:
+    due = [(at, name) for name, at in state.timers.items() if at <= now]
+    return (min(due)[1], min(due)[0]) if due else None
+
+
+# --- timers ----------------------------------------------------------------------------------------------------
+
+
+def _fire(state: State, name: str, at: datetime) -> Bodies:
+    kind, _, id = name.partition(":")
+    if kind == "deadline":
+        return [ev.ClosingBegan(outcome="failed", error=Failure(code="deadline_passed", message="the session's deadline passed"))]
+    if kind == "approval":
+        verdict = "approved" if state.calls[id].on_timeout == "approve" else "rejected"
+        return [ev.ApprovalExpired(call=id, verdict=verdict, due_at=at)]  # type: ignore[arg-type]
+    if kind == "doubt":
+        error = Failure(code="no_outcome", message="it was started, and no outcome was recorded in time")
+        return [ev.CallInDoubt(call=id, attempt=state.calls[id].attempt, error=error)]
+    if kind == "pending":
+        return [_never_completed(state.calls[id])]
+    return [ev.TimerFired(timer=name, due_at=at)]
+
+
+def _never_completed(call: OpenCall) -> Body:
+    error = Failure(code="not_completed", message="nobody said how it ended before its timeout")
+    if call.repeatable:
+        return ev.CallFailed(call=call.id, attempt=call.attempt, error=error)
+    return ev.CallInDoubt(call=call.id, attempt=call.attempt, error=error)
+
+
+# --- signals ---------------------------------------------------------------------------------------------------
+
+
+def _take(draft: Draft, signal: Signal) -> None:
+    try:
+        draft.add(signal.sender, *bodies_of(draft.state, signal))
+    except Refused as no:
+        refused = ev.SignalRefused(
+            signal=signal.id, signal_kind=signal.kind, error=Failure(code=no.code, message=str(no)), stands=no.stands
+        )
+        draft.add(ENGINE, refused)
+
+
+def bodies_of(state: State, signal: Signal) -> Bodies:
+    """What this signal amounts to now. Raises Refused, saying what stands instead."""
+    if state.ended:
+        raise Refused(f"{signal.kind} refused", "session_ended", f"the session is {state.ended}")
+    return _TAKES[signal.kind](state, signal, signal.parsed())
+
+
+def _input(state: State, signal: Signal, body: InputBody) -> Bodies:
+    if state.closing:
+        raise Refused("input refused", "session_closing", f"the session is being {_ending(state)}")
+    return [ev.InputReceived(content=body.content, signal=signal.id)]
+
+
+def _decision(state: State, signal: Signal, body: DecisionBody) -> Bodies:
+    check_decision(state, signal.sender, body)
+    return [
+        ev.ApprovalDecided(call=body.call, verdict=body.verdict, digest=body.digest, reason=body.reason, signal=signal.id)
+    ]
+
+
+def check_decision(state: State, sender: Actor, body: DecisionBody) -> None:
+    """Raises Refused unless this decision may be taken now."""
+    call = state.calls.get(body.call)
+    if sender.kind != "person" or not sender.name:
+        raise Refused("decision refused", "not_a_person", "only an identified person decides")
+    if state.closing:
+        raise Refused("decision refused", "session_closing", f"the session is being {_ending(state)}")
+    if call is None or call.status != "asked":
+        stands = state.decisions.get(body.call) or "there is no open approval for this call"
+        raise Refused("decision refused", "not_open", stands)
+    if call.digest != body.digest:
+        raise Refused("decision refused", "wrong_digest", f"the open approval is for the call with digest {call.digest[:12]}")
+
+
+def _outcome(state: State, signal: Signal, body: OutcomeBody) -> Bodies:
+    call = state.calls.get(body.call)
+    if signal.sender.kind == "engine":
+        return _late(state, signal, body, call)
+    if call is None:
+        raise Refused("outcome refused", "not_open", f"call {body.call} is settled, or there is none")
+    if call.status in ("pending", "doubt", "person"):
+        return settle(call, signal.id, body, "outcome" if signal.sender.kind == "external" else "operator")
+    if signal.sender.kind == "external" and call.status in ("ready", "started", "backoff"):
+        kept = dict(signal.body)
+        return [ev.SignalKept(signal=signal.id, signal_kind="outcome", call=call.id, body=kept, sender=signal.sender)]
+    raise Refused("outcome refused", "not_in_doubt", f"call {call.id} is {call.status}")
+
+
+def settle(call: OpenCall, signal: str | None, body: OutcomeBody, by: ev.Cause) -> Bodies:
+    """What an outcome makes of an open call."""
+    if body.status == "done":
+        return [ev.CallCompleted(call=call.id, attempt=call.attempt, result=body.result, by=by, signal=signal)]
+    error = body.error or Failure(code=body.status, message=body.reason or "it did not happen")
+    if body.status == "failed":
+        return [ev.CallFailed(call=call.id, attempt=call.attempt, error=error, by=by, signal=signal)]
+    return [ev.CallReconciled(call=call.id, answer="not_done", error=error)]
+
+
+def _late(state: State, signal: Signal, body: OutcomeBody, call: OpenCall | None) -> Bodies:
+    """A holder that lost its lease says what became of its attempt (R7)."""
+    same = call is not None and call.attempt == body.attempt
+    if call is not None and same and call.status in ("started", "doubt", "person"):
+        return settle(call, signal.id, body, "tool")
+    if call is not None and same and call.status in ("ready", "backoff") and body.status == "done":
+        return settle(call, signal.id, body, "tool")
+    if body.status == "done" and (state.doubted.get(body.call) == body.attempt):
+        return _twice(body, call)
+    raise Refused("outcome refused", "settled", f"call {body.call} is settled, or a later attempt is under way")
+
+
+def _twice(body: OutcomeBody, call: OpenCall | None) -> Bodies:
+    what = f"attempt {body.attempt} of call {body.call} was held for not done, and was done after all"
+    return [ev.SessionParked(error=Failure(code="performed_twice", message=what))]
+
+
+def _cancel(state: State, signal: Signal, body: CancelBody) -> Bodies:
+    if state.closing:
+        raise Refused("cancel refused", "session_closing", f"the session is being {_ending(state)}")
+    error = Failure(code="cancelled", message=body.reason or f"cancelled by {signal.sender.name or signal.sender.kind}")
+    return [ev.ClosingBegan(outcome="cancelled", error=error, signal=signal.id)]
+
+
+def _resume(state: State, signal: Signal, body: ResumeBody) -> Bodies:
+    if not (state.parked or state.paused or "step" in state.timers):
+        raise Refused("retry refused", "not_parked", "the session needs no attention")
+    changes: Bodies = [ev.LimitsChanged(limits=body.limits, signal=signal.id)] if body.limits else []
+    return [*changes, ev.SessionResumed(signal=signal.id, reason=body.reason)]
+
+
+def _ending(state: State) -> str:
+    return "cancelled" if state.closing and state.closing.outcome == "cancelled" else "ended"
+
+
+_TAKES: Mapping[str, Callable[[State, Signal, Any], Bodies]] = MappingProxyType(
+    {"input": _input, "decision": _decision, "outcome": _outcome, "cancel": _cancel, "resume": _resume}
+)

@@ -1,0 +1,32 @@
+"""One text for one value: what is hashed, compared and stored."""
+
+from __future__ import annotations
+
+import hashlib
+from json import JSONEncoder
+from typing import Any
+
+from onward.errors import BadInput
+
+
+_encode = JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def canonical(value: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces, UTF-8 kept, no NaN or infinity.
+
+    Raises BadInput for what JSON can't hold.
+    """
+    try:
+        return _encode(value)
+    except (TypeError, ValueError) as exc:
+        raise BadInput(f"not a JSON value: {exc}") from exc
+
+
+def digest(value: Any) -> str:
+    """The SHA-256 of the canonical text, as 64 hex digits."""
+    return sha256(canonical(value))
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

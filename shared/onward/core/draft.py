@@ -1,0 +1,36 @@
+"""A draft: events on their way into one commit, and the state they would make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from onward.core.events import Actor, Body, Event
+from onward.core.fold import evolve
+from onward.core.state import State
+
+ENGINE = Actor(kind="engine")
+TIMER = Actor(kind="timer")
+
+
+class Draft:
+    """Collects what happened since the last append. The only mutable thing in the core."""
+
+    __slots__ = ("events", "now", "state", "trace")
+
+    def __init__(self, state: State, now: datetime, trace: str | None = None) -> None:
+        self.state = state
+        self.now = now
+        self.trace = trace
+        self.events: list[Event] = []
+
+    def add(self, actor: Actor, *bodies: Body) -> None:
+        """Write these down, in this order."""
+        for body in bodies:
+            event = Event(seq=self.state.seq + 1, at=self.now, actor=actor, body=body, trace=self.trace)  # type: ignore[arg-type]
+            self.state = evolve(self.state, event)
+            self.events.append(event)
+
+    def add_all(self, pairs: Iterable[tuple[Actor, Body]]) -> None:
+        for actor, body in pairs:
+            self.add(actor, body)

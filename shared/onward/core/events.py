@@ -1,0 +1,487 @@
+"""The vocabulary: what can have happened to a session. These shapes are for ever.
+
+Rules. An event is past tense and says a fact, so nothing in it is ever recomputed. A kind's fields change only with
+its `schema_version` and an upcaster (`codec.UPCASTERS`). Fields named in `private` hold what people and companies
+say: each is stored as a body of its own, which can be erased while the log still verifies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ActorKind = Literal["program", "model", "tool", "person", "timer", "operator", "external", "engine"]
+EffectClass = Literal["read", "idempotent", "compensatable", "irreversible"]
+Cause = Literal["tool", "reconcile", "outcome", "operator"]
+
+
+class Value(BaseModel):
+    """Base of everything that is stored: immutable, and strict about unknown fields (R21)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, protected_namespaces=())
+
+
+class Actor(Value):
+    """Who made an event happen. `name` is a program, model or tool, or a person's identity."""
+
+    kind: ActorKind
+    name: str = ""
+
+
+class Failure(Value):
+    """What went wrong: a stable `code` and a message for people and models."""
+
+    code: str
+    message: str
+
+
+class Usage(Value):
+    """Tokens of one model call, or of many."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    thinking_tokens: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.input_tokens + self.output_tokens + self.thinking_tokens
+
+
+class Limits(Value):
+    """What a session may spend. None means no limit; `time` is in seconds from the start."""
+
+    turns: int | None = Field(default=None, ge=1)
+    calls: int | None = Field(default=None, ge=0)
+    tokens: int | None = Field(default=None, ge=1)
+    time: float | None = Field(default=None, gt=0)
+
+
+class Parent(Value):
+    """Who started a child session, what becomes of the child when the parent ends, and what it may spend at most."""
+
+    session: str
+    call: str
+    on_close: Literal["cancel", "abandon"] = "cancel"
+    allotted: Limits | None = None
+
+
+class Origin(Value):
+    """Where a branch left its parent."""
+
+    session: str
+    seq: int
+    hash: str
+
+
+class Proposal(Value):
+    """One call a program proposes; its arguments stand in the event's private `arguments` at the same index.
+
+    `refusal` says why it will not be performed; `rule` names the approval rule that asked for a person.
+    """
+
+    tool: str
+    effect: EffectClass
+    digest: str
+    refusal: Failure | None = None
+    rule: str | None = None
+
+
+class Body(Value):
+    """What an event says. `kind` tells the class, `schema_version` its shape."""
+
+    schema_version: ClassVar[int] = 1
+    private: ClassVar[frozenset[str]] = frozenset()
+
+
+# --- the session -----------------------------------------------------------------------------------------------
+
+
+class SessionStarted(Body):
+    kind: Literal["session_started"] = "session_started"
+    private = frozenset({"input"})
+    tenant: str
+    session: str
+    program: str
+    version: str
+    pinned: bool = False
+    input: Any = None
+    labels: dict[str, str | int | bool] = {}
+    limits: Limits = Limits()
+    deadline: datetime | None = None
+    not_before: datetime | None = None
+    parent: Parent | None = None
+    origin: Origin | None = None
+
+
+class SessionContinued(Body):
+    """The program starts afresh in the same session (`continued_as`): the fold is reset, ids and inbox stay."""
+
+    kind: Literal["session_continued"] = "session_continued"
+    private = frozenset({"input"})
+    input: Any = None
+
+
+class SessionCompleted(Body):
+    kind: Literal["session_completed"] = "session_completed"
+    private = frozenset({"output"})
+    output: Any = None
+
+
+class SessionFailed(Body):
+    kind: Literal["session_failed"] = "session_failed"
+    error: Failure
+
+
+class SessionCancelled(Body):
+    kind: Literal["session_cancelled"] = "session_cancelled"
+    reason: str = ""
+
+
+class ClosingBegan(Body):
+    """The session is to end, as cancelled or as failed, once no started effect is open any more."""
+
+    kind: Literal["closing_began"] = "closing_began"
+    outcome: Literal["cancelled", "failed"]
+    error: Failure
+    signal: str | None = None
+
+
+class SessionParked(Body):
+    """Needs attention: nothing moves until an operator says so."""
+
+    kind: Literal["session_parked"] = "session_parked"
+    error: Failure
+
+
+class SessionResumed(Body):
+    """An operator, or a deploy that brought a version back, set a parked or paused session going again."""
+
+    kind: Literal["session_resumed"] = "session_resumed"
+    signal: str | None = None
+    reason: str = ""
+
+
+class SessionPaused(Body):
+    kind: Literal["session_paused"] = "session_paused"
+    signal: str | None = None
+    reason: str = ""
+
+
+class StepFailed(Body):
+    """An attempt at a step raised; the next one is due at `retry_at`."""
+
+    kind: Literal["step_failed"] = "step_failed"
+    error: Failure
+    attempt: int
+    retry_at: datetime
+
+
+class AttemptsLost(Body):
+    """Attempts that died without a trace, counted as spent: `count` of them, at these effects."""
+
+    kind: Literal["attempts_lost"] = "attempts_lost"
+    count: int
+    turns: int = 0
+    calls: int = 0
+    tokens: int = 0
+
+
+class LimitsChanged(Body):
+    kind: Literal["limits_changed"] = "limits_changed"
+    limits: Limits
+    signal: str | None = None
+
+
+class LimitReached(Body):
+    """An effect that could exceed this limit was not started."""
+
+    kind: Literal["limit_reached"] = "limit_reached"
+    limit: Literal["turns", "calls", "tokens", "time"]
+    spent: float
+    needed: float
+    allowed: float
+
+
+class LabelsChanged(Body):
+    kind: Literal["labels_changed"] = "labels_changed"
+    set: dict[str, str | int | bool] = {}
+    removed: list[str] = []
+
+
+class ProgramChanged(Body):
+    """The session goes on under another version, or under another program (a handover)."""
+
+    kind: Literal["program_changed"] = "program_changed"
+    program: str
+    version: str
+
+
+class FieldErased(Body):
+    """A private field of an earlier event was erased for good."""
+
+    kind: Literal["field_erased"] = "field_erased"
+    seq: int
+    field: str
+    reason: str = ""
+
+
+# --- what comes from outside -----------------------------------------------------------------------------------
+
+
+class InputReceived(Body):
+    kind: Literal["input_received"] = "input_received"
+    private = frozenset({"content"})
+    content: Any
+    signal: str
+
+
+class SignalRefused(Body):
+    """A signal was absorbed and changed nothing; `stands` says what holds instead."""
+
+    kind: Literal["signal_refused"] = "signal_refused"
+    signal: str
+    signal_kind: str
+    error: Failure
+    stands: str = ""
+
+
+class SignalKept(Body):
+    """A signal came before its wait and is kept for it."""
+
+    kind: Literal["signal_kept"] = "signal_kept"
+    private = frozenset({"body"})
+    signal: str
+    signal_kind: str
+    call: str
+    body: Any
+    sender: Actor
+
+
+class TimerSet(Body):
+    """A program asked to be woken."""
+
+    kind: Literal["timer_set"] = "timer_set"
+    timer: str
+    due_at: datetime
+
+
+class TimerFired(Body):
+    kind: Literal["timer_fired"] = "timer_fired"
+    timer: str
+    due_at: datetime
+
+
+# --- the model -------------------------------------------------------------------------------------------------
+
+
+class ModelAnswered(Body):
+    """A model's whole answer. `content` keeps what the provider must see again, unchanged.
+
+    The prompt is never stored: it is the log before this event. `answer` is `{text, calls: [{name, arguments}]}`.
+    """
+
+    kind: Literal["model_answered"] = "model_answered"
+    private = frozenset({"answer", "content"})
+    model: str
+    answer: Any
+    content: Any = None
+    usage: Usage = Usage()
+    finish: str = "stop"
+    attempt: int = 1
+
+
+class ModelFailed(Body):
+    kind: Literal["model_failed"] = "model_failed"
+    model: str
+    error: Failure
+    attempt: int
+    retry_at: datetime | None
+    tokens: int = 0
+
+
+class TranscriptCompacted(Body):
+    """What stands before `up_to` is, for the model, replaced by a summary; the log keeps everything."""
+
+    kind: Literal["transcript_compacted"] = "transcript_compacted"
+    private = frozenset({"summary"})
+    up_to: int
+    summary: Any
+
+
+# --- calls -----------------------------------------------------------------------------------------------------
+
+
+class CallsProposed(Body):
+    """Calls a program wants made; call `i` is named `<seq of this event>.<i>`."""
+
+    kind: Literal["calls_proposed"] = "calls_proposed"
+    private = frozenset({"arguments"})
+    calls: list[Proposal]
+    arguments: Any
+
+
+class ApprovalRequested(Body):
+    """A person is asked about exactly this call: `digest` covers tool and arguments.
+
+    `rule` is the rule that asked, `input_schema` the arguments' JSON Schema, `undo` what could take the call back.
+    """
+
+    kind: Literal["approval_requested"] = "approval_requested"
+    private = frozenset({"arguments"})
+    call: str
+    tool: str
+    digest: str
+    arguments: Any
+    rule: str
+    effect: EffectClass
+    undo: str | None = None
+    expires_at: datetime
+    on_timeout: Literal["deny", "approve"] = "deny"
+    input_schema: Any = None
+
+
+class ApprovalDecided(Body):
+    """One person's decision, bound to the digest they were shown. `arguments` are the edited ones, if any."""
+
+    kind: Literal["approval_decided"] = "approval_decided"
+    private = frozenset({"arguments"})
+    call: str
+    verdict: Literal["approved", "rejected"]
+    digest: str
+    reason: str = ""
+    signal: str
+    arguments: Any = None
+
+
+class ApprovalExpired(Body):
+    kind: Literal["approval_expired"] = "approval_expired"
+    call: str
+    verdict: Literal["approved", "rejected"]
+    due_at: datetime
+
+
+class CallStarted(Body):
+    """The intent, committed before the effect: nobody judges the call in doubt before `not_after`."""
+
+    kind: Literal["call_started"] = "call_started"
+    call: str
+    attempt: int
+    not_after: datetime
+
+
+class CallCompleted(Body):
+    kind: Literal["call_completed"] = "call_completed"
+    private = frozenset({"result"})
+    call: str
+    attempt: int
+    result: Any
+    by: Cause = "tool"
+    signal: str | None = None
+
+
+class CallFailed(Body):
+    """An attempt did not do it. With `retry_at` it is tried again; without, the program gets the error."""
+
+    kind: Literal["call_failed"] = "call_failed"
+    call: str
+    attempt: int
+    error: Failure
+    retry_at: datetime | None = None
+    by: Cause = "tool"
+    signal: str | None = None
+
+
+class CallRefused(Body):
+    """The call will not be performed (rejected, expired, closing); the program gets the reason."""
+
+    kind: Literal["call_refused"] = "call_refused"
+    call: str
+    error: Failure
+
+
+class CallInDoubt(Body):
+    """The call was started and its outcome is not known."""
+
+    kind: Literal["call_in_doubt"] = "call_in_doubt"
+    call: str
+    attempt: int
+    error: Failure
+
+
+class CallReconciled(Body):
+    """The tool was asked what became of it. `not_done`: it may be performed again. `unknown`: a person is asked."""
+
+    kind: Literal["call_reconciled"] = "call_reconciled"
+    call: str
+    answer: Literal["not_done", "unknown"]
+    error: Failure | None = None
+
+
+class CallPending(Body):
+    """The call goes on outside; an outcome signal, or the tool's `poll` at `poll_at`, completes it."""
+
+    kind: Literal["call_pending"] = "call_pending"
+    call: str
+    attempt: int
+    expires_at: datetime
+    poll_at: datetime | None = None
+    polls: int = 0
+
+
+# --- other sessions --------------------------------------------------------------------------------------------
+
+
+class ChildStarted(Body):
+    kind: Literal["child_started"] = "child_started"
+    call: str
+    session: str
+    program: str
+    on_close: Literal["cancel", "abandon"] = "cancel"
+    allotted: Limits | None = None
+
+
+class ChildEnded(Body):
+    kind: Literal["child_ended"] = "child_ended"
+    private = frozenset({"output"})
+    call: str
+    session: str
+    status: Literal["completed", "failed", "cancelled"]
+    output: Any = None
+    error: Failure | None = None
+    spent: Usage = Usage()
+    signal: str | None = None
+
+
+AnyBody = Annotated[
+    SessionStarted | SessionContinued | SessionCompleted | SessionFailed | SessionCancelled | ClosingBegan
+    | SessionParked | SessionResumed | SessionPaused | StepFailed | AttemptsLost | LimitsChanged | LimitReached
+    | LabelsChanged | ProgramChanged | FieldErased | InputReceived | SignalRefused | SignalKept | TimerSet | TimerFired
+    | ModelAnswered | ModelFailed | TranscriptCompacted | CallsProposed | ApprovalRequested | ApprovalDecided
+    | ApprovalExpired | CallStarted | CallCompleted | CallFailed | CallRefused | CallInDoubt | CallReconciled
+    | CallPending | ChildStarted | ChildEnded,
+    Field(discriminator="kind"),
+]  # fmt: skip
+
+BODIES: Mapping[str, type[Body]] = MappingProxyType({cls.model_fields["kind"].default: cls for cls in Body.__subclasses__()})
+
+
+class Event(Value):
+    """One immutable fact. `seq` orders events of a session; `at` is the store's clock, for people only.
+
+    `trace` is a W3C traceparent.
+    """
+
+    seq: int
+    at: datetime
+    actor: Actor
+    body: AnyBody
+    trace: str | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.body.kind

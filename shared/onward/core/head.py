@@ -1,0 +1,202 @@
+"""The head: one small document per session, from which everything but deciding can be done."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from onward.core.codec import FORMAT, stamp
+from onward.core.events import Failure, Limits, Value
+from onward.core.state import FOLD_VERSION, Spent, State, changed
+
+Status = Literal["scheduled", "running", "waiting", "needs_attention", "paused", "completed", "failed", "cancelled"]
+WaitKind = Literal["input", "approval", "timer", "child", "external", "operator"]
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+HEAD_FOLD_BYTES = 16 * 1024
+"""A larger fold is a snapshot instead (R20)."""
+
+SNAPSHOT_EVERY = 8
+"""Commits between snapshots."""
+
+
+class Wait(Value):
+    """One reason to be at rest: what lists and the approvals inbox show."""
+
+    kind: WaitKind
+    call: str | None = None
+    tool: str | None = None
+    rule: str | None = None
+    digest: str | None = None
+    until: datetime | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A state at a seq (the session's `commit`-th), as text here or as a snapshot elsewhere.
+
+    Used only if version and hash match.
+    """
+
+    seq: int
+    hash: str
+    version: int
+    commit: int
+    text: str | None = None
+    snapshot: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is known of a session without its log. `wake_at` is the earliest time that somebody must look."""
+
+    key: str
+    tenant: str
+    id: str
+    program: str
+    version: str
+    status: Status
+    seq: int
+    hash: str
+    commits: int
+    created_at: datetime
+    updated_at: datetime
+    wake_at: datetime | None = None
+    waits: tuple[Wait, ...] = ()
+    error: Failure | None = None
+    spent: Spent = Spent()
+    limits: Limits = Limits()
+    labels: tuple[tuple[str, str | int | bool], ...] = ()
+    published: int = 0
+    format: int = FORMAT
+    fold: Fold | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("completed", "failed", "cancelled")
+
+
+def head_of(state: State, base: Head, *, hash: str, at_rest: bool, fold: Fold | None, published: int) -> Head:
+    """The head after a commit that led to this state."""
+    waits = waits_of(state) if at_rest else ()
+    return replace(
+        base,
+        program=state.program,
+        version=state.version,
+        status=status_of(state, at_rest),
+        seq=state.seq,
+        hash=hash,
+        commits=base.commits + 1,
+        updated_at=state.at or base.updated_at,
+        wake_at=(min(state.timers.values(), default=None) if at_rest else state.at),
+        waits=waits,
+        error=state.parked or state.error,
+        spent=state.spent,
+        limits=state.limits,
+        labels=tuple(sorted(state.labels.items())),
+        published=published,
+        fold=fold,
+    )
+
+
+def status_of(state: State, at_rest: bool) -> Status:
+    if state.ended:
+        return state.ended
+    if state.parked:
+        return "needs_attention"
+    if state.paused:
+        return "paused"
+    if "start" in state.timers:
+        return "scheduled"
+    return "waiting" if at_rest else "running"
+
+
+def waits_of(state: State) -> tuple[Wait, ...]:
+    """Every reason why this state rests."""
+    if state.ended:
+        return ()
+    waits = [_call_wait(state, id) for id in state.calls]
+    waits += [Wait(kind="child", call=call, note=session) for call, session in state.children.items()]
+    waits += [Wait(kind="timer", note=name, until=at) for name, at in state.timers.items() if ":" not in name or name.startswith("user:")]
+    if state.parked:
+        waits.insert(0, Wait(kind="operator", note=f"{state.parked.code}: {state.parked.message}"))
+    idle = not [wait for wait in waits if wait.note != "deadline"]
+    return (*waits, Wait(kind="input")) if idle else tuple(waits)
+
+
+def _call_wait(state: State, id: str) -> Wait:
+    call = state.calls[id]
+    note = f"{call.error.code}: {call.error.message}" if call.error else ""
+    if call.status == "asked":
+        return Wait(kind="approval", call=id, tool=call.tool, rule=call.rule, digest=call.digest, until=call.expires_at)
+    if call.status == "pending":
+        return Wait(kind="external", call=id, tool=call.tool, until=call.expires_at)
+    if call.status in ("person", "doubt"):
+        return Wait(kind="operator", call=id, tool=call.tool, digest=call.digest, note=f"in doubt: {note}")
+    return Wait(kind="timer", call=id, tool=call.tool, until=state.timers.get(f"retry:{id}") or call.not_after, note=note)
+
+
+def fold_text(state: State) -> str:
+    """The state as it is kept in a head or a snapshot."""
+    rest = changed(state, transcript=()).model_dump_json(exclude_defaults=True)
+    entries = ",".join([entry.text for entry in state.transcript])
+    return f'{rest[:-1]},"transcript":[{entries}]}}'
+
+
+def unfold(fold: Fold, text: str) -> State | None:
+    """The state in a fold, or None where this release folds differently."""
+    return State.model_validate_json(text) if fold.version == FOLD_VERSION else None
+
+
+# --- as a document ---------------------------------------------------------------------------------------------
+
+
+def to_doc(head: Head) -> dict[str, Any]:
+    """The head as plain JSON values, but for what stores keep in fields of their own (published, wake_at, fold)."""
+    return {
+        "key": head.key,
+        "tenant": head.tenant,
+        "id": head.id,
+        "program": head.program,
+        "version": head.version,
+        "status": head.status,
+        "seq": head.seq,
+        "hash": head.hash,
+        "commits": head.commits,
+        "created_at": stamp(head.created_at),
+        "updated_at": stamp(head.updated_at),
+        "waits": [wait.model_dump(mode="json", exclude_defaults=True) for wait in head.waits],
+        "error": head.error and head.error.model_dump(),
+        "spent": head.spent.model_dump(exclude_defaults=True),
+        "limits": head.limits.model_dump(exclude_defaults=True),
+        "labels": [list(pair) for pair in head.labels],
+        "format": head.format,
+    }
+
+
+def to_json(head: Head) -> str:
+    return _encode(to_doc(head))
+
+
+def from_json(text: str, *, published: int, wake_at: datetime | None, fold: Fold | None) -> Head:
+    """The inverse of `to_json`."""
+    doc = json.loads(text)
+    return Head(
+        **doc
+        | {
+            "created_at": datetime.fromisoformat(doc["created_at"]),
+            "updated_at": datetime.fromisoformat(doc["updated_at"]),
+            "waits": tuple(Wait.model_validate(wait) for wait in doc["waits"]),
+            "error": doc["error"] and Failure.model_validate(doc["error"]),
+            "spent": Spent.model_validate(doc["spent"]),
+            "limits": Limits.model_validate(doc["limits"]),
+            "labels": tuple((key, value) for key, value in doc["labels"]),
+        },
+        published=published,
+        wake_at=wake_at,
+        fold=fold,
+    )

@@ -1,0 +1,33 @@
+"""Limits hold before, not after (G11)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from onward.core.events import LimitReached
+from onward.core.program import AskModel, Effect, MakeCall
+from onward.core.state import State
+
+
+def exceeded(state: State, effects: Sequence[Effect], now: datetime, longest: float) -> LimitReached | None:
+    """The first limit that these effects could exceed, or None. `longest` is the time limit of the slowest, in seconds."""
+    needed = costs(effects)
+    elapsed = (now - (state.started_at or now)).total_seconds()
+    checks = (
+        ("turns", state.spent.turns, needed["turns"], state.limits.turns),
+        ("calls", state.spent.calls, needed["calls"], state.limits.calls),
+        ("tokens", state.spent.tokens, needed["tokens"], state.limits.tokens),
+        ("time", elapsed, longest if needed["turns"] or needed["calls"] else 0, state.limits.time),
+    )
+    for limit, spent, more, allowed in checks:
+        if allowed is not None and more and spent + more > allowed:
+            return LimitReached.model_construct(limit=limit, spent=spent, needed=more, allowed=allowed)
+    return None
+
+
+def costs(effects: Sequence[Effect]) -> dict[str, int]:
+    """What one attempt at these effects spends at most."""
+    models = [effect for effect in effects if isinstance(effect, AskModel)]
+    calls = sum(isinstance(effect, MakeCall) for effect in effects)
+    return {"turns": len(models), "calls": calls, "tokens": sum(effect.request.reserve for effect in models)}

@@ -1,0 +1,62 @@
+"""What a program and a model say to each other, whoever the model is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from onward.core.events import Usage
+from onward.core.state import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as a model is shown it; `parameters` is a JSON Schema object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """Everything a model needs for one answer. `transcript` refers to the log; nothing of this is stored."""
+
+    model: str
+    instructions: str
+    tools: tuple[ToolSpec, ...]
+    transcript: tuple[Entry, ...]
+    max_output_tokens: int
+    attempt: int = 1
+    reserve: int = 0
+    """Tokens this call could use at most, as far as can be told before it: what limits are held against (G11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """A call as the model wrote it: nothing about it is checked yet."""
+
+    name: str
+    arguments: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """One answer. `content` is what the provider needs to see again, unchanged; None when the text and calls suffice."""
+
+    text: str = ""
+    calls: tuple[ModelCall, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    finish: str = "stop"
+    content: Any = None
+
+
+class Model(Protocol):
+    """M1: an answer is a pure function of request and weather; a model keeps no state between calls.
+    M2: raises ModelUnavailable for what may pass, ModelRefused for what won't.
+    """
+
+    name: str
+
+    async def answer(self, request: ModelRequest) -> ModelAnswer: ...

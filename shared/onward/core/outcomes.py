@@ -1,0 +1,64 @@
+"""What a tool can say of its effect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from onward.core.durations import Span, seconds
+
+T = TypeVar("T")
+
+
+class NotPerformed(Exception):  # noqa: N818 - it says what is so, as the tool's author would
+    """Raised by a tool: the effect certainly did not happen. It may be tried again, or the model gets the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """Asked afterwards: the effect happened, with this result."""
+
+    result: T
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """Asked afterwards: the effect did not happen, and it may be performed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Asked afterwards: it can't be told; a person is asked."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The effect goes on outside for up to `timeout`. An outcome signal with the call's token completes it, or the
+    tool's `poll`, asked every `poll_every`."""
+
+    timeout: Span
+    poll_every: Span | None = None
+
+    def __post_init__(self) -> None:
+        seconds(self.timeout, "Pending.timeout")
+        if self.poll_every is not None:
+            seconds(self.poll_every, "Pending.poll_every")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a tool may know of the call it performs.
+
+    `idempotency_key` is the same at every attempt. `token` completes the call from outside; give it only to who does.
+    """
+
+    session: str
+    id: str
+    tool: str
+    arguments: Any
+    attempt: int
+    idempotency_key: str
+    token: str = ""
+    approved_by: str = ""

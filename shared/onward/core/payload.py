@@ -1,0 +1,51 @@
+"""Private values as state and events hold them: the value itself, a blob elsewhere, or an erased place."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer
+
+from onward.core.events import Value
+
+
+class Blob(Value):
+    """A value too large for its commit: `digest` names it under its session, `size` is in bytes."""
+
+    digest: str
+    size: int
+    preview: str
+
+
+class Erased(Value):
+    """Where a private value was; only its digest is left, in the log."""
+
+
+_MARKS = frozenset({"$blob", "$erased", "$value"})
+
+
+def pack(value: Any) -> Any:
+    """The value as plain JSON; what looks like a mark of ours is wrapped, so that data can't pass for one."""
+    if isinstance(value, Blob):
+        return {"$blob": value.model_dump()}
+    if isinstance(value, Erased):
+        return {"$erased": True}
+    if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _MARKS:
+        return {"$value": value}
+    return value
+
+
+def unpack(value: Any) -> Any:
+    """The inverse of `pack`."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((mark, inner),) = value.items()
+        if mark == "$blob":
+            return Blob.model_validate(inner)
+        if mark == "$erased":
+            return Erased()
+        if mark == "$value":
+            return inner
+    return value
+
+
+Payload = Annotated[Any, PlainSerializer(pack), BeforeValidator(unpack)]

@@ -1,0 +1,95 @@
+"""What can come from outside for a session, and its form (R16, G15)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from onward.core.canonical import digest
+from onward.core.events import Actor, Failure, Limits, Value
+from onward.errors import BadInput
+
+SignalKind = Literal["input", "decision", "outcome", "cancel", "resume"]
+
+KEPT_DAYS = 45
+"""How long an absorbed signal still makes a repeat of it harmless."""
+
+
+class InputBody(Value):
+    content: Any
+
+
+class DecisionBody(Value):
+    """`digest` names the exact call that was shown."""
+
+    call: str
+    verdict: Literal["approved", "rejected"]
+    digest: str
+    reason: str = ""
+
+
+class OutcomeBody(Value):
+    """What became of a call: `done` with a result, `not_done` (it may be performed again), or `failed` with an error.
+
+    `attempt` is set where the outcome is of one attempt: a holder's that lost its lease.
+    """
+
+    call: str
+    status: Literal["done", "not_done", "failed"]
+    result: Any = None
+    error: Failure | None = None
+    attempt: int | None = None
+    reason: str = ""
+
+
+class CancelBody(Value):
+    reason: str = ""
+
+
+class ResumeBody(Value):
+    """Go on; with `limits`, under these."""
+
+    reason: str = ""
+    limits: Limits | None = None
+
+
+SignalBody = InputBody | DecisionBody | OutcomeBody | CancelBody | ResumeBody
+BODIES: Mapping[str, type[Value]] = MappingProxyType(
+    {"input": InputBody, "decision": DecisionBody, "outcome": OutcomeBody, "cancel": CancelBody, "resume": ResumeBody}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One signal as it is filed. `filed_at` is the store's time; sender is verified by whoever filed it."""
+
+    id: str
+    kind: str
+    body: Mapping[str, Any]
+    sender: Actor
+    filed_at: datetime | None = None
+
+    @property
+    def digest(self) -> str:
+        """What a second signal under the same id must equal."""
+        return digest([self.kind, dict(self.body), self.sender.kind, self.sender.name])
+
+    def parsed(self) -> Any:
+        return parse(self.kind, self.body)
+
+
+def parse(kind: str, body: Mapping[str, Any]) -> Any:
+    """The typed body of a signal. Raises BadInput, naming the field."""
+    form = BODIES.get(kind)
+    if form is None:
+        raise BadInput(f"kind: {kind!r} is not a signal; there are {', '.join(BODIES)}")
+    try:
+        return form.model_validate(body)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        raise BadInput(f"{kind}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from exc

@@ -1,0 +1,164 @@
+"""State: what a log amounts to. The same for every program, so that it can be read where no program is loaded.
+
+A value of this module never changes. `fold.py` makes the next one from an event.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Literal, TypeVar
+
+from onward.core.events import Actor, EffectClass, Failure, Limits, Origin, Parent, Usage, Value
+from onward.core.payload import Payload
+
+FOLD_VERSION = 1
+"""Changes whenever the same log would fold to something else; older snapshots are then ignored (R20)."""
+
+CallStatus = Literal["asked", "ready", "started", "backoff", "doubt", "person", "pending"]
+Ended = Literal["completed", "failed", "cancelled"]
+
+
+class OpenCall(Value):
+    """An open call. It leaves the state, as a transcript entry, when it is settled.
+
+    asked: an approval is open · ready: may be performed · started: an attempt is or was under way ·
+    backoff: waits for its retry · doubt: its tool is to be asked what happened · person: a person is to say ·
+    pending: goes on outside.
+    """
+
+    id: str
+    tool: str
+    effect: EffectClass
+    digest: str
+    arguments: Payload
+    status: CallStatus
+    attempt: int = 0
+    counted: int = 0
+    rule: str | None = None
+    approved_by: Actor | None = None
+    on_timeout: Literal["deny", "approve"] = "deny"
+    expires_at: datetime | None = None
+    not_after: datetime | None = None
+    poll_due: bool = False
+    polls: int = 0
+    error: Failure | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the call may run again without asking anybody (G6)."""
+        return self.effect in ("read", "idempotent")
+
+
+class Entry(Value):
+    """One thing a program decides on: an input, a model's answer, a call's result or failure, a summary."""
+
+    kind: Literal["input", "answer", "result", "summary"]
+    seq: int
+    value: Payload
+    content: Payload = None
+    call: str | None = None
+    tool: str | None = None
+    failed: bool = False
+
+    @cached_property
+    def text(self) -> str:
+        """The entry as JSON, made once: a transcript is written again with each commit, and only grows at its end."""
+        return self.model_dump_json(exclude_defaults=True)
+
+
+class Spent(Value):
+    """What counts against the limits. `lost` attempts are in the other figures too."""
+
+    turns: int = 0
+    calls: int = 0
+    tokens: int = 0
+    lost: int = 0
+    usage: Usage = Usage()
+
+
+class Closing(Value):
+    """How the session will end once its started effects are settled."""
+
+    outcome: Literal["cancelled", "failed"]
+    error: Failure
+
+
+class Kept(Value):
+    """A signal that came before its wait."""
+
+    signal: str
+    signal_kind: str
+    body: Payload
+    sender: Actor
+
+
+class State(Value):
+    """The fold of a log up to `seq`."""
+
+    seq: int = 0
+    at: datetime | None = None
+    """When the last event was recorded: all the time that a program's `decide` knows."""
+    tenant: str = ""
+    session: str = ""
+    program: str = ""
+    version: str = ""
+    pinned: bool = False
+    input: Payload = None
+    output: Payload = None
+    error: Failure | None = None
+    labels: dict[str, str | int | bool] = {}
+    limits: Limits = Limits()
+    spent: Spent = Spent()
+    started_at: datetime | None = None
+    parent: Parent | None = None
+    origin: Origin | None = None
+    transcript: tuple[Entry, ...] = ()
+    proposed: int = 0
+    """The seq of the last answer whose calls were proposed."""
+    calls: dict[str, OpenCall] = {}
+    children: dict[str, str] = {}
+    timers: dict[str, datetime] = {}
+    """Every armed timer: `start`, `deadline`, `model`, `step`, `approval:<call>`, `retry:<call>`, `doubt:<call>`,
+    `pending:<call>`, `poll:<call>`, `user:<name>`."""
+    fired: tuple[str, ...] = ()
+    """Timers of the program's own that have fired."""
+    kept: dict[str, Kept] = {}
+    decisions: dict[str, str] = {}
+    """What was decided on a call, in words: what a later decision is told stands."""
+    doubted: dict[str, int] = {}
+    """Calls that were in doubt once, and the attempt that was: an outcome that comes late is held against them."""
+    model_failures: int = 0
+    step_failures: int = 0
+    ended: Ended | None = None
+    closing: Closing | None = None
+    parked: Failure | None = None
+    paused: bool = False
+
+    @property
+    def last(self) -> Entry | None:
+        return self.transcript[-1] if self.transcript else None
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing may be started until somebody says so, or a timer fires."""
+        return bool(self.parked or self.paused or "start" in self.timers or "step" in self.timers)
+
+
+V = TypeVar("V", bound=Value)
+
+
+def changed(value: V, /, **fields: Any) -> V:
+    """A copy with these fields. Nothing is validated: callers pass values of the right type.
+
+    It is `model_copy(update=...)` at a quarter of the time; a fold makes many copies.
+    """
+    copy = object.__new__(type(value))
+    for name, held in (
+        ("__dict__", {**value.__dict__, **fields}),
+        ("__pydantic_fields_set__", value.__pydantic_fields_set__ | fields.keys()),
+        ("__pydantic_extra__", None),
+        ("__pydantic_private__", None),
+    ):
+        object.__setattr__(copy, name, held)
+    return copy

@@ -1,0 +1,300 @@
+"""One message, start to end: claim, load, absorb, decide, perform, append, publish, acknowledge.
+
+Read it beside the design's rules R1 to R16. To return is to acknowledge; to raise is to ask for the message again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from onward.core import events as ev
+from onward.core.absorb import absorb
+from onward.core.draft import ENGINE, Draft
+from onward.core.events import Event, Failure
+from onward.core.head import Head
+from onward.core.lease import MARGIN, Busy, Later
+from onward.core.log import Commit
+from onward.core.program import AskModel, Effect, MakeCall, Perform, Program
+from onward.core.retry import ALONE_AFTER, STALLS_TO_PARK
+from onward.engine.alone import Floor
+from onward.engine.append import Appender
+from onward.engine.deciding import Decider, Leave
+from onward.engine.hold import Hold, Renewer
+from onward.engine.late import LateOutcomes
+from onward.engine.load import Loader
+from onward.engine.perform import Performing, Stopping
+from onward.engine.session import Session
+from onward.errors import Ambiguous, LeaseLost, OnwardError, Permanent, Retryable
+from onward.ports import Clock, Feed, Lease, SessionStore, Timers, Wake, Wakes
+
+UNKNOWN_SESSION = timedelta(minutes=10)
+"""How long signals wait for a session that is not there (R16)."""
+
+OTHERS = timedelta(seconds=60)
+"""When to look again at a session whose program is not here (R21)."""
+
+log = logging.getLogger("onward.engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The world, as the engine sees it."""
+
+    store: SessionStore
+    wakes: Wakes
+    timers: Timers
+    feed: Feed
+    clock: Clock
+
+
+class Engine:
+    """Moves sessions onward. `owners` gives a new owner name, unique for ever, for each claim."""
+
+    def __init__(  # noqa: PLR0913 - one for each part of the flow
+        self,
+        ports: Ports,
+        *,
+        loader: Loader,
+        decider: Decider,
+        performing: Performing,
+        appender: Appender,
+        renewer: Renewer,
+        late: LateOutcomes,
+        owners: Callable[[], str],
+        steps_per_wake: int = 1,
+    ) -> None:
+        self.store, self.wakes, self.timers, self.feed = ports.store, ports.wakes, ports.timers, ports.feed
+        self.clock = ports.clock
+        self.loader, self.decider, self.performing = loader, decider, performing
+        self.appender, self.renewer, self.owners = appender, renewer, owners
+        self.steps_per_wake = steps_per_wake
+        self.late = late
+        self._floor = Floor()
+
+    async def advance(self, wake: Wake) -> None:
+        """Move a session by one step. Returning acknowledges the wake; raises Retryable where nothing was decided."""
+        claimed = await self._claim(wake)
+        if not isinstance(claimed, Lease):
+            return await self._turned_away(wake, claimed)
+        async with self._floor.use(alone=claimed.stalls > ALONE_AFTER), self.renewer.holding(claimed) as hold:
+            try:
+                await self._step(hold, wake)
+            except LeaseLost as exc:
+                _note("lease_lost", hold.lease.head, exc)
+            except Stopping:
+                await self._let_go(hold, wake)
+
+    async def _step(self, hold: Hold, wake: Wake) -> None:
+        await self._publish_rest(hold)
+        session = await self._open(hold, wake)
+        steps = 0
+        while session:
+            decision = self.decider.decide(session)
+            if isinstance(decision, Leave):
+                return await self._leave(session)
+            if isinstance(decision, Perform):
+                if steps >= self.steps_per_wake or hold.spent:
+                    return await self._hand_on(session)
+                await self._perform(session, decision.effects)
+                steps += 1
+            elif not await self._more_to_absorb(session):
+                return await self._rest(session)
+
+    # --- claim -------------------------------------------------------------------------------------------------
+
+    async def _claim(self, wake: Wake) -> Lease | Busy | Later | None:
+        owner = self.owners()
+        try:
+            return await self.store.claim(wake.key, owner, wake.published)
+        except Ambiguous:
+            return await self.store.claim(wake.key, owner, wake.published)
+
+    async def _turned_away(self, wake: Wake, why: Busy | Later | None) -> None:
+        """Not now. A holder who is alive will see the mark; if it is dead, the delayed wake comes (R4)."""
+        if why is None:
+            return await self._unknown(wake)
+        if isinstance(why, Busy) and why.marked:
+            return
+        await self.timers.arm(wake.key, self.clock.now() + timedelta(seconds=why.wait))
+        if isinstance(why, Busy) and not await self._mark(wake.key, why):
+            await self.advance(wake)
+
+    async def _mark(self, key: str, busy: Busy) -> bool:
+        try:
+            return await self.store.mark(key, busy.epoch, busy.seq)
+        except Ambiguous:
+            return await self.store.mark(key, busy.epoch, busy.seq)
+
+    async def _unknown(self, wake: Wake) -> None:
+        """Signals may come before their session; for a while they wait (R16)."""
+        inbox = await self.store.pending(wake.key)
+        old = [s.id for s in inbox.signals if s.filed_at and inbox.now - s.filed_at >= UNKNOWN_SESSION]
+        if old:
+            await self.store.refuse(wake.key, old, "there is no such session")
+        if len(old) < len(inbox.signals):
+            await self.timers.arm(wake.key, inbox.now + UNKNOWN_SESSION / 4)
+
+    # --- load and absorb ---------------------------------------------------------------------------------------
+
+    async def _open(self, hold: Hold, wake: Wake) -> Session | None:
+        """Load, and absorb what is due. What kills its process or can't be loaded is dealt with by its head (R11)."""
+        lease = hold.lease
+        look = wake.look or lease.mark is not None
+        try:
+            if lease.stalls >= STALLS_TO_PARK and lease.head.status != "needs_attention":
+                raise Permanent(f"{lease.stalls} attempts at this step ended their process")
+            state = await self.loader.load(lease.head)
+        except Permanent as exc:
+            await self._by_head(hold, Failure(code=exc.code, message=str(exc)))
+            return None
+        session = Session(hold, Draft(state, hold.now()), look=look, stalls=lease.stalls)
+        await self._absorb(session)
+        return session
+
+    async def _absorb(self, session: Session) -> None:
+        """Only a wake that says so, a mark or a due timer makes a holder read the inbox (R16)."""
+        draft = session.draft
+        draft.now = session.hold.now()
+        if not session.look and not any(at <= draft.now for at in session.state.timers.values()):
+            return
+        inbox = await self.store.pending(session.hold.key)
+        draft.now = max(draft.now, inbox.now)
+        absorb(draft, [signal for signal in inbox.signals if signal.id not in session.absorbed], inbox.now)
+        session.absorbed = list(dict.fromkeys((*session.absorbed, *(signal.id for signal in inbox.signals))))
+        session.inbox_read, session.look = not inbox.more, inbox.more
+
+    async def _more_to_absorb(self, session: Session) -> bool:
+        """Before a rest: is a timer due by now, was somebody turned away (R14)?"""
+        seq = session.state.seq
+        await self._absorb(session)
+        return session.state.seq != seq
+
+    async def _by_head(self, hold: Hold, error: Failure) -> None:
+        """Park, or cancel if that was asked for, without the fold: it may be what is wrong."""
+        inbox = await self.store.pending(hold.key)
+        cancels = [signal for signal in inbox.signals if signal.kind == "cancel"]
+        body = ev.SessionCancelled(reason=error.message) if cancels else ev.SessionParked(error=error)
+        if cancels or hold.lease.head.status != "needs_attention":
+            await self.appender.append_by_head(hold, body, absorbed=tuple(signal.id for signal in cancels))
+        else:
+            await self.store.release(hold.lease)
+
+    # --- perform -----------------------------------------------------------------------------------------------
+
+    async def _perform(self, session: Session, effects: Sequence[Effect]) -> None:
+        """Perform effects and take down what came of them; what they rest on is in the log first (R6)."""
+        if self.performing.stopping:
+            raise Stopping
+        program = self.decider.program(session.state)
+        assert program is not None, "only a program decides to perform"
+        started = await self._begin(session, program, effects)
+        batches = 0
+        async for facts in self.performing.run(session.hold, session.state, program, started):
+            if batches:
+                await self._append(session)
+            batches += 1
+            session.draft.now = session.hold.now()
+            session.draft.add_all(facts)
+            if isinstance(started[0], MakeCall) and started is not effects:
+                session.outcomes = [(started[0].call, facts[0][1])]
+
+    async def _begin(self, session: Session, program: Program, effects: Sequence[Effect]) -> Sequence[Effect]:
+        first = effects[0]
+        if isinstance(first, MakeCall) and not first.call.repeatable:
+            return [await self._start(session, program, first)]
+        if session.changed and not isinstance(first, AskModel):
+            await self._append(session)
+        return effects
+
+    async def _start(self, session: Session, program: Program, effect: MakeCall) -> MakeCall:
+        """An irreversible call says first that it starts, and starts only under a lease that can't have lapsed (R7)."""
+        tool = program.performer(effect.call.tool)
+        assert tool is not None
+        session.draft.now = session.hold.now()
+        not_after = session.draft.now + timedelta(seconds=tool.timeout + MARGIN)
+        session.draft.add(ENGINE, ev.CallStarted(call=effect.call.id, attempt=effect.call.attempt + 1, not_after=not_after))
+        await self._append(session)
+        if not session.hold.fresh:
+            raise LeaseLost("the lease may have lapsed, so the call was not made")
+        return MakeCall(session.state.calls[effect.call.id])
+
+    # --- append, publish, let go -------------------------------------------------------------------------------
+
+    async def _append(self, session: Session, *, at_rest: bool = False, release: bool = False, wake: Wake | None = None) -> None:
+        """Append the draft; then, and only then, publish it (G4)."""
+        events = session.draft.events
+        try:
+            mark = await self.appender.append(session, at_rest=at_rest, release=release, wake=wake)
+        except (LeaseLost, Retryable):
+            await self._save_outcomes(session)
+            raise
+        session.look = session.look or mark is not None
+        await self._publish(session.hold, events)
+
+    async def _save_outcomes(self, session: Session) -> None:
+        for call, body in session.outcomes:
+            try:
+                await self.late.file(session.hold.key, call, body)
+            except OnwardError as exc:
+                _note("outcome_not_filed", session.hold.lease.head, exc)
+
+    async def _publish(self, hold: Hold, events: Sequence[Event]) -> None:
+        """They are out, and the next write that is made anyway says so (R12)."""
+        await self.feed.publish(hold.lease.head, events)
+        hold.published = hold.lease.head.seq
+
+    async def _publish_rest(self, hold: Hold) -> None:
+        """A holder before this one may have died between append and publish."""
+        head = hold.lease.head
+        if hold.published < head.seq:
+            commits: Sequence[Commit] = await self.store.commits(hold.key, after=hold.published)
+            await self._publish(hold, [event for commit in commits for event in self.loader.events(commit)])
+
+    async def _rest(self, session: Session) -> None:
+        """Arm the next timer, commit the rest, publish; then call back whoever was turned away (R14, R4)."""
+        hold = session.hold
+        if session.state.timers:
+            await self.timers.arm(hold.key, min(session.state.timers.values()))
+        if session.changed:
+            await self._append(session, at_rest=True)
+        elif await self.store.release(hold.lease) is not None:
+            session.look = True
+        if session.look:
+            await self.wakes.publish(Wake(hold.key, look=True, published=hold.published))
+
+    async def _hand_on(self, session: Session) -> None:
+        """Work is left: let go and publish the next wake, after the events (R12)."""
+        hold, looked = session.hold, session.look
+        wake = Wake(hold.key, look=looked, published=session.state.seq)
+        if session.changed:
+            await self._append(session, release=True, wake=wake)
+        else:
+            session.look = await self.store.release(hold.lease) is not None or looked
+            await self.wakes.publish(replace(wake, look=session.look, published=hold.published))
+            return
+        if not self.store.embedded or session.look != looked:
+            await self.wakes.publish(replace(wake, look=session.look))
+
+    async def _leave(self, session: Session) -> None:
+        """The program is not here. Keep what was absorbed; others, or this instance later, go on."""
+        at = session.hold.now() + OTHERS
+        if self.decider.has_programs:
+            await self.timers.arm(session.hold.key, at)
+            if session.changed:
+                await self._append(session, release=True)
+            else:
+                await self.store.release(session.hold.lease)
+            return
+        await self._hand_on(session)
+
+    async def _let_go(self, hold: Hold, wake: Wake) -> None:
+        """Asked to stop: nothing of this attempt is kept, the wake is for somebody else (R5)."""
+        await self.store.release(hold.lease)
+        await self.wakes.publish(replace(wake, look=True))
+
+
+def _note(action: str, head: Head, exc: Exception) -> None:
+    log.warning(action.replace("_", " "), extra={"action": action, "session": head.id, "error": str(exc)})

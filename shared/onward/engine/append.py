@@ -1,0 +1,127 @@
+"""Turning a draft into one atomic commit (R1, R12, R18 to R20)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from onward.core.codec import encode
+from onward.core.draft import ENGINE
+from onward.core.events import Body, Event, SessionParked
+from onward.core.head import HEAD_FOLD_BYTES, SNAPSHOT_EVERY, Fold, Head, Status, fold_text, head_of
+from onward.core.log import Commit, offload, seal
+from onward.core.state import FOLD_VERSION, State
+from onward.engine.hold import Hold
+from onward.engine.load import Cache, Known
+from onward.engine.session import Session
+from onward.errors import Ambiguous, LeaseLost, StoreUnavailable
+from onward.ports import Append, Appended, Blobs, Clock, Lease, SessionStore, Wake
+
+Entropy = Callable[[int], bytes]
+RETRY_DELAYS = (0.05, 0.2, 1.0, 3.0, 10.0)
+log = logging.getLogger("onward.engine")
+
+
+class Appender:
+    """Writes commits. What it answers is durable, and is in the cache."""
+
+    def __init__(self, store: SessionStore, blobs: Blobs, cache: Cache, clock: Clock, entropy: Entropy) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._cache = cache
+        self._clock = clock
+        self._entropy = entropy
+
+    async def seal(self, events: Sequence[Event], *, prev: str, epoch: int, key: str, genesis: dict[str, Any] | None = None) -> Commit:
+        """The commit of these events; their large values are in blobs before it is answered."""
+        salts = self._salts()
+        records, blobs = offload([encode(event, salts) for event in events])
+        for digest, text in blobs.items():
+            await self._blobs.put(key, f"blobs/{digest}", text)
+        return seal(records, prev=prev, epoch=epoch, token=self._entropy(12).hex(), genesis=genesis)
+
+    def _salts(self) -> Iterator[str]:
+        while True:
+            pool = self._entropy(64).hex()
+            yield from (pool[at : at + 16] for at in range(0, 128, 16))
+
+    async def append(
+        self, session: Session, *, at_rest: bool, release: bool, wake: Wake | None
+    ) -> tuple[int, int] | None:
+        """Append the session's draft and start the next one; at rest, or with `release`, the lease is let go.
+
+        Answers the mark that stands. Raises LeaseLost, and StoreUnavailable once the lease is too old to go on trying.
+        """
+        hold, draft = session.hold, session.draft
+        head, epoch = hold.lease.head, hold.lease.epoch
+        commit = await self.seal(draft.events, prev=head.hash, epoch=epoch, key=hold.key)
+        published = draft.state.seq if self._store.embedded else hold.published
+        new = await self.head_after(head, draft.state, commit.hash, at_rest, published)
+        request = Append(commit, new, tuple(session.absorbed), at_rest or release, session.inbox_read, wake)
+        appended = await hold.write(self._write(hold, request))
+        hold.confirm(appended.lease)
+        self._cache.put(hold.key, Known(commit.last_seq, commit.hash, draft.state))
+        draft.events, session.absorbed, session.outcomes, session.inbox_read = [], [], [], False
+        return appended.mark
+
+    async def append_by_head(self, hold: Hold, body: Body, absorbed: tuple[str, ...]) -> None:
+        """Append one event that parks or ends the session, with nothing but its head: the fold stays where it is."""
+        head, now = replace(hold.lease.head, published=hold.published), hold.now()
+        event = Event.model_construct(seq=head.seq + 1, at=now, actor=ENGINE, body=body, trace=None)
+        commit = await self.seal([event], prev=head.hash, epoch=hold.lease.epoch, key=hold.key)
+        status: Status = "needs_attention" if isinstance(body, SessionParked) else "cancelled"
+        error = body.error if isinstance(body, SessionParked) else None
+        new = replace(
+            head, seq=event.seq, hash=commit.hash, commits=head.commits + 1, status=status, error=error, wake_at=None, updated_at=now
+        )
+        await hold.write(self._write(hold, Append(commit, new, absorbed, release=True)))
+
+    async def head_after(self, head: Head, state: State, hash: str, at_rest: bool, published: int) -> Head:
+        """The head that this state leads to; its fold is in it, or in a snapshot, or is the one before."""
+        fold = await self._fold(head, state, hash)
+        return head_of(state, head, hash=hash, at_rest=at_rest, fold=fold, published=published)
+
+    async def _fold(self, head: Head, state: State, hash: str) -> Fold | None:
+        number, last = head.commits + 1, head.fold
+        if last and last.snapshot and number - last.commit < SNAPSHOT_EVERY:
+            return last
+        text = fold_text(state)
+        if len(text) <= HEAD_FOLD_BYTES:
+            return Fold(state.seq, hash, FOLD_VERSION, number, text=text)
+        if last and number - last.commit < SNAPSHOT_EVERY:
+            return last
+        name = f"snapshots/{state.seq:012d}-{hash[:16]}"
+        await self._blobs.put(head.key, name, text)
+        return Fold(state.seq, hash, FOLD_VERSION, number, snapshot=name)
+
+    async def _write(self, hold: Hold, request: Append) -> Appended:
+        """Append, and if need be find out whether it happened: the commit document holds the append's token."""
+        for delay in (*RETRY_DELAYS, None):
+            try:
+                return await self._store.append(hold.lease, request)
+            except Ambiguous:
+                settled = await self._settled(hold.lease, request)
+                if settled:
+                    return settled
+            except StoreUnavailable as exc:
+                if delay is None or not hold.fresh:
+                    raise
+                log.warning("append not answered", extra={"action": "append_retry", "session": request.head.id, "error": str(exc)})
+            await self._clock.sleep(delay or 0.0)
+        raise StoreUnavailable(f"session {request.head.id}: the append was not answered")
+
+    async def _settled(self, lease: Lease, request: Append) -> Appended | None:
+        commits = await self._store.commits(lease.key, after=request.commit.first_seq - 1, limit=1)
+        if not commits:
+            return None
+        if commits[0].token != request.commit.token:
+            raise LeaseLost(f"session {request.head.id}: event {request.commit.first_seq} is somebody else's")
+        mine = replace(lease, head=request.head, stalls=0)
+        if request.release:
+            return Appended(mine, mark=(lease.epoch, request.commit.first_seq - 1))
+        again = await self._store.claim(lease.key, lease.owner)
+        if not isinstance(again, Lease):
+            raise LeaseLost(f"session {request.head.id}: appended, and the lease has gone since")
+        return Appended(replace(again, now=lease.now), again.mark)

@@ -1,0 +1,144 @@
+"""Asking the program for a decision, under versions and limits (G11, G12, G13). Nothing here does I/O."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from onward.core import events as ev
+from onward.core.decide import close, decide
+from onward.core.draft import ENGINE
+from onward.core.events import Body, Failure
+from onward.core.limits import costs, exceeded
+from onward.core.program import AskModel, Decision, Effect, Perform, Program, Record, Rest
+from onward.core.retry import STEP_RETRY
+from onward.core.state import State
+from onward.engine.perform import failure
+from onward.engine.session import Session
+
+log = logging.getLogger("onward.engine")
+
+
+class Registry(Protocol):
+    """The programs of a deployment; `newest` is the version of a name that was registered last."""
+
+    def program(self, name: str, version: str) -> Program | None: ...
+    def newest(self, name: str) -> Program | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The session's program is not here: somebody else must decide."""
+
+
+class Decider:
+    """Decides for the sessions of one deployment. `handover` is how long, in seconds, an unknown version is left to
+    other instances before the session is parked."""
+
+    def __init__(self, programs: Registry | None, handover: float = 900.0) -> None:
+        self._programs = programs
+        self._handover = handover
+
+    @property
+    def has_programs(self) -> bool:
+        return self._programs is not None
+
+    def program(self, state: State) -> Program | None:
+        return self._programs.program(state.program, state.version) if self._programs else None
+
+    def decide(self, session: Session) -> Decision | Leave:
+        """The next decision that needs the world; whatever is only to be written down is written into the draft."""
+        try:
+            while isinstance(decision := self._next(session), Record):
+                session.draft.add(decision.actor, *decision.bodies)
+            return decision
+        except Exception as exc:
+            session.draft.add(ENGINE, *_step_failed(session, exc))
+            return Rest()
+
+    def _next(self, session: Session) -> Decision | Leave:
+        if session.state.ended:
+            return Rest()
+        program = self.program(session.state)
+        if program is None:
+            return self._absent(session)
+        if session.state.parked and session.state.parked.code == "unknown_version":
+            return _record(ev.SessionResumed(reason=f"version {program.version} is back"))
+        decision = decide(session.state, program)
+        if not isinstance(decision, Perform):
+            return decision
+        newest = self._newer(session.state, program, decision.effects)
+        return _takes_up(newest) if newest else _limited(session, program, decision)
+
+    # --- versions ----------------------------------------------------------------------------------------------
+
+    def _newer(self, state: State, program: Program, effects: Sequence[Effect]) -> Program | None:
+        """An agent's session takes up the newest version at its next turn, unless it is pinned."""
+        if self._programs is None or state.pinned or not program.follows or not _is_turn(effects):
+            return None
+        newest = self._programs.newest(state.program)
+        return newest if newest and newest.version != state.version else None
+
+    def _absent(self, session: Session) -> Decision | Leave:
+        """What can be done without the program: end, rest, leave it to others, at last take up the newest or park."""
+        state = session.state
+        ending = close(state)
+        if isinstance(ending, Record):
+            return ending
+        if state.held or not session.changed and session.hold.lease.head.status != "running":
+            return Rest()
+        waited = session.hold.now() - (state.at or session.hold.now())
+        if self._programs is None or waited < timedelta(seconds=self._handover):
+            return Leave()
+        newest = self._programs.newest(state.program)
+        if newest and newest.follows and not state.pinned and not state.calls:
+            return _takes_up(newest)
+        message = f"version {state.version!r} of program {state.program!r} is not deployed here"
+        return _record(ev.SessionParked(error=Failure(code="unknown_version", message=message)))
+
+
+def _takes_up(program: Program) -> Record:
+    return _record(ev.ProgramChanged(program=program.name, version=program.version))
+
+
+def _record(*bodies: Body) -> Record:
+    return Record(bodies, ENGINE)
+
+
+def _is_turn(effects: Sequence[Effect]) -> bool:
+    return any(isinstance(effect, AskModel) for effect in effects)
+
+
+def _limited(session: Session, program: Program, decision: Perform) -> Decision:
+    """Lost attempts count as spent; what could exceed a limit is not started (G11)."""
+    effects = decision.effects
+    if session.stalls:
+        once, count = costs(effects), session.stalls
+        lost = ev.AttemptsLost(
+            count=count, turns=once["turns"] * count, calls=once["calls"] * count, tokens=once["tokens"] * count
+        )
+        session.stalls = 0
+        return _record(lost)
+    longest = max(_time_limit(effect, program) for effect in effects)
+    over = exceeded(session.state, effects, session.hold.now(), longest)
+    return _record(over) if over else decision
+
+
+def _time_limit(effect: Effect, program: Program) -> float:
+    if isinstance(effect, AskModel):
+        return effect.timeout
+    tool = program.performer(effect.call.tool)
+    return tool.timeout if tool else 0.0
+
+
+def _step_failed(session: Session, exc: Exception) -> list[Body]:
+    """The step raised: it backs off, then parks (G13)."""
+    attempt, error = session.state.step_failures + 1, failure(exc, "step_failed")
+    log.exception("step failed", extra={"action": "step_failed", "session": session.state.session, "attempt": attempt})
+    delay = STEP_RETRY.delay(attempt)
+    retry_at = session.draft.now + timedelta(seconds=delay or 0)
+    failed = ev.StepFailed(error=error, attempt=attempt, retry_at=retry_at)
+    return [failed] if delay is not None else [failed, ev.SessionParked(error=error)]

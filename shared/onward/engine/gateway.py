@@ -1,0 +1,171 @@
+"""What comes in: starts and signals, the same from every surface (R16, R17, R22, G15)."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from onward.core import events as ev
+from onward.core.absorb import check_decision
+from onward.core.canonical import digest
+from onward.core.draft import Draft
+from onward.core.events import Actor, Limits, SessionStarted
+from onward.core.head import Head
+from onward.core.ids import check_id, completion_token, session_key, signal_id
+from onward.core.log import ROOT, Commit
+from onward.core.signals import DecisionBody, Signal, parse
+from onward.core.state import State
+from onward.engine.append import Appender
+from onward.engine.load import Loader
+from onward.errors import Ambiguous, BadInput, NotFound, Refused
+from onward.ports import Clock, SessionStore, Wake, Wakes
+
+Exists = Literal["rejoin", "reject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A session to start. `exists` says what an id that is taken means: the same session again, or an error."""
+
+    id: str
+    program: str
+    version: str
+    input: Any = None
+    tenant: str = "default"
+    labels: Mapping[str, str | int | bool] | None = None
+    limits: Limits = Limits()
+    deadline: datetime | None = None
+    not_before: datetime | None = None
+    pinned: bool = False
+    exists: Exists = "rejoin"
+    trace: str | None = None
+
+
+class Gateway:
+    """Checks what comes from outside, makes it durable, and wakes the session: then, and only then, it answers."""
+
+    def __init__(self, store: SessionStore, wakes: Wakes, clock: Clock, loader: Loader, appender: Appender, secret: bytes) -> None:
+        self._store = store
+        self._wakes = wakes
+        self._clock = clock
+        self._loader = loader
+        self._appender = appender
+        self._secret = secret
+
+    async def start(self, start: Start, actor: Actor) -> tuple[Head, bool]:
+        """Start a session, or rejoin it: its head, and whether it is new. Raises BadInput, Refused."""
+        key = session_key(check_id(start.tenant, "tenant"), check_id(start.id))
+        _check_labels(start.labels or {})
+        head, commit = await self._first(key, start, actor)
+        wake = Wake(key, look=True)
+        try:
+            there = await self._store.create(head, commit, wake)
+        except Ambiguous:
+            there = await self._store.create(head, commit, wake)
+        if there is not None and there.hash != head.hash:
+            await self._rejoin(start, there)
+        if not self._store.embedded or there is not None:
+            await self._wakes.publish(wake)
+        return (head, True) if there is None else (there, there.hash == head.hash)
+
+    async def _first(self, key: str, start: Start, actor: Actor) -> tuple[Head, Commit]:
+        now = self._clock.now().replace(microsecond=self._clock.now().microsecond // 1000 * 1000)
+        draft = Draft(State(), now, start.trace)
+        draft.add(actor, _started(start))
+        genesis = {"tenant": start.tenant, "session": start.id, "origin": None}
+        commit = await self._appender.seal(draft.events, prev=ROOT, epoch=0, key=key, genesis=genesis)
+        blank = Head(
+            key=key,
+            tenant=start.tenant,
+            id=start.id,
+            program=start.program,
+            version=start.version,
+            status="running",
+            seq=0,
+            hash=ROOT,
+            commits=0,
+            created_at=now,
+            updated_at=now,
+        )
+        return await self._appender.head_after(blank, draft.state, commit.hash, at_rest=False, published=int(self._store.embedded)), commit
+
+    async def _rejoin(self, start: Start, there: Head) -> None:
+        """The id is taken: the same program and input are the same session (R22)."""
+        if start.exists == "reject":
+            raise Refused(f"session {start.id} exists", "exists", f"it is {there.status}")
+        first = (await self._store.commits(there.key, limit=1))[0]
+        began = self._loader.events(first)[0].body
+        assert isinstance(began, SessionStarted)
+        if began.program != start.program:
+            raise Refused(f"session {start.id} exists", "exists", f"it runs program {began.program!r}, not {start.program!r}")
+        known = await self._loader.resolve(there.key, began.input)
+        if digest(known) != digest(start.input):
+            raise Refused(f"session {start.id} exists", "exists", "it was started with another input")
+
+    async def signal(self, key: str, kind: str, body: Mapping[str, Any], sender: Actor, idempotency_key: str) -> Signal:
+        """File a signal for a session and wake it. Raises BadInput, NotFound, and Refused where the head or the state
+        already shows that it can't be taken."""
+        form = parse(kind, body)
+        digest(dict(body))
+        head = await self._store.read(key)
+        if head is None:
+            raise NotFound(f"there is no such session to send {kind} to")
+        if head.ended:
+            raise Refused(f"{kind} refused", "session_ended", f"session {head.id} is {head.status}")
+        signal = Signal(signal_id(f"{sender.kind}/{sender.name}", kind, idempotency_key), kind, dict(body), sender)
+        if isinstance(form, DecisionBody):
+            await self._check_decision(head, signal, form)
+        return await self._file(key, signal)
+
+    async def complete(self, key: str, body: Mapping[str, Any], token: str) -> Signal:
+        """File the outcome of a call that goes on outside; the token shows that the sender was told of it."""
+        form = parse("outcome", body)
+        if not hmac.compare_digest(completion_token(self._secret, key, form.call).encode(), token.encode()):
+            raise Refused("outcome refused", "wrong_token", "the token is not this call's")
+        return await self.signal(key, "outcome", body, Actor(kind="external"), f"{form.call}/{digest(dict(body))}")
+
+    async def _check_decision(self, head: Head, signal: Signal, body: DecisionBody) -> None:
+        """What stands already is said at once, but for the same decision filed again (R17)."""
+        open = {wait.call: wait for wait in head.waits if wait.kind == "approval"}
+        known = open.get(body.call)
+        if known and known.digest == body.digest and signal.sender.kind == "person":
+            return
+        if any(wait.id == signal.id for wait in (await self._store.pending(head.key)).signals):
+            return
+        state = await self._loader.load(head)
+        check_decision(state, signal.sender, body)
+
+    async def _file(self, key: str, signal: Signal) -> Signal:
+        try:
+            filed = await self._store.file(key, signal)
+        except Ambiguous:
+            filed = await self._store.file(key, signal)
+        await self._wakes.publish(Wake(key, look=True))
+        return filed
+
+
+def _started(start: Start) -> SessionStarted:
+    return ev.SessionStarted(
+        tenant=start.tenant,
+        session=start.id,
+        program=start.program,
+        version=start.version,
+        pinned=start.pinned,
+        input=start.input,
+        labels=dict(start.labels or {}),
+        limits=start.limits,
+        deadline=start.deadline,
+        not_before=start.not_before,
+    )
+
+
+def _check_labels(labels: Mapping[str, Any]) -> None:
+    if len(labels) > 16:
+        raise BadInput(f"labels: {len(labels)} given; a session has at most 16")
+    for name, value in labels.items():
+        check_id(name, "labels")
+        if not isinstance(value, str | int | bool) or len(str(value)) > 256:
+            raise BadInput(f"labels.{name}: a label is a text of up to 256 characters, an integer or a boolean")

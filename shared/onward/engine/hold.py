@@ -1,0 +1,123 @@
+"""Holding a lease: how long it may still be trusted, and who renews it (R1, R2, R3)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from onward.core.lease import MARGIN, RENEW_AFTER, TTL
+from onward.errors import OnwardError
+from onward.ports import Clock, Lease, SessionStore
+
+T = TypeVar("T")
+log = logging.getLogger("onward.engine")
+
+
+class Hold:
+    """A lease in use. Head writes of one holder are serialised: renewals skip a hold that is writing (R1)."""
+
+    def __init__(self, lease: Lease, clock: Clock, ttl: float, budget: float) -> None:
+        self.lease = lease
+        self.confirmed = lease.confirmed
+        self.published = lease.head.published
+        self._clock = clock
+        self._ttl = ttl
+        self._claimed = lease.confirmed
+        self._deadline = lease.confirmed + budget
+        self._writing = threading.Lock()
+
+    @property
+    def key(self) -> str:
+        return self.lease.key
+
+    def now(self) -> datetime:
+        """The store's time, by this process's own monotonic clock since the claim (R3)."""
+        now = self.lease.now + timedelta(seconds=self._clock.monotonic() - self._claimed)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the lease can't have lapsed yet, by a margin."""
+        return self._clock.monotonic() - self.confirmed < self._ttl - MARGIN
+
+    @property
+    def spent(self) -> bool:
+        """Whether the step's time is used up."""
+        return self._clock.monotonic() >= self._deadline
+
+    async def write(self, operation: Coroutine[Any, Any, T]) -> T:
+        """Do a head write; a renewal under way is waited for, later ones stay away meanwhile."""
+        if not self._writing.acquire(blocking=False):
+            await asyncio.to_thread(self._writing.acquire)
+        try:
+            return await operation
+        finally:
+            self._writing.release()
+
+    def confirm(self, lease: Lease) -> None:
+        """A write was answered: the lease is as young as the moment before it was sent."""
+        self.lease = lease
+        self.confirmed = lease.confirmed
+
+    def renewable(self, after: float) -> bool:
+        return not self.spent and self._clock.monotonic() - self.confirmed >= after
+
+    def renew(self, store: SessionStore, loop: asyncio.AbstractEventLoop) -> None:
+        """Renew from the renewing thread, unless the holder is writing: an append renews too."""
+        if not self._writing.acquire(blocking=False):
+            return
+        try:
+            self.confirmed = loop.run_until_complete(store.renew(self.lease)).confirmed
+        except OnwardError as exc:
+            log.warning("lease not renewed", extra={"action": "renew_failed", "session": self.lease.head.id, "error": str(exc)})
+        finally:
+            self._writing.release()
+
+
+class Renewer:
+    """Renews the leases of this process on a thread of its own, so that a tool which blocks the event loop does not
+    cost its neighbours their leases."""
+
+    def __init__(self, store: SessionStore, clock: Clock, ttl: float = TTL, budget: float = 3600.0) -> None:
+        self._store = store
+        self._clock = clock
+        self._ttl = ttl
+        self._after = min(RENEW_AFTER, ttl / 2)
+        self._budget = budget
+        self._holds: set[Hold] = set()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @asynccontextmanager
+    async def holding(self, lease: Lease) -> AsyncIterator[Hold]:
+        """Keep this lease renewed while the block runs, but never past the step's deadline."""
+        hold = Hold(lease, self._clock, self._ttl, self._budget)
+        self._holds.add(hold)
+        self._start()
+        try:
+            yield hold
+        finally:
+            self._holds.discard(hold)
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="onward-renew", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        loop = asyncio.new_event_loop()
+        while not self._stop.wait(self._after / 10):
+            for hold in list(self._holds):
+                if hold.renewable(self._after):
+                    hold.renew(self._store, loop)
+        loop.close()

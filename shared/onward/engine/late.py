@@ -1,0 +1,38 @@
+"""An outcome without a lease goes to the inbox: it settles the doubt, or shows that something was done twice (R7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onward.core import events as ev
+from onward.core.events import Actor, Body
+from onward.core.ids import signal_id
+from onward.core.signals import Signal
+from onward.core.state import OpenCall
+from onward.ports import SessionStore, Wake, Wakes
+
+
+class LateOutcomes:
+    """Files outcomes that their holder can't append any more."""
+
+    def __init__(self, store: SessionStore, wakes: Wakes) -> None:
+        self._store = store
+        self._wakes = wakes
+
+    async def file(self, key: str, call: OpenCall, body: Body) -> None:
+        """File what this attempt came to; an attempt that is itself in doubt has nothing to say."""
+        outcome = _outcome(call, body)
+        if outcome is None:
+            return
+        id = signal_id("engine", "outcome", f"{call.id}/{call.attempt}")
+        await self._store.file(key, Signal(id, "outcome", outcome, Actor(kind="engine", name=call.tool)))
+        await self._wakes.publish(Wake(key, look=True))
+
+
+def _outcome(call: OpenCall, body: Body) -> dict[str, Any] | None:
+    base = {"call": call.id, "attempt": call.attempt}
+    if isinstance(body, ev.CallCompleted):
+        return base | {"status": "done", "result": body.result}
+    if isinstance(body, ev.CallFailed):
+        return base | {"status": "failed", "error": body.error.model_dump()}
+    return None

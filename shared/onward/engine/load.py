@@ -1,0 +1,115 @@
+"""Loading a session: the newest fold at hand, and the commits after it (G1, R20)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from json import loads
+from typing import Any
+
+from onward.core.codec import decode
+from onward.core.events import Event
+from onward.core.fold import fold
+from onward.core.head import Head, unfold
+from onward.core.log import ROOT, Commit, check
+from onward.core.payload import Blob
+from onward.core.state import State
+from onward.errors import CorruptLog
+from onward.ports import Blobs, SessionStore
+
+PAGE = 200
+"""Commits read at a time where no fold helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A state, and the commit it was folded up to."""
+
+    seq: int
+    hash: str
+    state: State
+
+
+NOTHING = Known(0, ROOT, State())
+
+
+class Cache:
+    """States of sessions this process has moved, by (session, seq, hash). Values are immutable.
+
+    An entry is made only from an append that was confirmed, or from the log itself.
+    """
+
+    def __init__(self, size: int = 1000) -> None:
+        self._size = size
+        self._states: OrderedDict[str, Known] = OrderedDict()
+
+    def get(self, key: str) -> Known | None:
+        return self._states.get(key)
+
+    def put(self, key: str, known: Known) -> None:
+        self._states[key] = known
+        self._states.move_to_end(key)
+        if len(self._states) > self._size:
+            self._states.popitem(last=False)
+
+    def drop(self, key: str) -> None:
+        self._states.pop(key, None)
+
+
+class Loader:
+    """Reads sessions."""
+
+    def __init__(self, store: SessionStore, blobs: Blobs, cache: Cache | None = None) -> None:
+        self._store = store
+        self._blobs = blobs
+        self.cache = cache or Cache()
+
+    async def load(self, head: Head) -> State:
+        """The state at this head. Raises CorruptLog or UnreadableLog."""
+        cached = self.cache.get(head.key)
+        if cached and (cached.seq, cached.hash) == (head.seq, head.hash):
+            return cached.state
+        base = await self._base(head, cached)
+        known = await self._tail(head, base)
+        self.cache.put(head.key, known)
+        return known.state
+
+    async def _base(self, head: Head, cached: Known | None) -> Known:
+        """The newest of cache and fold; an older cache entry is good, because the chain is checked from there."""
+        best = cached if cached and cached.seq <= head.seq else NOTHING
+        if head.fold and head.fold.seq > best.seq:
+            text = head.fold.text
+            if text is None and head.fold.snapshot:
+                text = await self._blobs.get(head.key, head.fold.snapshot)
+            state = unfold(head.fold, text) if text else None
+            if state and state.seq == head.fold.seq:
+                return Known(head.fold.seq, head.fold.hash, state)
+        return best
+
+    async def _tail(self, head: Head, base: Known) -> Known:
+        seq, last, state = base.seq, base.hash, base.state
+        while seq < head.seq:
+            commits = await self._store.commits(head.key, after=seq, limit=PAGE)
+            for commit in commits:
+                check(commit, seq, last)
+                state = fold(state, self.events(commit))
+                seq, last = commit.last_seq, commit.hash
+            if not commits:
+                raise CorruptLog(f"session {head.id}: the log ends at event {seq}, its head says {head.seq}")
+        if (seq, last) != (head.seq, head.hash) and seq == head.seq:
+            raise CorruptLog(f"session {head.id}: the log and the head differ at event {seq}")
+        return Known(seq, last, state)
+
+    @staticmethod
+    def events(commit: Commit) -> list[Event]:
+        """The events of a commit. Private values that lie in blobs stay there until they are asked for."""
+        return [decode(record) for record in commit.records]
+
+    async def resolve(self, key: str, value: Any) -> Any:
+        """The value itself, fetched if it lies in a blob. Raises CorruptLog where the blob is gone."""
+        if not isinstance(value, Blob):
+            return value
+        text = await self._blobs.get(key, f"blobs/{value.digest}")
+        if text is None:
+            raise CorruptLog(f"blob {value.digest} is missing")
+        return loads(text)

@@ -1,0 +1,279 @@
+"""Performing effects: the only place that touches the world, and what is made of each outcome (G6, R7 to R10)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from onward.core import events as ev
+from onward.core.canonical import canonical
+from onward.core.durations import seconds
+from onward.core.events import Actor, Body, Failure
+from onward.core.ids import completion_token, idempotency_key
+from onward.core.model import ModelAnswer
+from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
+from onward.core.program import AskModel, Effect, MakeCall, Performer, Poll, Program, Reconcile
+from onward.core.retry import FAILURES_TO_PARK, MODEL_RETRY
+from onward.core.state import OpenCall, State
+from onward.engine.hold import Hold
+from onward.engine.load import Loader
+from onward.errors import ModelRefused, ModelUnavailable, OnwardError
+
+STRAGGLE = 10.0
+"""Seconds that results which are ready wait for the others of their turn (R9)."""
+
+Fact = tuple[Actor, Body]
+Late = Callable[[str, OpenCall, Body], Awaitable[None]]
+log = logging.getLogger("onward.engine")
+
+
+class Stopping(Exception):  # noqa: N818 - not an error: the process is asked to end
+    """Effects that may be interrupted were: the lease is let go and a wake published."""
+
+
+class Performing:
+    """Performs effects on the event loop, and blocking tools in a bounded pool of threads."""
+
+    def __init__(self, loader: Loader, secret: bytes, late: Late, threads: int = 32) -> None:
+        self._loader = loader
+        self._secret = secret
+        self._late = late
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="onward-tool")
+        self._interruptible: set[asyncio.Task[Any]] = set()
+        self._lasting: set[asyncio.Task[Any]] = set()
+        self.stopping = False
+
+    def stop(self) -> None:
+        """Start nothing new; interrupt model calls, reads and idempotent calls, never an irreversible one (R5)."""
+        self.stopping = True
+        for task in self._interruptible:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Wait for what may not be interrupted."""
+        if self._lasting:
+            await asyncio.wait(self._lasting)
+        self._threads.shutdown(wait=False)
+
+    async def run(self, hold: Hold, state: State, program: Program, effects: Sequence[Effect]) -> AsyncIterator[list[Fact]]:
+        """Perform these together; facts come in batches, each in the order of the effects. Raises Stopping."""
+        order = {asyncio.create_task(self._one(hold, state, program, effect)): at for at, effect in enumerate(effects)}
+        waiting = set(order)
+        lasting = self._lasting if _lasting(effects) else self._interruptible
+        lasting.update(waiting)
+        try:
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if waiting:
+                    more, waiting = await asyncio.wait(waiting, timeout=STRAGGLE)
+                    done |= more
+                yield [fact for task in sorted(done, key=order.__getitem__) for fact in _facts(task)]
+        finally:
+            lasting.difference_update(order)
+
+    async def _one(self, hold: Hold, state: State, program: Program, effect: Effect) -> list[Fact]:
+        if isinstance(effect, AskModel):
+            return await self._ask_model(hold, state, effect)
+        tool = program.performer(effect.call.tool)
+        assert tool is not None, "decide gives no effect for a tool that is not there"
+        if isinstance(effect, MakeCall):
+            return await self._make_call(hold, state, tool, effect.call)
+        if isinstance(effect, Reconcile):
+            return await self._reconcile(hold, state, tool, effect.call)
+        return await self._poll(hold, state, tool, effect.call)
+
+    # --- the model ---------------------------------------------------------------------------------------------
+
+    async def _ask_model(self, hold: Hold, state: State, effect: AskModel) -> list[Fact]:
+        actor, attempt = Actor(kind="model", name=effect.model.name), effect.request.attempt
+        transcript = [replace_values(entry, await self._values(hold, entry)) for entry in effect.request.transcript]
+        request = replace(effect.request, transcript=tuple(transcript))
+        try:
+            async with asyncio.timeout(effect.timeout):
+                answer = await effect.model.answer(request)
+            return [(actor, _answered(effect.model.name, answer, attempt))]
+        except ModelRefused as exc:
+            return self._model_gives_up(actor, attempt, Failure(code=exc.code, message=str(exc)))
+        except (ModelUnavailable, TimeoutError) as exc:
+            wait = max(getattr(exc, "retry_after", None) or 0.0, MODEL_RETRY.after(attempt))
+            tokens = effect.request.reserve if isinstance(exc, TimeoutError) else 0
+            error = Failure(code="model_unavailable", message=str(exc) or f"no answer within {effect.timeout:g} s")
+            retry_at = hold.now() + timedelta(seconds=wait)
+            return [(actor, ev.ModelFailed(model=actor.name, error=error, attempt=attempt, retry_at=retry_at, tokens=tokens))]
+        except Exception as exc:
+            error = failure(exc)
+            if attempt >= FAILURES_TO_PARK:
+                return self._model_gives_up(actor, attempt, error)
+            retry_at = hold.now() + timedelta(seconds=MODEL_RETRY.after(attempt))
+            return [(actor, ev.ModelFailed(model=actor.name, error=error, attempt=attempt, retry_at=retry_at))]
+
+    async def _values(self, hold: Hold, entry: Any) -> tuple[Any, Any]:
+        return await self._loader.resolve(hold.key, entry.value), await self._loader.resolve(hold.key, entry.content)
+
+    def _model_gives_up(self, actor: Actor, attempt: int, error: Failure) -> list[Fact]:
+        failed = ev.ModelFailed(model=actor.name, error=error, attempt=attempt, retry_at=None)
+        return [(actor, failed), (Actor(kind="engine"), ev.SessionParked(error=error))]
+
+    # --- calls -------------------------------------------------------------------------------------------------
+
+    async def _call(self, hold: Hold, state: State, call: OpenCall, attempt: int) -> Call:
+        return Call(
+            session=state.session,
+            id=call.id,
+            tool=call.tool,
+            arguments=await self._loader.resolve(hold.key, call.arguments),
+            attempt=attempt,
+            idempotency_key=idempotency_key(state.session, call.id),
+            token=completion_token(self._secret, hold.key, call.id),
+            approved_by=call.approved_by.name if call.approved_by else "",
+        )
+
+    async def _make_call(self, hold: Hold, state: State, tool: Performer, open: OpenCall) -> list[Fact]:
+        attempt = open.attempt + 1 if open.repeatable else open.attempt
+        call = await self._call(hold, state, open, attempt)
+        body = await (self._repeatable if open.repeatable else self._irreversible)(hold, tool, open, call)
+        return [(Actor(kind="tool", name=tool.name), body)]
+
+    async def _repeatable(self, hold: Hold, tool: Performer, open: OpenCall, call: Call) -> Body:
+        try:
+            async with asyncio.timeout(tool.timeout):
+                return _completed(hold, call, await self._invoke(tool, call))
+        except NotPerformed as exc:
+            return ev.CallFailed(call=call.id, attempt=call.attempt, error=failure(exc, "not_performed"))
+        except Exception as exc:
+            delay = tool.retry.delay(call.attempt)
+            retry_at = None if delay is None else hold.now() + timedelta(seconds=delay)
+            return ev.CallFailed(call=call.id, attempt=call.attempt, error=failure(exc, limit=tool.timeout), retry_at=retry_at)
+
+    async def _irreversible(self, hold: Hold, tool: Performer, open: OpenCall, call: Call) -> Body:
+        """Past its time limit the effect is not interrupted: it is in doubt, and what it says later settles that."""
+        task = asyncio.create_task(self._outcome(hold, tool, call))
+        done, _ = await asyncio.wait({task}, timeout=tool.timeout)
+        if done:
+            return task.result()
+        follow = asyncio.create_task(self._file_late(hold.key, open, task))
+        self._lasting.add(follow)
+        follow.add_done_callback(self._lasting.discard)
+        error = Failure(code="timed_out", message=f"no outcome within {tool.timeout:g} s")
+        return ev.CallInDoubt(call=call.id, attempt=call.attempt, error=error)
+
+    async def _outcome(self, hold: Hold, tool: Performer, call: Call) -> Body:
+        try:
+            return _completed(hold, call, await self._invoke(tool, call))
+        except NotPerformed as exc:
+            return ev.CallFailed(call=call.id, attempt=call.attempt, error=failure(exc, "not_performed"))
+        except Exception as exc:
+            return ev.CallInDoubt(call=call.id, attempt=call.attempt, error=failure(exc))
+
+    async def _file_late(self, key: str, open: OpenCall, task: asyncio.Task[Body]) -> None:
+        await self._late(key, open, await task)
+
+    async def _invoke(self, tool: Performer, call: Call) -> Any:
+        if not tool.blocking:
+            return await tool.invoke(call)
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, tool.invoke, call)
+
+    # --- doubts and polls --------------------------------------------------------------------------------------
+
+    async def _reconcile(self, hold: Hold, state: State, tool: Performer, open: OpenCall) -> list[Fact]:
+        """Ask what happened. An error or no answer in time is no answer: a person is asked (R8)."""
+        call = await self._call(hold, state, open, open.attempt)
+        try:
+            async with asyncio.timeout(tool.timeout):
+                answer = await tool.ask(call)
+        except Exception as exc:
+            answer = Unknown(f"reconcile raised {failure(exc).message}")
+        return [(Actor(kind="tool", name=tool.name), _reconciled(open, answer))]
+
+    async def _poll(self, hold: Hold, state: State, tool: Performer, open: OpenCall) -> list[Fact]:
+        call = await self._call(hold, state, open, open.attempt)
+        try:
+            async with asyncio.timeout(tool.timeout):
+                answer = await tool.check(call)
+        except Exception as exc:
+            log.warning("poll failed", extra={"action": "poll_failed", "session": state.session, "error": str(exc)})
+            answer = Pending(timeout=1, poll_every=tool.retry.after(open.polls + 1))
+        return [(Actor(kind="tool", name=tool.name), _polled(hold, open, answer))]
+
+
+def _lasting(effects: Sequence[Effect]) -> bool:
+    return any(isinstance(effect, MakeCall) and not effect.call.repeatable for effect in effects)
+
+
+def _facts(task: asyncio.Task[list[Fact]]) -> list[Fact]:
+    if task.cancelled():
+        raise Stopping
+    return task.result()
+
+
+def replace_values(entry: Any, values: tuple[Any, Any]) -> Any:
+    """The entry with its values fetched; the same one where nothing had to be."""
+    if values[0] is entry.value and values[1] is entry.content:
+        return entry
+    return entry.model_copy(update={"value": values[0], "content": values[1]})
+
+
+def failure(exc: BaseException, code: str = "", limit: float | None = None) -> Failure:
+    """What an exception says, for the log and the model: its type and message, never its traceback."""
+    if isinstance(exc, TimeoutError) and not str(exc) and limit is not None:
+        return Failure(code="timed_out", message=f"no result within {limit:g} s")
+    own = exc.code if isinstance(exc, OnwardError) else "tool_error"
+    text = str(exc) if isinstance(exc, OnwardError | NotPerformed) else f"{type(exc).__name__}: {exc}"
+    return Failure(code=code or own, message=text[:2000])
+
+
+def _answered(model: str, answer: ModelAnswer, attempt: int) -> Body:
+    calls = [{"name": call.name, "arguments": call.arguments} for call in answer.calls]
+    return ev.ModelAnswered(
+        model=model,
+        answer={"text": answer.text, "calls": calls},
+        content=answer.content,
+        usage=answer.usage,
+        finish=answer.finish,
+        attempt=attempt,
+    )
+
+
+def _completed(hold: Hold, call: Call, result: Any) -> Body:
+    if isinstance(result, Pending):
+        return _pending(hold, call.id, call.attempt, result, polls=0)
+    value = result.result if isinstance(result, Done) else result
+    canonical(value)
+    return ev.CallCompleted(call=call.id, attempt=call.attempt, result=value)
+
+
+def _pending(hold: Hold, id: str, attempt: int, pending: Pending, polls: int, expires_at: Any = None) -> Body:
+    every = pending.poll_every
+    return ev.CallPending(
+        call=id,
+        attempt=attempt,
+        expires_at=expires_at or hold.now() + timedelta(seconds=seconds(pending.timeout)),
+        poll_at=None if every is None else hold.now() + timedelta(seconds=seconds(every)),
+        polls=polls,
+    )
+
+
+def _reconciled(open: OpenCall, answer: Any) -> Body:
+    if isinstance(answer, Done):
+        return ev.CallCompleted(call=open.id, attempt=open.attempt, result=answer.result, by="reconcile")
+    if isinstance(answer, NotDone):
+        return ev.CallReconciled(call=open.id, answer="not_done")
+    reason = answer.reason if isinstance(answer, Unknown) and answer.reason else f"reconcile answered {answer!r}"
+    return ev.CallReconciled(call=open.id, answer="unknown", error=Failure(code="unknown", message=reason[:2000]))
+
+
+def _polled(hold: Hold, open: OpenCall, answer: Any) -> Body:
+    if isinstance(answer, Done):
+        return ev.CallCompleted(call=open.id, attempt=open.attempt, result=answer.result)
+    if isinstance(answer, NotDone):
+        error = Failure(code="not_performed", message="it did not happen")
+        return ev.CallFailed(call=open.id, attempt=open.attempt, error=error)
+    again = answer if isinstance(answer, Pending) else Pending(timeout=1, poll_every=60)
+    return _pending(hold, open.id, open.attempt, again, open.polls + 1, expires_at=open.expires_at)

@@ -1,0 +1,35 @@
+"""A session in hand: its lease, and the draft of its next commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from onward.core.draft import Draft
+from onward.core.events import Body
+from onward.core.state import OpenCall, State
+from onward.engine.hold import Hold
+
+
+@dataclass(slots=True)
+class Session:
+    """`look`: the inbox is to be read. `outcomes`: what irreversible calls came to, until it is appended.
+
+    `stalls` are attempts that died without a trace and are not yet counted as spent.
+    """
+
+    hold: Hold
+    draft: Draft
+    look: bool = False
+    inbox_read: bool = False
+    stalls: int = 0
+    absorbed: list[str] = field(default_factory=list)
+    outcomes: list[tuple[OpenCall, Body]] = field(default_factory=list)
+
+    @property
+    def state(self) -> State:
+        return self.draft.state
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is something to append."""
+        return bool(self.draft.events or self.absorbed)

@@ -1,0 +1,112 @@
+"""Every error Onward raises on purpose, and who retries it.
+
+    OnwardError                  .code: stable, the same in logs, the command line and the API
+    ├─ Retryable                 nothing was decided: the message comes again
+    │   ├─ StoreUnavailable      the store did not answer, or said no for a passing reason
+    │   ├─ Ambiguous             a commit may or may not have been applied
+    │   └─ ModelUnavailable      the model is out of reach or over its quota
+    ├─ LeaseLost                 somebody else holds the session now: stop, append nothing
+    ├─ Permanent                 recorded as an event; trying again would not help
+    │   ├─ CorruptLog            the log does not verify
+    │   ├─ UnreadableLog         written by a newer release, or by one this release no longer reads
+    │   └─ ModelRefused          the model will not answer this request, however often it is asked
+    └─ UsageError                the caller's mistake: it changed nothing
+        ├─ BadInput              a value is wrong; the message names the field
+        ├─ NotFound              no such session, approval or call
+        └─ Refused               right form, wrong moment: the message says what stands instead
+"""
+
+from __future__ import annotations
+
+
+class OnwardError(Exception):
+    """Something went wrong in Onward."""
+
+    code = "error"
+
+
+class Retryable(OnwardError):
+    """Nothing was decided; the same attempt may succeed later."""
+
+    code = "unavailable"
+
+
+class StoreUnavailable(Retryable):
+    """The store did not answer."""
+
+    code = "store_unavailable"
+
+
+class Ambiguous(Retryable):
+    """A commit was sent and its fate is unknown; read the commit document to learn it."""
+
+    code = "ambiguous"
+
+
+class ModelUnavailable(Retryable):
+    """The model is out of reach or over its quota. `retry_after` is in seconds, when the model said it."""
+
+    code = "model_unavailable"
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class LeaseLost(OnwardError):
+    """The lease was taken by somebody else; nothing was appended."""
+
+    code = "lease_lost"
+
+
+class Permanent(OnwardError):
+    """Trying again would not help."""
+
+    code = "permanent"
+
+
+class CorruptLog(Permanent):
+    """The log does not verify."""
+
+    code = "corrupt_log"
+
+
+class UnreadableLog(Permanent):
+    """The log holds something that this release cannot read."""
+
+    code = "unreadable_log"
+
+
+class ModelRefused(Permanent):
+    """The model will not answer this request."""
+
+    code = "model_refused"
+
+
+class UsageError(OnwardError):
+    """The caller's mistake; nothing was changed."""
+
+    code = "usage"
+
+
+class BadInput(UsageError):
+    """A value is wrong."""
+
+    code = "bad_input"
+
+
+class NotFound(UsageError):
+    """There is no such thing."""
+
+    code = "not_found"
+
+
+class Refused(UsageError):
+    """Right form, wrong moment. `stands` says what holds instead."""
+
+    code = "refused"
+
+    def __init__(self, message: str, code: str = "refused", stands: str = "") -> None:
+        super().__init__(f"{message}: {stands}" if stands else message)
+        self.code = code
+        self.stands = stands

@@ -1,0 +1,158 @@
+"""What the engine needs of the world: small protocols, their promises numbered.
+
+Each promise is a test in `onward.testing.contracts` that carries its number, and runs on every backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from onward.core.events import Event
+from onward.core.head import Head, Status
+from onward.core.lease import Busy, Later
+from onward.core.log import Commit
+from onward.core.model import Model as Model  # noqa: PLC0414 - the port stands with what it speaks in
+from onward.core.signals import Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """"Look at this session." `look` asks for its inbox too; `published` is what is known to be out (R12)."""
+
+    key: str
+    look: bool = False
+    published: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to append. `now` is the store's time at the claim, `confirmed` the claimant's own monotonic time from
+    before the last claim, renewal or append was sent (R3). `stalls` attempts before this one died without a trace."""
+
+    key: str
+    epoch: int
+    owner: str
+    head: Head
+    now: datetime
+    confirmed: float
+    stalls: int = 0
+    mark: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """One atomic append: the commit, the head it leads to, the signals it absorbed, whether the lease is let go.
+
+    `inbox_read` says that the holder has read the inbox since it saw the lease's mark, which may then go.
+    `wake` is the wake that follows; an embedded store keeps it in the same commit.
+    """
+
+    commit: Commit
+    head: Head
+    absorbed: tuple[str, ...] = ()
+    release: bool = False
+    inbox_read: bool = False
+    wake: Wake | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """`mark` is the visitor's mark that stands after the append, if any: somebody was turned away."""
+
+    lease: Lease
+    mark: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """Pending signals in the order of (filed_at, id), and the store's time of this read."""
+
+    signals: tuple[Signal, ...]
+    now: datetime
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which heads to list: newest first, at most `limit`, before the cursor (an `updated_at`)."""
+
+    tenant: str | None = None
+    status: tuple[Status, ...] = ()
+    program: str | None = None
+    wait: str | None = None
+    limit: int = 100
+
+
+class SessionStore(Protocol):
+    """Heads, commits and inboxes of all sessions.
+
+    S1  create makes head and first commit together, or answers the head that is there and changes nothing.
+    S2  claim gives a lease with an epoch above every earlier one, or says Busy or Later, or None for no session.
+    S3  claim by an owner that holds the lease already gives it again (an ambiguous claim is settled by asking again).
+    S4  append is one atomic commit, conditional on the lease's epoch and the expected seq; else LeaseLost, and
+        nothing has changed: not the head, not the log, not the inbox.
+    S5  a lease lapses `ttl` seconds after its last claim, renewal or append, on the store's own clock.
+    S6  mark stands only if the head is still held at that epoch and seq. An append keeps it, unless `inbox_read`
+        and it is the mark that the lease was claimed with.
+    S7  file is create-if-absent; the same id with other content is Refused. `filed_at` is the store's time.
+    S8  absorbed signals are no longer pending, in the same commit as the events they became.
+    S9  a commit that was answered is durable; one that raised Ambiguous may have happened, and the commits tell.
+    S10 what raised anything but Ambiguous has not happened.
+    S11 an embedded store keeps wakes with the log: an append's `wake` is part of its commit.
+    """
+
+    embedded: bool
+
+    async def create(self, head: Head, commit: Commit, wake: Wake) -> Head | None: ...
+    async def read(self, key: str) -> Head | None: ...
+    async def claim(self, key: str, owner: str, published: int = 0) -> Lease | Busy | Later | None: ...
+    async def renew(self, lease: Lease) -> Lease: ...
+    async def mark(self, key: str, epoch: int, seq: int) -> bool: ...
+    async def append(self, lease: Lease, append: Append) -> Appended: ...
+    async def release(self, lease: Lease) -> tuple[int, int] | None: ...
+    async def commits(self, key: str, after: int = 0, limit: int | None = None) -> Sequence[Commit]: ...
+    async def erase(self, lease: Lease, commit: Commit) -> None: ...
+    async def file(self, key: str, signal: Signal) -> Signal: ...
+    async def pending(self, key: str, limit: int = 100) -> Inbox: ...
+    async def refuse(self, key: str, signals: Sequence[str], reason: str) -> None: ...
+    async def list(self, query: Query) -> Sequence[Head]: ...
+    async def overdue(self, limit: int = 100) -> Sequence[str]: ...
+    async def close(self) -> None: ...
+
+
+class Blobs(Protocol):
+    """Large values of a session. B1: put is create-only, and putting the same again is no error. B2: get gives what
+    was put, or None."""
+
+    async def put(self, key: str, name: str, text: str) -> None: ...
+    async def get(self, key: str, name: str) -> str | None: ...
+
+
+class Wakes(Protocol):
+    """W1: a wake that was published is delivered at least once, though every process dies after publish returned.
+    W2: it may come twice, late, and in any order."""
+
+    async def publish(self, wake: Wake) -> None: ...
+
+
+class Timers(Protocol):
+    """T1: at or after `at`, a wake with `look` for this session is delivered at least once."""
+
+    async def arm(self, key: str, at: datetime) -> None: ...
+
+
+class Feed(Protocol):
+    """Committed events on their way to subscribers. F1: at least once, in any order."""
+
+    async def publish(self, head: Head, events: Sequence[Event]) -> None: ...
+
+
+class Clock(Protocol):
+    """C1: monotonic never goes back. C2: now is UTC, for people and for delays; leases never depend on it."""
+
+    def now(self) -> datetime: ...
+    def monotonic(self) -> float: ...
+    async def sleep(self, seconds: float) -> None: ...

@@ -1,0 +1,65 @@
+"""When a person is asked before a call is performed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from onward.core.durations import Span, seconds
+from onward.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person decides before the call is performed, wherever `when` says so.
+
+    `when` is True for every call, or a function of the validated arguments (`lambda args: args.amount > 50`). It must
+    be pure; where it raises, or gives no answer, a person is asked. Nobody having decided within `timeout`, the call
+    is denied, or approved if `on_timeout` says so. `rule` is what the person reads about why they are asked.
+    """
+
+    when: Callable[[Any], bool] | bool = True
+    timeout: Span = "24h"
+    on_timeout: Literal["deny", "approve"] = "deny"
+    rule: str = ""
+
+    def __post_init__(self) -> None:
+        seconds(self.timeout, "Approval.timeout")
+        if self.on_timeout not in ("deny", "approve"):
+            raise BadInput(f"Approval.on_timeout: {self.on_timeout!r} is neither 'deny' nor 'approve'")
+        if not isinstance(self.when, bool) and not callable(self.when):
+            raise BadInput("Approval.when: give True, or a function of the arguments that answers True or False")
+        if inspect.iscoroutinefunction(self.when):
+            raise BadInput("Approval.when: a rule is pure, so it has nothing to await: make it a plain function")
+
+    @property
+    def lifetime(self) -> timedelta:
+        """How long a person has."""
+        return timedelta(seconds=seconds(self.timeout, "Approval.timeout"))
+
+    def asks(self, arguments: Any) -> str | None:
+        """The rule by which a person is asked about a call with these typed arguments, or None.
+
+        Never raises, and says nothing of the arguments: a rule's text is no private field.
+        """
+        if isinstance(self.when, bool):
+            return self._text("every call is asked about") if self.when else None
+        try:
+            answer = self.when(arguments)
+            asked = None if answer is None else bool(answer)
+        except Exception as exc:
+            return f"{self._text(self._condition)} (the rule failed with {type(exc).__name__}, so a person is asked)"
+        if asked is None:
+            return f"{self._text(self._condition)} (the rule gave no answer, so a person is asked)"
+        return self._text(self._condition) if asked else None
+
+    @property
+    def _condition(self) -> str:
+        name = getattr(self.when, "__name__", "")
+        return name.replace("_", " ").strip() if name.isidentifier() else "its approval rule holds"
+
+    def _text(self, otherwise: str) -> str:
+        return self.rule or otherwise

@@ -1,0 +1,95 @@
+"""From a model's answer to events: the model only proposes, and each call passes validation, then approval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from onward.core.canonical import digest
+from onward.core.events import ApprovalRequested, Body, CallsProposed, Failure, Proposal
+from onward.core.ids import call_id
+from onward.core.state import Entry, State
+from onward.errors import BadInput
+from onward.programs.tools import Tool
+
+Tools = Mapping[str, Tool[..., Any]]
+LONGEST_NAME = 64
+NAMES_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A call as it will stand in the log; `tool` is set where a person is to be asked."""
+
+    proposal: Proposal
+    arguments: Any
+    tool: Tool[..., Any] | None = None
+
+
+def calls_of(answer: Entry) -> Sequence[Mapping[str, Any]]:
+    """The calls a model's answer asks for, as the model wrote them: `name` and `arguments`."""
+    value = answer.value
+    return (value.get("calls") or ()) if isinstance(value, Mapping) else ()
+
+
+def text_of(answer: Entry) -> str:
+    """What a model's answer says."""
+    return str(answer.value.get("text") or "") if isinstance(answer.value, Mapping) else ""
+
+
+def propose(state: State, answer: Entry, tools: Tools) -> tuple[Body, ...]:
+    """The events that an answer's calls become: all calls proposed at once, then a request per call a person decides.
+
+    They are to be the very next events: calls are named by the first one's seq. Pure.
+    """
+    checked = [_check(call, tools) for call in calls_of(answer)]
+    proposed = CallsProposed(calls=[one.proposal for one in checked], arguments=[one.arguments for one in checked])
+    named = ((call_id(state.seq + 1, index), one) for index, one in enumerate(checked))
+    return (proposed, *(_request(state, id, one, one.tool) for id, one in named if one.tool is not None))
+
+
+def _check(call: Mapping[str, Any], tools: Tools) -> _Checked:
+    name, arguments = str(call.get("name", "")), call.get("arguments")
+    tool = tools.get(name)
+    if tool is None:
+        # Nothing will be done for it, so it counts as a read.
+        return _refused(name[:LONGEST_NAME], "read", arguments, "unknown_tool", _no_such_tool(name, tools))
+    try:
+        value, recorded = tool.form.settle(arguments)
+    except BadInput as exc:
+        return _refused(name, tool.effect, arguments, "bad_arguments", str(exc))
+    rule = tool.approval.asks(value) if tool.approval else None
+    proposal = Proposal(tool=name, effect=tool.effect, digest=digest([name, recorded]), rule=rule)
+    return _Checked(proposal, recorded, tool if rule else None)
+
+
+def _refused(name: str, effect: Any, arguments: Any, code: str, message: str) -> _Checked:
+    refusal = Failure(code=code, message=message)
+    return _Checked(Proposal(tool=name, effect=effect, digest=digest([name, arguments]), refusal=refusal), arguments)
+
+
+def _no_such_tool(name: str, tools: Tools) -> str:
+    from difflib import get_close_matches  # only for a model that goes wrong
+
+    near = get_close_matches(name[:LONGEST_NAME], list(tools), n=3)
+    there_are = ", ".join(list(tools)[:NAMES_SHOWN]) or "none"
+    advice = f"did you mean {' or '.join(near)}?" if near else f"the tools are: {there_are}"
+    return f"there is no tool {name[:LONGEST_NAME]!r}; {advice}"
+
+
+def _request(state: State, id: str, one: _Checked, tool: Tool[..., Any]) -> ApprovalRequested:
+    assert tool.approval is not None
+    assert state.at is not None, "an answer has a time"
+    return ApprovalRequested(
+        call=id,
+        tool=tool.name,
+        digest=one.proposal.digest,
+        arguments=one.arguments,
+        rule=one.proposal.rule or "",
+        effect=tool.effect,
+        undo=tool.undo.name if tool.undo else None,
+        expires_at=state.at + tool.approval.lifetime,
+        on_timeout=tool.approval.on_timeout,
+        input_schema=tool.form.schema,
+    )

@@ -1,0 +1,119 @@
+"""Putting the parts together. Only this module names adapters, and they are imported where they are used."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from onward.core.lease import TTL
+from onward.engine.advance import Engine, Ports
+from onward.engine.append import Appender, Entropy
+from onward.engine.deciding import Decider, Registry
+from onward.engine.gateway import Gateway
+from onward.engine.hold import Renewer
+from onward.engine.late import LateOutcomes
+from onward.engine.load import Cache, Loader
+from onward.engine.perform import Performing
+from onward.ports import Blobs, Clock, Feed, SessionStore, Timers, Wakes
+
+
+class Queue(Wakes, Timers, Protocol):
+    """An embedded queue: what a worker of this process takes its wakes from."""
+
+    async def take(self, limit: int = 1) -> Sequence[Any]: ...
+    async def done(self, delivery: Any) -> None: ...
+    async def put_back(self, delivery: Any, delay: float = 0.0) -> None: ...
+    async def wait(self, timeout: float | None) -> None: ...
+
+
+class Backend(Protocol):
+    """One place where sessions live."""
+
+    @property
+    def store(self) -> SessionStore: ...
+    @property
+    def blobs(self) -> Blobs: ...
+    @property
+    def queue(self) -> Queue: ...
+    @property
+    def feed(self) -> Feed: ...
+    @property
+    def secret(self) -> bytes: ...
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How an engine behaves. `handover` is how long, in seconds, a version that is not known here is left to others;
+    `budget` the most seconds a step may take."""
+
+    steps_per_wake: int = 1
+    handover: float = 900.0
+    budget: float = 3600.0
+    ttl: float = TTL
+    cache: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """An engine at work on a backend, and the way in."""
+
+    backend: Backend
+    clock: Clock
+    engine: Engine
+    gateway: Gateway
+    loader: Loader
+    appender: Appender
+    renewer: Renewer
+    performing: Performing
+
+    async def close(self) -> None:
+        """Finish what may not be interrupted, stop renewing, then leave the backend."""
+        await self.performing.close()
+        self.renewer.close()
+        await self.backend.close()
+
+
+def assemble(  # noqa: PLR0913 - each is a choice that tests make
+    backend: Backend,
+    clock: Clock,
+    programs: Registry | None = None,
+    *,
+    policy: Policy | None = None,
+    process: str | None = None,
+    entropy: Entropy = secrets.token_bytes,
+) -> Parts:
+    """The parts of one process on this backend. `process` names it among all processes that ever were."""
+    policy = policy or Policy()
+    process = process or secrets.token_hex(8)
+    loader = Loader(backend.store, backend.blobs, Cache(policy.cache))
+    appender = Appender(backend.store, backend.blobs, loader.cache, clock, entropy)
+    late = LateOutcomes(backend.store, backend.queue)
+    performing = Performing(loader, backend.secret, late.file)
+    renewer = Renewer(backend.store, clock, policy.ttl, policy.budget)
+    engine = Engine(
+        Ports(backend.store, backend.queue, backend.queue, backend.feed, clock),
+        loader=loader,
+        decider=Decider(programs, policy.handover),
+        performing=performing,
+        appender=appender,
+        renewer=renewer,
+        late=late,
+        owners=lambda: f"{process}:{entropy(6).hex()}",
+        steps_per_wake=policy.steps_per_wake,
+    )
+    gateway = Gateway(backend.store, backend.queue, clock, loader, appender, backend.secret)
+    return Parts(backend, clock, engine, gateway, loader, appender, renewer, performing)
+
+
+def embedded(path: str | Path, programs: Registry | None = None, *, policy: Policy | None = None, create: bool = True) -> Parts:
+    """The parts of one process on one SQLite file."""
+    from onward.adapters.local.clock import SystemClock
+    from onward.adapters.local.sqlite import SqliteBackend
+
+    policy, clock = policy or Policy(), SystemClock()
+    backend = SqliteBackend.open(Path(path), clock, ttl=policy.ttl, create=create)
+    return assemble(backend, clock, programs, policy=policy, process=backend.process)
