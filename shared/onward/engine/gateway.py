@@ -143,7 +143,8 @@ class Gateway:
             filed = await self._store.file(key, signal)
         except Ambiguous:
             filed = await self._store.file(key, signal)
-        await self._wakes.publish(Wake(key, look=True))
+        if not self._store.embedded:
+            await self._wakes.publish(Wake(key, look=True))
         return filed
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from json import loads
 from typing import Any
 
@@ -13,7 +13,7 @@ from onward.core.fold import fold
 from onward.core.head import Head, unfold
 from onward.core.log import ROOT, Commit, check
 from onward.core.payload import Blob
-from onward.core.state import State
+from onward.core.state import State, changed
 from onward.errors import CorruptLog
 from onward.ports import Blobs, SessionStore
 
@@ -71,8 +71,18 @@ class Loader:
             return cached.state
         base = await self._base(head, cached)
         known = await self._tail(head, base)
+        known = replace(known, state=await self._decidable(head.key, known.state))
         self.cache.put(head.key, known)
         return known.state
+
+    async def _decidable(self, key: str, state: State) -> State:
+        """The state with the one large value that a program decides on at hand: an answer not yet acted on."""
+        answers = [at for at, entry in enumerate(state.transcript) if entry.kind == "answer" and entry.seq > state.proposed]
+        if not answers or not isinstance(state.transcript[answers[-1]].value, Blob):
+            return state
+        entry = state.transcript[answers[-1]]
+        whole = changed(entry, value=await self.resolve(key, entry.value))
+        return changed(state, transcript=(*state.transcript[: answers[-1]], whole, *state.transcript[answers[-1] + 1 :]))
 
     async def _base(self, head: Head, cached: Known | None) -> Known:
         """The newest of cache and fold; an older cache entry is good, because the chain is checked from there."""

@@ -46,7 +46,7 @@ class Approval:
         Never raises, and says nothing of the arguments: a rule's text is no private field.
         """
         if isinstance(self.when, bool):
-            return self._text("every call is asked about") if self.when else None
+            return self._text("every call of this tool") if self.when else None
         try:
             answer = self.when(arguments)
             asked = None if answer is None else bool(answer)
@@ -59,7 +59,7 @@ class Approval:
     @property
     def _condition(self) -> str:
         name = getattr(self.when, "__name__", "")
-        return name.replace("_", " ").strip() if name.isidentifier() else "its approval rule holds"
+        return name.replace("_", " ").strip() if name.isidentifier() else "this tool's approval rule"
 
     def _text(self, otherwise: str) -> str:
         return self.rule or otherwise

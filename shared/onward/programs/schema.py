@@ -12,7 +12,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
-from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import from_json, to_json
@@ -24,6 +24,7 @@ from onward.errors import BadInput
 CONFIG = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=())
 LONGEST_REPR = 2000
 ERRORS_SHOWN = 5
+_SECRET = '"writeOnly":true'
 _NO_SCHEMA = (PydanticUserError, PydanticUndefinedAnnotation, TypeError, ValueError, NameError)
 
 
@@ -180,7 +181,8 @@ def _form(tool: str, fields: dict[str, Any], call: str | None) -> Form:
             raise _culprit(tool, fields, exc) from exc
     for name, info in model.model_fields.items():
         _check_default(tool, name, fields[name][0], info)
-        _check_secret(tool, name, form.schema)
+    if _SECRET in canonical(form.schema):
+        raise _secret(tool, fields)
     return form
 
 
@@ -188,10 +190,16 @@ def _culprit(tool: str, fields: Mapping[str, Any], exc: Exception) -> BadInput:
     """Which parameter it was: each is tried alone, now that the whole has failed."""
     for name, (annotation, _) in fields.items():
         try:
-            TypeAdapter(annotation).json_schema()
-        except _NO_SCHEMA:
-            return BadInput(f"tool {tool}: parameter {name} is a {_named(annotation)}, which has no JSON Schema")
-    return BadInput(f"tool {tool}: its parameters have no JSON Schema: {str(exc).splitlines()[0]}")
+            _schema(annotation)
+        except _NO_SCHEMA as own:
+            named = f"parameter {name} is a {_named(annotation)}, which has no JSON Schema"
+            return BadInput(f"tool {tool}: {named}{_why(own)}")
+    return BadInput(f"tool {tool}: its parameters have no JSON Schema{_why(exc)}")
+
+
+def _why(exc: Exception) -> str:
+    """Why pydantic has no schema, unless it only says so (and how to have none, which doesn't help here)."""
+    return "" if isinstance(exc, PydanticSchemaGenerationError) else f": {str(exc).splitlines()[0]}"
 
 
 def _named(annotation: Any) -> str:
@@ -211,9 +219,14 @@ def _check_default(tool: str, name: str, annotation: Any, info: FieldInfo) -> No
         raise BadInput(f"tool {tool}: parameter {name}: its default can't be written as JSON: {exc}") from exc
 
 
-def _check_secret(tool: str, name: str, schema: Mapping[str, Any]) -> None:
-    if schema["properties"].get(name, {}).get("writeOnly"):
-        raise BadInput(f"tool {tool}: parameter {name} is a secret, and arguments are recorded: get it inside the tool")
+def _secret(tool: str, fields: Mapping[str, Any]) -> BadInput:
+    """A secret is written as stars, so the tool would be given stars."""
+    name = next(name for name, (annotation, _) in fields.items() if _SECRET in canonical(_schema(annotation)))
+    return BadInput(f"tool {tool}: parameter {name} holds a secret, and arguments are recorded: get it inside the tool")
+
+
+def _schema(annotation: Any) -> dict[str, Any]:
+    return TypeAdapter(annotation).json_schema()
 
 
 # --- results ---------------------------------------------------------------------------------------------------
@@ -254,7 +267,7 @@ class Results:
 
 
 def _by_value(value: Any) -> bytes:
-    return to_json(value, by_alias=True, inf_nan_mode="strings")
+    return to_json(value, by_alias=True, inf_nan_mode="null")
 
 
 def _words(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import re
 from collections.abc import Callable
@@ -286,7 +285,9 @@ class _Helper:
             given |= {name: value.__dict__[name] for name in self.arguments}
         if inspect.iscoroutinefunction(self.function):
             return await self.function(**given)
-        return await asyncio.to_thread(self.function, **given)
+        from asyncio import to_thread  # declaring tools needs no event loop, and this import is slow
+
+        return await to_thread(self.function, **given)
 
 
 def _helper(owner: Tool[..., Any], function: Callable[..., Any], role: str) -> _Helper:

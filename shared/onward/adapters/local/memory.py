@@ -281,5 +281,14 @@ class MemoryBackend:
         self.feed = MemoryFeed()
         self.secret = b"memory"
 
+    async def wait_for_commit(self, key: str, after_seq: int, timeout: float) -> bool:
+        """Whether the session is past this seq; returns as soon as it is, or after `timeout` seconds."""
+        for _ in range(max(1, int(timeout * 100))):
+            head = await self.store.read(key)
+            if head is not None and head.seq > after_seq:
+                return True
+            await asyncio.sleep(0.01)
+        return False
+
     async def close(self) -> None:
         return None
