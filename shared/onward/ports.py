@@ -101,7 +101,8 @@ class SessionStore(Protocol):
     S8  absorbed signals are no longer pending, in the same commit as the events they became.
     S9  a commit that was answered is durable; one that raised Ambiguous may have happened, and the commits tell.
     S10 what raised anything but Ambiguous has not happened.
-    S11 an embedded store keeps wakes with the log: an append's `wake` is part of its commit.
+    S11 erase replaces one commit by the same with fields erased: its hash and seqs are the same; else CorruptLog.
+    S12 an embedded store keeps wakes with the log: an append's `wake` is part of its commit.
     """
 
     embedded: bool
@@ -124,11 +125,16 @@ class SessionStore(Protocol):
 
 
 class Blobs(Protocol):
-    """Large values of a session. B1: put is create-only, and putting the same again is no error. B2: get gives what
-    was put, or None."""
+    """Large values of a session.
+
+    B1  put is create-only, and putting the same again is no error.
+    B2  get gives what was put, or None.
+    B3  forget removes every value of the session whose name begins so, but for `keep`; for good.
+    """
 
     async def put(self, key: str, name: str, text: str) -> None: ...
     async def get(self, key: str, name: str) -> str | None: ...
+    async def forget(self, key: str, prefix: str, keep: str | None = None) -> None: ...
 
 
 class Wakes(Protocol):

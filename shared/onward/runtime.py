@@ -79,6 +79,7 @@ class Runtime:
     async def __aenter__(self) -> Runtime:
         self.identity = self._identity or Settings.from_env().identity
         self.parts: Parts = embedded(self._db, self._app if self._work else None, policy=self._policy, create=self._create)
+        self.parts.renewer.start()
         if self._work:
             self._worker = Worker(self.parts.backend.queue, self.parts.engine.advance, self._concurrency)
             self._tasks = [asyncio.create_task(self._worker.run()), asyncio.create_task(self._sweep())]

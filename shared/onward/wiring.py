@@ -12,6 +12,7 @@ from onward.core.lease import TTL
 from onward.engine.advance import Engine, Ports
 from onward.engine.append import Appender, Entropy
 from onward.engine.deciding import Decider, Registry
+from onward.engine.erase import Eraser
 from onward.engine.gateway import Gateway
 from onward.engine.hold import Renewer
 from onward.engine.late import LateOutcomes
@@ -70,6 +71,7 @@ class Parts:
     appender: Appender
     renewer: Renewer
     performing: Performing
+    eraser: Eraser
 
     async def close(self) -> None:
         """Finish what may not be interrupted, stop renewing, then leave the backend."""
@@ -94,6 +96,10 @@ def assemble(  # noqa: PLR0913 - each is a choice that tests make
     appender = Appender(backend.store, backend.blobs, loader.cache, clock, entropy)
     late = LateOutcomes(backend.store, backend.queue)
     performing = Performing(loader, backend.secret, late.file)
+
+    def owners() -> str:
+        return f"{process}:{entropy(6).hex()}"
+
     renewer = Renewer(backend.store, clock, policy.ttl, policy.budget)
     engine = Engine(
         Ports(backend.store, backend.queue, backend.queue, backend.feed, clock),
@@ -103,11 +109,12 @@ def assemble(  # noqa: PLR0913 - each is a choice that tests make
         appender=appender,
         renewer=renewer,
         late=late,
-        owners=lambda: f"{process}:{entropy(6).hex()}",
+        owners=owners,
         steps_per_wake=policy.steps_per_wake,
     )
     gateway = Gateway(backend.store, backend.queue, clock, loader, appender, backend.secret)
-    return Parts(backend, clock, engine, gateway, loader, appender, renewer, performing)
+    eraser = Eraser(backend.store, backend.blobs, loader, appender, renewer, backend.queue, owners)
+    return Parts(backend, clock, engine, gateway, loader, appender, renewer, performing, eraser)
 
 
 def embedded(path: str | Path, programs: Registry | None = None, *, policy: Policy | None = None, create: bool = True) -> Parts:

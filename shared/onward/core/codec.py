@@ -93,7 +93,7 @@ def decode(record: Record) -> Event:
     kind = BODIES.get(record.kind)
     if kind is None:
         raise UnreadableLog(f"event {record.seq} is of kind {record.kind!r}, which this release does not know: upgrade onward")
-    fields = _upcast(record, kind, _fields(record))
+    fields = _upcast(record, kind, dict.fromkeys(kind.private) | _fields(record))
     try:
         body = kind.model_validate(fields)
         return Event.model_construct(

@@ -142,7 +142,7 @@ def _record_to_dict(record: Record) -> dict[str, Any]:
     }
     if record.private:
         doc["private"] = {name: _cell_to_dict(part) for name, part in record.private.items()}
-    if record.trace:
+    if record.trace is not None:
         doc["trace"] = record.trace
     return doc
 

@@ -16,6 +16,7 @@ from onward.core.events import Actor, Limits, SessionStarted
 from onward.core.head import Head
 from onward.core.ids import check_id, completion_token, session_key, signal_id
 from onward.core.log import ROOT, Commit
+from onward.core.payload import Erased
 from onward.core.signals import DecisionBody, Signal, parse
 from onward.core.state import State
 from onward.engine.append import Appender
@@ -102,8 +103,8 @@ class Gateway:
         if began.program != start.program:
             raise Refused(f"session {start.id} exists", "exists", f"it runs program {began.program!r}, not {start.program!r}")
         known = await self._loader.resolve(there.key, began.input)
-        if digest(known) != digest(start.input):
-            raise Refused(f"session {start.id} exists", "exists", "it was started with another input")
+        if isinstance(known, Erased) or digest(known) != digest(start.input):
+            raise Refused(f"session {start.id} exists", "exists", "it was started with another input, or that was erased")
 
     async def signal(self, key: str, kind: str, body: Mapping[str, Any], sender: Actor, idempotency_key: str) -> Signal:
         """File a signal for a session and wake it. Raises BadInput, NotFound, and Refused where the head or the state

@@ -98,21 +98,20 @@ class Renewer:
         """Keep this lease renewed while the block runs, but never past the step's deadline."""
         hold = Hold(lease, self._clock, self._ttl, self._budget)
         self._holds.add(hold)
-        self._start()
         try:
             yield hold
         finally:
             self._holds.discard(hold)
 
+    def start(self) -> None:
+        """Start the thread; without it nothing is renewed, as a test in virtual time wants it."""
+        self._thread = threading.Thread(target=self._run, name="onward-renew", daemon=True)
+        self._thread.start()
+
     def close(self) -> None:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-
-    def _start(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="onward-renew", daemon=True)
-            self._thread.start()
 
     def _run(self) -> None:
         loop = asyncio.new_event_loop()

@@ -134,7 +134,8 @@ def _attribute(source: str, module: ModuleType, attribute: str, program: str | N
         return found
     if found is not None:
         raise BadInput(f"{source}: {attribute!r} is a {type(found).__name__} and not an App; {_HOW}")
-    looked_for = attribute if program is None else f"{program!r} and no {attribute}"
+    by_default = program is not None and attribute == DEFAULT_ATTRIBUTE
+    looked_for = f"{program!r} and no {attribute}" if by_default else attribute
     raise BadInput(f"{source} has no {looked_for}; {_HOW}")
 
 

@@ -176,11 +176,11 @@ def _form(tool: str, fields: dict[str, Any], call: str | None) -> Form:
         warnings.simplefilter("ignore")
         try:
             model = create_model(tool, __config__=CONFIG, **fields)
+            for name, info in model.model_fields.items():
+                _check_default(tool, name, fields[name][0], info)
             form = Form(tool, model, call)
         except _NO_SCHEMA as exc:
             raise _culprit(tool, fields, exc) from exc
-    for name, info in model.model_fields.items():
-        _check_default(tool, name, fields[name][0], info)
     if _SECRET in canonical(form.schema):
         raise _secret(tool, fields)
     return form
@@ -211,11 +211,11 @@ def _check_default(tool: str, name: str, annotation: Any, info: FieldInfo) -> No
         return
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-        adapter.dump_json(adapter.validate_python(info.default))
+        canonical(adapter.dump_python(adapter.validate_python(info.default), mode="json"))
     except ValidationError as exc:
         wrong = exc.errors()[0]["msg"]
         raise BadInput(f"tool {tool}: parameter {name}: its default is no {_named(annotation)}: {wrong}") from exc
-    except ValueError as exc:
+    except (ValueError, BadInput) as exc:
         raise BadInput(f"tool {tool}: parameter {name}: its default can't be written as JSON: {exc}") from exc
 
 

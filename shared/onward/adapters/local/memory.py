@@ -17,7 +17,7 @@ from onward.core.head import Head
 from onward.core.lease import TTL, Busy, Later, LeaseFields, judge
 from onward.core.log import Commit
 from onward.core.signals import Signal
-from onward.errors import LeaseLost, Refused
+from onward.errors import CorruptLog, LeaseLost, Refused
 from onward.ports import Append, Appended, Clock, Inbox, Lease, Query, Wake
 
 
@@ -136,6 +136,8 @@ class MemoryStore:
     async def erase(self, lease: Lease, commit: Commit) -> None:
         row = self._held(lease)
         at = next(index for index, old in enumerate(row.commits) if old.first_seq == commit.first_seq)
+        if row.commits[at].hash != commit.hash:
+            raise CorruptLog("erasing keeps a commit's hash; this one differs")
         row.commits[at] = commit
 
     async def file(self, key: str, signal: Signal) -> Signal:
@@ -195,8 +197,9 @@ class MemoryBlobs:
     async def get(self, key: str, name: str) -> str | None:
         return self._values.get((key, name))
 
-    async def delete(self, key: str, name: str) -> None:
-        self._values.pop((key, name), None)
+    async def forget(self, key: str, prefix: str, keep: str | None = None) -> None:
+        for name in [name for owner, name in self._values if owner == key and name.startswith(prefix) and name != keep]:
+            del self._values[key, name]
 
 
 class MemoryFeed:

@@ -1,0 +1,275 @@
+"""One SQLite file: every change goes through one thread, and what waits together is one commit (design, section 8).
+
+    write   BEGIN IMMEDIATE, the jobs that wait with a savepoint each, COMMIT; synced to disk if any of them must be
+    read    each job on its own, on a second connection; no read transaction outlives a job
+
+Other processes' commits are noticed by asking SQLite for its `data_version`, only while somebody watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any, TypeVar
+
+from onward.adapters.local import schema
+from onward.adapters.local.failures import make_file, translate, translate_commit, translate_open
+from onward.adapters.local.holders import Holders
+from onward.adapters.local.lane import After, Job, Lane, Work
+from onward.core.lease import TTL
+from onward.errors import StoreUnavailable
+from onward.ports import Clock
+
+T = TypeVar("T")
+
+POLL = 0.03
+"""Seconds between two looks for other processes' commits, while somebody watches."""
+
+PATIENCE = 5.0
+"""Seconds to wait for another process's commit."""
+
+WAL_PAGES = 1000
+"""About so many pages are written to SQLite's log before it is moved into the file."""
+
+PAGE = 4096
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Who is called, from the writing thread, when another process has committed; until `until` (monotonic)."""
+
+    changed: Callable[[], None]
+    until: float = float("inf")
+
+
+class Database:
+    """An open file. Usable from any thread and any event loop until it is closed."""
+
+    def __init__(self, path: Path, clock: Clock, ttl: float, secret: bytes, writer: Connection, reader: Connection) -> None:
+        self.path = path
+        self.clock = clock
+        self.ttl = ttl
+        self.secret = secret
+        self.boot = boot_id()
+        self.holders = Holders(path)
+        self._writer = writer
+        self._reader = reader
+        self._synced: bool | None = None
+        self._pages = 0
+        self._scrub = False
+        self._watching: dict[int, Watcher] = {}
+        self._seen = _data_version(writer)
+        self._seen_at = 0.0
+        self._write_lane = Lane("onward-write", self._write_all, self._between)
+        self._read_lane = Lane("onward-read", self._read_all, lambda: None)
+
+    @classmethod
+    def open(cls, path: Path, clock: Clock, *, ttl: float = TTL, create: bool = True) -> Database:
+        """Open the file, and make it unless `create` is false.
+
+        Raises UsageError (NotFound, too) for a file that can't be used, UnreadableLog for one of a newer release,
+        CorruptLog for a damaged one, StoreUnavailable for one that is locked.
+        """
+        path = path.resolve()
+        make_file(path, create)
+        connections: list[Connection] = []
+        try:
+            connections.append(_connect(path))
+            secret = schema.prepare(connections[0], path)
+            connections.append(_connect(path))
+            connections[1].execute("PRAGMA query_only = ON")
+            return cls(path, clock, ttl, secret, connections[0], connections[1])
+        except BaseException as exc:
+            for connection in connections:
+                connection.close()
+            if isinstance(exc, sqlite3.Error):
+                raise translate_open(exc, path) from exc
+            raise
+
+    def write(
+        self, work: Work[T], *, durable: bool, size: int = 0, after: After[T] | None = None
+    ) -> asyncio.Future[T]:
+        """Have the work done in a transaction; the answer comes once that is committed, and on disk if `durable`.
+
+        What the work raises is raised here, and then it has changed nothing. Raises StoreUnavailable where nothing
+        happened, and Ambiguous where the disk failed during the commit.
+        """
+        return self._write_lane.submit(work, durable=durable, size=size, after=after)
+
+    def read(self, work: Work[T]) -> asyncio.Future[T]:
+        """Have the work done on what is committed."""
+        return self._read_lane.submit(work)
+
+    def scrub(self) -> None:
+        """From within a write: leave nothing of what was overwritten in SQLite's log either."""
+        self._scrub = True
+
+    def close(self) -> None:
+        """Finish what was handed in, and let go of the file."""
+        self._read_lane.close()
+        self._write_lane.close()
+        self._reader.close()
+        self._writer.close()
+        self.holders.close()
+
+    # --- watching for other processes ----------------------------------------------------------------------------
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call the watcher from now on. Watching twice is watching once."""
+        self._watching[id(watcher)] = watcher
+        if self._write_lane.pace is None:
+            self._write_lane.pace = POLL
+            self._write_lane.nudge()
+
+    def unwatch(self, watcher: Watcher) -> None:
+        self._watching.pop(id(watcher), None)
+
+    def watched(self, watcher: Watcher) -> bool:
+        """Whether the watcher is still called."""
+        return id(watcher) in self._watching
+
+    def _look_around(self) -> None:
+        now = time.monotonic()
+        if not self._watching or now - self._seen_at < POLL * 0.9:
+            return
+        self._seen_at = now
+        version = _data_version(self._writer)
+        for watcher in list(self._watching.values()):
+            if version != self._seen:
+                watcher.changed()
+            if watcher.until < now:
+                self.unwatch(watcher)
+        self._seen = version
+
+    def _between(self) -> None:
+        """After each batch of writes, and at each poll. A failure here costs nothing but time: it is tried again."""
+        with suppress(sqlite3.Error):
+            self._look_around()
+            self._checkpoint()
+        if not self._watching:
+            self._write_lane.pace = None
+            if self._watching:  # somebody came between the two lines, and saw the pace still set
+                self._write_lane.pace = POLL
+
+    # --- the writing thread --------------------------------------------------------------------------------------
+
+    def _write_all(self, batch: Sequence[Job[Any]]) -> None:
+        try:
+            self._begin(any(job.durable for job in batch))
+            self._work(batch)
+        except Exception as exc:
+            self._roll_back()
+            return _fail(batch, translate(exc, self.path))
+        try:
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as exc:
+            self._roll_back()
+            _fail(batch, translate_commit(exc, self.path))
+        self._pages += sum(4 + job.size // PAGE for job in batch)
+
+    def _begin(self, durable: bool) -> None:
+        if durable != self._synced:
+            self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._synced = durable
+        self._writer.execute("BEGIN IMMEDIATE")
+
+    def _work(self, batch: Sequence[Job[Any]]) -> None:
+        """Do the jobs. One that raises is undone alone; raises only where SQLite gave up the whole transaction."""
+        for job in batch:
+            self._writer.execute("SAVEPOINT job")
+            try:
+                job.result = job.work(self._writer)
+            except Exception as exc:
+                if not self._writer.in_transaction:
+                    raise
+                job.error = translate(exc, self.path)
+                self._writer.execute("ROLLBACK TO job")
+            self._writer.execute("RELEASE job")
+
+    def _roll_back(self) -> None:
+        if self._writer.in_transaction:
+            with suppress(sqlite3.Error):
+                self._writer.execute("ROLLBACK")
+
+    def _checkpoint(self) -> None:
+        """Move SQLite's log into the file, from time to time, after the answers are out.
+
+        Not by SQLite's own automatic: that lets others write meanwhile, and releases before 3.51.3 can lose commits
+        when the log starts anew under a checkpoint. FULL keeps writers out; readers are not waited for long.
+        """
+        if self._pages < WAL_PAGES and not self._scrub:
+            return
+        self._pages = 0
+        self._writer.execute("PRAGMA busy_timeout = 100")
+        try:
+            self._writer.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if self._scrub else 'FULL'})").fetchall()
+            self._scrub = False
+        finally:
+            self._writer.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
+
+    # --- the reading thread --------------------------------------------------------------------------------------
+
+    def _read_all(self, batch: Sequence[Job[Any]]) -> None:
+        for job in batch:
+            try:
+                job.result = job.work(self._reader)
+            except Exception as exc:
+                job.error = translate(exc, self.path)
+
+
+def _fail(batch: Sequence[Job[Any]], error: Exception) -> None:
+    """Nothing of the batch happened, or nobody knows: each job gets an error of its own."""
+    for job in batch:
+        if job.error is None:
+            job.error = type(error)(*error.args)
+
+
+def _connect(path: Path) -> Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE)
+    try:
+        _switch_to_wal(connection)
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _switch_to_wal(connection: Connection) -> None:
+    """SQLite does not wait here for another process that does the same, so we do."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+            continue
+        if mode != "wal":
+            raise StoreUnavailable(f"SQLite can't keep its log beside this file (journal mode {mode}): name a file on a local disk")
+        return
+
+
+def _data_version(connection: Connection) -> int:
+    with closing(connection.execute("PRAGMA data_version")) as cursor:
+        return int(cursor.fetchone()[0])
+
+
+def boot_id() -> str:
+    """What is another after each start of the machine; monotonic times of different boots can't be compared."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        pass
+    with suppress(OSError):  # macOS
+        return subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False).stdout.strip()
+    return ""

@@ -1,0 +1,75 @@
+"""Heads, commits and signals as rows, and back. Times are whole milliseconds since 1970."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from onward.adapters.local.schema import WAIT_BITS
+from onward.core.events import Actor
+from onward.core.head import Fold, Head, from_json, to_json
+from onward.core.signals import Signal
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+HEAD = "published, wake_ms, doc, fold_seq, fold_hash, fold_version, fold_commit, fold_snapshot, fold"
+"""The columns that make a head."""
+
+
+def to_ms(at: datetime) -> int:
+    """Truncated, and exact: floats would lose the last digit."""
+    return (at - _EPOCH) // _MILLISECOND
+
+
+def from_ms(at: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=at)
+
+
+def head_row(head: Head) -> tuple[Any, ...]:
+    """What an append sets: published, seq, hash, format, program, status, waits, times, document and fold."""
+    fold = head.fold
+    kept = (fold.seq, fold.hash, fold.version, fold.commit, fold.snapshot, fold.text) if fold else (None,) * 6
+    return (
+        head.published,
+        head.seq,
+        head.hash,
+        head.format,
+        head.program,
+        head.status,
+        wait_bits(head),
+        to_ms(head.updated_at),
+        None if head.wake_at is None else to_ms(head.wake_at),
+        to_json(head),
+        *kept,
+    )
+
+
+def wait_bits(head: Head) -> int:
+    bits = 0
+    for wait in head.waits:
+        bits |= WAIT_BITS[wait.kind]
+    return bits
+
+
+def head_from(row: tuple[Any, ...]) -> Head:
+    """The head in the columns of HEAD."""
+    published, wake_ms, doc, seq, hash, version, commit, snapshot, text = row
+    fold = None if seq is None else Fold(seq, hash, version, commit, text=text, snapshot=snapshot)
+    return from_json(doc, published=published, wake_at=None if wake_ms is None else from_ms(wake_ms), fold=fold)
+
+
+def signal_doc(signal: Signal) -> str:
+    doc = {"kind": signal.kind, "body": dict(signal.body), "sender": {"kind": signal.sender.kind, "name": signal.sender.name}}
+    return json.dumps(doc, separators=(",", ":"), ensure_ascii=False)
+
+
+def signal_from(id: str, filed_ms: int, doc: str) -> Signal:
+    fields = json.loads(doc)
+    return Signal(id, fields["kind"], fields["body"], Actor(**fields["sender"]), from_ms(filed_ms))
+
+
+def filed(signal: Signal, at_ms: int) -> Signal:
+    return replace(signal, filed_at=from_ms(at_ms))

@@ -1,0 +1,145 @@
+"""The tables of the embedded database, and how an older or foreign file is told apart."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from sqlite3 import Connection
+from types import MappingProxyType
+
+from onward.errors import UnreadableLog, UsageError
+
+VERSION = 1
+"""The schema this release writes."""
+
+APPLICATION = 0x4F6E7764
+"""What the file's header says of whose it is: `Onwd`."""
+
+WAIT_BITS: Mapping[str, int] = MappingProxyType(
+    {"input": 1, "approval": 2, "timer": 4, "child": 8, "external": 16, "operator": 32}
+)
+"""A session's kinds of waits are one number, so that each kind can have an index. The numbers are for ever."""
+
+TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+
+-- A session's head. The lease comes first and in columns of its own, so that a claim rewrites no document.
+-- `renewed` is system-wide monotonic time in seconds and means something only while `boot` is this boot.
+CREATE TABLE sessions (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    epoch INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    held INTEGER NOT NULL,
+    renewed REAL NOT NULL,
+    boot TEXT NOT NULL,
+    settled INTEGER NOT NULL,
+    mark_epoch INTEGER,
+    mark_seq INTEGER,
+    published INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    format INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    program TEXT NOT NULL,
+    status TEXT NOT NULL,
+    waits INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    wake_ms INTEGER,
+    doc TEXT NOT NULL,
+    fold_seq INTEGER,
+    fold_hash TEXT,
+    fold_version INTEGER,
+    fold_commit INTEGER,
+    fold_snapshot TEXT,
+    fold TEXT
+);
+CREATE INDEX sessions_updated ON sessions (updated_ms);
+CREATE INDEX sessions_status ON sessions (status, updated_ms);
+CREATE INDEX sessions_wake ON sessions (wake_ms) WHERE wake_ms IS NOT NULL;
+
+CREATE TABLE commits (
+    key TEXT NOT NULL,
+    first_seq INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (key, first_seq)
+);
+
+CREATE TABLE inbox (
+    key TEXT NOT NULL,
+    id TEXT NOT NULL,
+    filed_ms INTEGER NOT NULL,
+    pending INTEGER NOT NULL,
+    expires_ms INTEGER,
+    digest TEXT NOT NULL,
+    doc TEXT NOT NULL,
+    refused TEXT,
+    PRIMARY KEY (key, id)
+);
+CREATE INDEX inbox_pending ON inbox (key, filed_ms, id) WHERE pending;
+CREATE INDEX inbox_expires ON inbox (expires_ms) WHERE expires_ms IS NOT NULL;
+
+CREATE TABLE blobs (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    name TEXT NOT NULL,
+    text TEXT NOT NULL,
+    UNIQUE (key, name)
+);
+
+-- At most one wake for each session. `rev` is another at each change, `look` is the rev that last asked to look
+-- or 0, and `home` is the process that will take it or NULL for whoever comes first.
+CREATE TABLE wakes (
+    key TEXT PRIMARY KEY,
+    due_ms INTEGER NOT NULL,
+    look INTEGER NOT NULL,
+    published INTEGER NOT NULL,
+    rev INTEGER NOT NULL,
+    home TEXT
+) WITHOUT ROWID;
+CREATE INDEX wakes_due ON wakes (due_ms);
+
+CREATE TABLE timers (at_ms INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY (at_ms, key)) WITHOUT ROWID;
+"""
+
+
+def prepare(connection: Connection, path: Path) -> bytes:
+    """Make the tables if the file is empty, check whose file it is, and answer its secret.
+
+    Raises UsageError for somebody else's database, UnreadableLog for one of a newer release.
+    """
+    if _number(connection, "application_id") != APPLICATION:
+        _create(connection, path)
+    found, secret = (connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone() for name in ("schema", "secret"))
+    if found[0] > VERSION:
+        raise UnreadableLog(f"{path} was made by a newer onward (schema {found[0]}; this release reads {VERSION}): upgrade onward")
+    return bytes(secret[0])
+
+
+def _create(connection: Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if _number(connection, "application_id") != APPLICATION:
+            _create_tables(connection, path)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _create_tables(connection: Connection, path: Path) -> None:
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise UsageError(f"{path} is another program's database: name another file")
+    waiting = "CREATE INDEX sessions_waiting_{} ON sessions (updated_ms) WHERE waits & {};"
+    indexes = [waiting.format(kind, bit) for kind, bit in WAIT_BITS.items()]
+    for statement in "".join((TABLES, *indexes)).split(";"):
+        connection.execute(statement)
+    connection.execute("INSERT INTO meta VALUES ('schema', ?), ('secret', ?)", (VERSION, secrets.token_bytes(32)))
+    connection.execute(f"PRAGMA application_id = {APPLICATION}")
+
+
+def _number(connection: Connection, pragma: str) -> int:
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])

@@ -1,0 +1,305 @@
+"""What each operation of the store does to the tables, within the transaction it is given (R1, R3, R4, R16).
+
+Every change of a session is one UPDATE with its preconditions in it; no row changed means that they did not hold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import Any
+
+from onward.adapters.local.database import Database
+from onward.adapters.local.rows import HEAD, head_from, head_row, signal_doc, signal_from, to_ms
+from onward.adapters.local.schema import WAIT_BITS
+from onward.adapters.local.wakes import WakeRow, put_wake
+from onward.core.codec import FORMAT
+from onward.core.head import Head
+from onward.core.lease import Busy, Free, Later, LeaseFields, judge
+from onward.core.log import Commit
+from onward.core.signals import KEPT_DAYS, Signal
+from onward.errors import LeaseLost, NotFound, Refused
+from onward.ports import Append, Inbox, Lease, Query
+
+Mark = tuple[int, int] | None
+
+KEPT_MS = KEPT_DAYS * 86_400_000
+FORGOTTEN_AT_ONCE = 16
+"""Expired signals deleted in one append, at most."""
+
+_HEAD_SET = """published = ?, seq = ?, hash = ?, format = ?, program = ?, status = ?, waits = ?, updated_ms = ?, wake_ms = ?,
+    doc = ?, fold_seq = ?, fold_hash = ?, fold_version = ?, fold_commit = ?, fold_snapshot = ?, fold = ?"""
+
+_CREATE = f"""INSERT INTO sessions (key, tenant, epoch, owner, held, renewed, boot, settled,
+    {", ".join(part.partition(" = ")[0].strip() for part in _HEAD_SET.split(","))})
+    VALUES (?, ?, ?, '', 0, 0, '', ?, {", ".join("?" * 16)}) ON CONFLICT (key) DO NOTHING"""
+
+_LEASE = "id, epoch, owner, held, renewed, boot, settled, mark_epoch, mark_seq, seq, format, hash, published"
+
+_APPEND = f"""UPDATE sessions SET settled = epoch, held = ?, renewed = ?, mark_epoch = ?, mark_seq = ?, {_HEAD_SET}
+    WHERE key = ? AND epoch = ? AND held AND seq = ? AND mark_epoch IS ? AND mark_seq IS ?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A claim that was granted. `head` is None where the claimant has the head of this hash already."""
+
+    epoch: int
+    stalls: int
+    mark: Mark
+    hash: str
+    published: int
+    head: Head | None
+    now_ms: int
+
+
+class Transactions:
+    """The operations, on the clock of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._clock = database.clock
+        self._ttl = database.ttl
+        self._boot = database.boot
+        self._holders = database.holders
+        self._scrub = database.scrub
+
+    def _now_ms(self) -> int:
+        return to_ms(self._clock.now())
+
+    # --- the lease -----------------------------------------------------------------------------------------------
+
+    def claim(self, c: Connection, key: str, owner: str, published: int, known: str | None) -> Claimed | Busy | Later | None:
+        row = c.execute(f"SELECT {_LEASE} FROM sessions WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        id, epoch, holder, held, _, _, settled, *_ = row
+        if held and holder == owner:
+            free = Free(epoch, max(0, epoch - 1 - settled))
+        else:
+            verdict = self._judge(row)
+            if not isinstance(verdict, Free):
+                return verdict
+            free = verdict
+        c.execute(
+            "UPDATE sessions SET epoch = ?, owner = ?, held = 1, renewed = ?, boot = ?, published = ? WHERE id = ?",
+            (free.epoch, owner, self._clock.monotonic(), self._boot, max(published, row[12]), id),
+        )
+        return self._claimed(c, row, free, known, max(published, row[12]))
+
+    def _claimed(self, c: Connection, row: Sequence[Any], free: Free, known: str | None, published: int) -> Claimed:
+        head = None
+        if row[11] != known:
+            head = head_from(c.execute(f"SELECT {HEAD} FROM sessions WHERE id = ?", (row[0],)).fetchone())
+        return Claimed(free.epoch, free.stalls, _mark(row[7], row[8]), row[11], published, head, self._now_ms())
+
+    def _judge(self, row: Sequence[Any]) -> Free | Busy | Later:
+        _, epoch, holder, held, renewed, boot, settled, mark_epoch, mark_seq, seq, format, *_ = row
+        fields = (epoch, bool(held), self.age(boot, renewed), settled, _mark(mark_epoch, mark_seq), seq, format)
+        verdict = judge(LeaseFields(*fields), self._ttl, FORMAT)
+        if isinstance(verdict, Busy) and self._holders.is_dead(holder):
+            return judge(LeaseFields(*fields, dead=True), self._ttl, FORMAT)
+        return verdict
+
+    def age(self, boot: str, renewed: float) -> float:
+        """Seconds since a lease was renewed, on the time that all processes of this boot share."""
+        now = self._clock.monotonic()
+        return now - renewed if boot == self._boot and now >= renewed else math.inf
+
+    def renew(self, c: Connection, lease: Lease) -> None:
+        changed = c.execute(
+            "UPDATE sessions SET renewed = ? WHERE key = ? AND epoch = ? AND held",
+            (self._clock.monotonic(), lease.key, lease.epoch),
+        )
+        if not changed.rowcount:
+            raise self._lost(c, lease)
+
+    def mark(self, c: Connection, key: str, epoch: int, seq: int) -> bool:
+        changed = c.execute(
+            "UPDATE sessions SET mark_epoch = ?, mark_seq = ? WHERE key = ? AND epoch = ? AND seq = ? AND held",
+            (epoch, seq, key, epoch, seq),
+        )
+        return changed.rowcount == 1
+
+    def release(self, c: Connection, lease: Lease) -> Mark:
+        c.execute("UPDATE sessions SET held = 0, settled = epoch WHERE key = ? AND epoch = ? AND held", (lease.key, lease.epoch))
+        row = c.execute("SELECT mark_epoch, mark_seq FROM sessions WHERE key = ?", (lease.key,)).fetchone()
+        return _mark(*row) if row else None
+
+    def _lost(self, c: Connection, lease: Lease) -> LeaseLost:
+        row = c.execute("SELECT epoch, held, seq FROM sessions WHERE key = ?", (lease.key,)).fetchone()
+        if row is None:
+            return LeaseLost(f"session {lease.head.id} is not there any more")
+        stands = f"it is at epoch {row[0]}, event {row[2]}, and {'held' if row[1] else 'let go'}"
+        return LeaseLost(f"session {lease.head.id}: the lease of epoch {lease.epoch} is gone; {stands}")
+
+    # --- the log -------------------------------------------------------------------------------------------------
+
+    def create(self, c: Connection, head: Head, row: tuple[Any, ...], commit: Commit, doc: str, wake: WakeRow) -> Head | None:
+        made = c.execute(_CREATE, (head.key, head.tenant, commit.epoch, commit.epoch, *row))
+        if not made.rowcount:
+            return self.read(c, head.key)
+        _put_commit(c, head.key, commit, doc)
+        put_wake(c, wake)
+        return None
+
+    def append(self, c: Connection, lease: Lease, append: Append, row: tuple[Any, ...], doc: str, wake: WakeRow | None) -> Mark:
+        """Answers the mark that stands afterwards."""
+        mark = self._advance(c, lease, append, row, lease.mark)
+        _put_commit(c, lease.key, append.commit, doc)
+        if append.absorbed:
+            self._absorb(c, lease.key, append.absorbed)
+        if _snapshot(append.head) != _snapshot(lease.head):
+            _drop_snapshots(c, lease.key, _snapshot(append.head))
+        if wake is not None:
+            put_wake(c, wake)
+        return mark
+
+    def _advance(self, c: Connection, lease: Lease, append: Append, row: tuple[Any, ...], standing: Mark) -> Mark:
+        """Set the head, if the lease, the seq and the mark are still as expected."""
+        left = None if append.inbox_read and standing == lease.mark else standing
+        old, new = standing or (None, None), left or (None, None)
+        held = (not append.release, self._clock.monotonic())
+        precondition = (lease.key, lease.epoch, append.commit.first_seq - 1)
+        if c.execute(_APPEND, (*held, *new, *row, *precondition, *old)).rowcount:
+            return left
+        return self._advance(c, lease, append, row, self._other_mark(c, lease, append, standing))
+
+    def _other_mark(self, c: Connection, lease: Lease, append: Append, standing: Mark) -> Mark:
+        """The mark that a visitor has set meanwhile, where that is why the append did not apply."""
+        row = c.execute("SELECT epoch, held, seq, mark_epoch, mark_seq FROM sessions WHERE key = ?", (lease.key,)).fetchone()
+        if row is None or row[:3] != (lease.epoch, 1, append.commit.first_seq - 1) or _mark(row[3], row[4]) == standing:
+            raise self._lost(c, lease)
+        return _mark(row[3], row[4])
+
+    def _absorb(self, c: Connection, key: str, absorbed: Sequence[str]) -> None:
+        now = self._now_ms()
+        c.executemany(
+            "UPDATE inbox SET pending = 0, expires_ms = ? WHERE key = ? AND id = ? AND pending",
+            [(now + KEPT_MS, key, id) for id in absorbed],
+        )
+        expired = "SELECT rowid FROM inbox WHERE expires_ms IS NOT NULL AND expires_ms <= ? LIMIT ?"
+        c.execute(f"DELETE FROM inbox WHERE rowid IN ({expired})", (now, FORGOTTEN_AT_ONCE))
+
+    def erase(self, c: Connection, lease: Lease, commit: Commit, doc: str) -> None:
+        if not c.execute("SELECT 1 FROM sessions WHERE key = ? AND epoch = ? AND held", (lease.key, lease.epoch)).fetchone():
+            raise self._lost(c, lease)
+        with _overwriting(c):
+            done = c.execute("UPDATE commits SET doc = ? WHERE key = ? AND first_seq = ?", (doc, lease.key, commit.first_seq))
+        if not done.rowcount:
+            raise NotFound(f"session {lease.head.id} has no commit that begins at event {commit.first_seq}")
+        self._scrub()
+
+    # --- the inbox -----------------------------------------------------------------------------------------------
+
+    def file(self, c: Connection, key: str, signal: Signal, wake: WakeRow) -> Signal:
+        c.execute(
+            "INSERT INTO inbox (key, id, filed_ms, pending, digest, doc) VALUES (?, ?, ?, 1, ?, ?) ON CONFLICT DO NOTHING",
+            (key, signal.id, self._now_ms(), signal.digest, signal_doc(signal)),
+        )
+        filed_ms, digest, doc = c.execute(
+            "SELECT filed_ms, digest, doc FROM inbox WHERE key = ? AND id = ?", (key, signal.id)
+        ).fetchone()
+        if digest != signal.digest:
+            raise Refused("signal refused", "signal_reused", "the same key was used for a signal with other content")
+        put_wake(c, wake)
+        return signal_from(signal.id, filed_ms, doc)
+
+    def pending(self, c: Connection, key: str, limit: int) -> Inbox:
+        """Read where filing is done, so that whatever was filed before this read's time is in it."""
+        now = self._clock.now()
+        rows = c.execute(
+            "SELECT id, filed_ms, doc FROM inbox WHERE key = ? AND pending ORDER BY filed_ms, id LIMIT ?", (key, limit + 1)
+        ).fetchall()
+        found = tuple(signal_from(*row) for row in rows[:limit])
+        return Inbox(found, now.replace(microsecond=now.microsecond // 1000 * 1000), more=len(rows) > limit)
+
+    def refuse(self, c: Connection, key: str, signals: Sequence[str], reason: str) -> None:
+        expires = self._now_ms() + KEPT_MS
+        c.executemany(
+            "UPDATE inbox SET pending = 0, expires_ms = ?, refused = ? WHERE key = ? AND id = ? AND pending",
+            [(expires, reason, key, id) for id in signals],
+        )
+
+    # --- reads ---------------------------------------------------------------------------------------------------
+
+    def read(self, c: Connection, key: str) -> Head | None:
+        row = c.execute(f"SELECT {HEAD} FROM sessions WHERE key = ?", (key,)).fetchone()
+        return head_from(row) if row else None
+
+    def commits(self, c: Connection, key: str, after: int, limit: int | None) -> list[Commit]:
+        rows = c.execute(
+            """SELECT doc FROM commits WHERE key = ?1 AND last_seq > ?2
+               AND first_seq >= coalesce((SELECT max(first_seq) FROM commits WHERE key = ?1 AND first_seq <= ?2), 0)
+               ORDER BY first_seq LIMIT ?3""",
+            (key, after, -1 if limit is None else limit),
+        )
+        return [Commit.from_json(doc) for (doc,) in rows.fetchall()]
+
+    def list(self, c: Connection, query: Query) -> list[Head]:
+        """One read of an index for each status asked for; what else is asked for is tested on the way."""
+        found = [row for status in query.status or (None,) for row in c.execute(*_listing(query, status)).fetchall()]
+        found.sort(key=lambda row: (row[0], row[1]), reverse=True)
+        return [head_from(row[2:]) for row in found[: query.limit]]
+
+    def overdue(self, c: Connection, limit: int) -> list[str]:
+        """Sessions that nobody holds and that somebody should have looked at."""
+        rows = c.execute(
+            """SELECT key, held, owner, boot, renewed FROM sessions WHERE wake_ms <= ?1
+               UNION ALL SELECT key, held, owner, boot, renewed FROM (SELECT DISTINCT key FROM inbox WHERE pending)
+               LEFT JOIN sessions USING (key)""",
+            (self._now_ms(),),
+        )
+        free: dict[str, None] = {}
+        for key, held, owner, boot, renewed in rows:
+            if not (held and self.age(boot, renewed) < self._ttl and not self._holders.is_dead(owner)):
+                free[key] = None
+            if len(free) == limit:
+                break
+        rows.close()
+        return list(free)
+
+
+def _mark(epoch: int | None, seq: int | None) -> Mark:
+    return None if epoch is None or seq is None else (epoch, seq)
+
+
+@contextmanager
+def _overwriting(c: Connection) -> Iterator[None]:
+    """What is deleted is overwritten, not only let go."""
+    before = c.execute("PRAGMA secure_delete").fetchone()[0]
+    c.execute("PRAGMA secure_delete = ON")
+    try:
+        yield
+    finally:
+        c.execute(f"PRAGMA secure_delete = {before}")
+
+
+def _put_commit(c: Connection, key: str, commit: Commit, doc: str) -> None:
+    c.execute("INSERT INTO commits VALUES (?, ?, ?, ?)", (key, commit.first_seq, commit.last_seq, doc))
+
+
+def _snapshot(head: Head) -> str | None:
+    return head.fold.snapshot if head.fold else None
+
+
+def _drop_snapshots(c: Connection, key: str, current: str | None) -> None:
+    """Keep the newest two: somebody may just be reading the one before."""
+    c.execute(
+        """DELETE FROM blobs WHERE key = ?1 AND name GLOB 'snapshots/*' AND name IS NOT ?2 AND id NOT IN
+           (SELECT id FROM blobs WHERE key = ?1 AND name GLOB 'snapshots/*' ORDER BY id DESC LIMIT 2)""",
+        (key, current),
+    )
+
+
+def _listing(query: Query, status: str | None) -> tuple[str, tuple[Any, ...]]:
+    asked = {"tenant": query.tenant, "program": query.program, "status": status}
+    tests = {f"{column} = ?": value for column, value in asked.items() if value is not None}
+    terms = list(tests)
+    if query.wait is not None:
+        terms.append(f"waits & {WAIT_BITS.get(query.wait, 0)}")
+    where = f"WHERE {' AND '.join(terms)}" if terms else ""
+    sql = f"SELECT updated_ms, id, {HEAD} FROM sessions {where} ORDER BY updated_ms DESC, id DESC LIMIT ?"
+    return sql, (*tests.values(), query.limit)

@@ -1,0 +1,82 @@
+"""Erasing a private field for good, while the log still verifies (G3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from onward.core.codec import erase
+from onward.core.draft import Draft
+from onward.core.events import Actor, FieldErased
+from onward.core.log import Commit
+from onward.engine.append import Appender
+from onward.engine.hold import Hold, Renewer
+from onward.engine.load import Loader
+from onward.engine.session import Session
+from onward.errors import NotFound, Refused
+from onward.ports import Blobs, Lease, SessionStore, Wake, Wakes
+
+
+class Eraser:
+    """Replaces a field's text by its digest, then writes down that it did, with a fold made from the log anew.
+
+    Dying in between leaves the field erased and the event missing; erasing again is harmless and completes it.
+    """
+
+    def __init__(  # noqa: PLR0913 - one for each part it works with
+        self,
+        store: SessionStore,
+        blobs: Blobs,
+        loader: Loader,
+        appender: Appender,
+        renewer: Renewer,
+        wakes: Wakes,
+        owners: Callable[[], str],
+    ) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._loader = loader
+        self._appender = appender
+        self._renewer = renewer
+        self._wakes = wakes
+        self._owners = owners
+
+    async def erase(self, key: str, seq: int, field: str, actor: Actor, reason: str) -> None:
+        """Erase `field` of event `seq`. Raises NotFound, and Refused while somebody holds the session."""
+        commit, at = await self._find(key, seq, field)
+        lease = await self._store.claim(key, self._owners())
+        if not isinstance(lease, Lease):
+            raise Refused("not erased", "busy", "the session is being advanced; try again when it rests")
+        async with self._renewer.holding(lease) as hold:
+            await self._replace(hold, commit, at, field)
+            await self._write_down(hold, FieldErased(seq=seq, field=field, reason=reason), actor)
+        await self._wakes.publish(Wake(key, look=True))
+
+    async def _find(self, key: str, seq: int, field: str) -> tuple[Commit, int]:
+        commits = await self._store.commits(key, after=seq - 1, limit=1)
+        if not commits or not commits[0].first_seq <= seq <= commits[0].last_seq:
+            raise NotFound(f"there is no event {seq}")
+        at = seq - commits[0].first_seq
+        record = commits[0].records[at]
+        if field not in record.private:
+            there = ", ".join(record.private) or "none"
+            raise NotFound(f"event {seq} ({record.kind}) has no private field {field!r}; it has: {there}")
+        return commits[0], at
+
+    async def _replace(self, hold: Hold, commit: Commit, at: int, field: str) -> None:
+        record = commit.records[at]
+        records = (*commit.records[:at], erase(record, field), *commit.records[at + 1 :])
+        await hold.write(self._store.erase(hold.lease, replace(commit, records=records)))
+        await self._blobs.forget(hold.key, f"blobs/{record.private[field].digest}")
+
+    async def _write_down(self, hold: Hold, body: FieldErased, actor: Actor) -> None:
+        """Folds made before hold what was erased, so they go: first from the head, then the snapshots themselves."""
+        self._loader.cache.drop(hold.key)
+        hold.lease = replace(hold.lease, head=replace(hold.lease.head, fold=None))
+        state = await self._loader.load(hold.lease.head)
+        session = Session(hold, Draft(state, hold.now()))
+        session.draft.add(actor, body)
+        at_rest = hold.lease.head.status != "running"
+        await self._appender.append(session, at_rest=at_rest, release=True, wake=None)
+        fold = hold.lease.head.fold
+        await self._blobs.forget(hold.key, "snapshots/", keep=fold.snapshot if fold else None)
