@@ -7,7 +7,6 @@ twice included, and takes a moment to answer. The file is made, with its data, b
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-FILE = Path(os.environ.get("SHOP_DB") or Path(__file__).resolve().parents[2] / "build" / "shop.db")
+FILE = Path(__file__).resolve().parents[2] / "build" / "shop.db"
 
 CONFIRMS_AFTER = 2.0
 """Seconds between a booking and its confirmation, as payment services have them."""
@@ -130,7 +129,7 @@ def _database() -> Iterator[sqlite3.Connection]:
     try:
         db.execute("BEGIN IMMEDIATE")
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger'").fetchone():
-            _furnish(db, date.today())
+            _furnish(db, datetime.now(UTC).date())
         yield db
         db.execute("COMMIT")
     finally:
@@ -173,4 +172,4 @@ def _receipt(row: sqlite3.Row) -> Receipt:
 
 
 def _euros(cents: int) -> Decimal:
-    return Decimal(cents) / 100
+    return Decimal(cents).scaleb(-2)

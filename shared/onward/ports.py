@@ -162,3 +162,14 @@ class Clock(Protocol):
     def now(self) -> datetime: ...
     def monotonic(self) -> float: ...
     async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The world, as the engine sees it."""
+
+    store: SessionStore
+    wakes: Wakes
+    timers: Timers
+    feed: Feed
+    clock: Clock

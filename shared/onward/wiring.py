@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from onward.core.lease import TTL
-from onward.engine.advance import Engine, Ports
+from onward.engine.advance import Engine
 from onward.engine.append import Appender, Entropy
 from onward.engine.deciding import Decider, Registry
 from onward.engine.erase import Eraser
@@ -18,7 +18,7 @@ from onward.engine.hold import Renewer
 from onward.engine.late import LateOutcomes
 from onward.engine.load import Cache, Loader
 from onward.engine.perform import Performing
-from onward.ports import Blobs, Clock, Feed, SessionStore, Timers, Wakes
+from onward.ports import Blobs, Clock, Feed, Ports, SessionStore, Timers, Wakes
 
 
 class Queue(Wakes, Timers, Protocol):
@@ -101,8 +101,9 @@ def assemble(  # noqa: PLR0913 - each is a choice that tests make
         return f"{process}:{entropy(6).hex()}"
 
     renewer = Renewer(backend.store, clock, policy.ttl, policy.budget)
+    ports = Ports(backend.store, backend.queue, backend.queue, backend.feed, clock)
     engine = Engine(
-        Ports(backend.store, backend.queue, backend.queue, backend.feed, clock),
+        ports,
         loader=loader,
         decider=Decider(programs, policy.handover),
         performing=performing,
@@ -112,7 +113,7 @@ def assemble(  # noqa: PLR0913 - each is a choice that tests make
         owners=owners,
         steps_per_wake=policy.steps_per_wake,
     )
-    gateway = Gateway(backend.store, backend.queue, clock, loader, appender, backend.secret)
+    gateway = Gateway(ports, loader, appender, backend.secret)
     eraser = Eraser(backend.store, backend.blobs, loader, appender, renewer, backend.queue, owners)
     return Parts(backend, clock, engine, gateway, loader, appender, renewer, performing, eraser)
 

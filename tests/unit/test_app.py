@@ -8,8 +8,8 @@ import pytest
 
 from onward.adapters.local.scripted import ScriptedModel
 from onward.errors import BadInput
-from onward.programs.agent import Agent
 from onward.programs import app as module
+from onward.programs.agent import Agent
 from onward.programs.app import App, load_app, load_target
 
 MODEL = ScriptedModel([{"text": "Hello"}])

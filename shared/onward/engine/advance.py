@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from onward.core import events as ev
@@ -28,7 +28,7 @@ from onward.engine.load import Loader
 from onward.engine.perform import Performing, Stopping
 from onward.engine.session import Session
 from onward.errors import Ambiguous, LeaseLost, OnwardError, Permanent, Retryable
-from onward.ports import Clock, Feed, Lease, SessionStore, Timers, Wake, Wakes
+from onward.ports import Lease, Ports, Wake
 
 UNKNOWN_SESSION = timedelta(minutes=10)
 """How long signals wait for a session that is not there (R16)."""
@@ -37,17 +37,6 @@ OTHERS = timedelta(seconds=60)
 """When to look again at a session whose program is not here (R21)."""
 
 log = logging.getLogger("onward.engine")
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """The world, as the engine sees it."""
-
-    store: SessionStore
-    wakes: Wakes
-    timers: Timers
-    feed: Feed
-    clock: Clock
 
 
 class Engine:
@@ -198,6 +187,7 @@ class Engine:
             batches += 1
             session.draft.now = session.hold.now()
             session.draft.add_all(facts)
+            session.performed = True
             if isinstance(started[0], MakeCall) and started is not effects:
                 session.outcomes = [(started[0].call, facts[0][1])]
 
@@ -205,7 +195,7 @@ class Engine:
         first = effects[0]
         if isinstance(first, MakeCall) and not first.call.repeatable:
             return [await self._start(session, program, first)]
-        if session.changed and not isinstance(first, AskModel):
+        if session.changed and (session.performed or not isinstance(first, AskModel)):
             await self._append(session)
         return effects
 

@@ -63,7 +63,8 @@ class Appender:
         appended = await hold.write(self._write(hold, request))
         hold.confirm(appended.lease)
         self._cache.put(hold.key, Known(commit.last_seq, commit.hash, draft.state))
-        draft.events, session.absorbed, session.outcomes, session.inbox_read = [], [], [], False
+        draft.events, session.absorbed, session.outcomes = [], [], []
+        session.inbox_read = session.performed = False
         return appended.mark
 
     async def append_by_head(self, hold: Hold, body: Body, absorbed: tuple[str, ...]) -> None:

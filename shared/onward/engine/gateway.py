@@ -22,7 +22,7 @@ from onward.core.state import State
 from onward.engine.append import Appender
 from onward.engine.load import Loader
 from onward.errors import Ambiguous, BadInput, NotFound, Refused
-from onward.ports import Clock, SessionStore, Wake, Wakes
+from onward.ports import Ports, Wake
 
 Exists = Literal["rejoin", "reject"]
 
@@ -48,10 +48,11 @@ class Start:
 class Gateway:
     """Checks what comes from outside, makes it durable, and wakes the session: then, and only then, it answers."""
 
-    def __init__(self, store: SessionStore, wakes: Wakes, clock: Clock, loader: Loader, appender: Appender, secret: bytes) -> None:
-        self._store = store
-        self._wakes = wakes
-        self._clock = clock
+    def __init__(self, ports: Ports, loader: Loader, appender: Appender, secret: bytes) -> None:
+        self._store = ports.store
+        self._wakes = ports.wakes
+        self._feed = ports.feed
+        self._clock = ports.clock
         self._loader = loader
         self._appender = appender
         self._secret = secret
@@ -61,13 +62,16 @@ class Gateway:
         key = session_key(check_id(start.tenant, "tenant"), check_id(start.id))
         _check_labels(start.labels or {})
         head, commit = await self._first(key, start, actor)
-        wake = Wake(key, look=True)
+        wake = Wake(key, look=True, published=head.seq)
         try:
             there = await self._store.create(head, commit, wake)
         except Ambiguous:
             there = await self._store.create(head, commit, wake)
         if there is not None and there.hash != head.hash:
             await self._rejoin(start, there)
+            wake = Wake(key, look=True)
+        elif not self._store.embedded:
+            await self._feed.publish(head, self._loader.events(commit))
         if not self._store.embedded or there is not None:
             await self._wakes.publish(wake)
         return (head, True) if there is None else (there, there.hash == head.hash)

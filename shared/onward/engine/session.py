@@ -12,15 +12,16 @@ from onward.engine.hold import Hold
 
 @dataclass(slots=True)
 class Session:
-    """`look`: the inbox is to be read. `outcomes`: what irreversible calls came to, until it is appended.
-
-    `stalls` are attempts that died without a trace and are not yet counted as spent.
+    """`look`: the inbox is to be read. `performed`: the draft holds results, which must be durable before the next
+    effect. `outcomes`: what irreversible calls came to, until it is appended. `stalls`: attempts that died without a
+    trace and are not yet counted as spent.
     """
 
     hold: Hold
     draft: Draft
     look: bool = False
     inbox_read: bool = False
+    performed: bool = False
     stalls: int = 0
     absorbed: list[str] = field(default_factory=list)
     outcomes: list[tuple[OpenCall, Body]] = field(default_factory=list)

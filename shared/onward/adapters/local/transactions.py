@@ -6,8 +6,7 @@ Every change of a session is one UPDATE with its preconditions in it; no row cha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
@@ -21,7 +20,7 @@ from onward.core.head import Head
 from onward.core.lease import Busy, Free, Later, LeaseFields, judge
 from onward.core.log import Commit
 from onward.core.signals import KEPT_DAYS, Signal
-from onward.errors import LeaseLost, NotFound, Refused
+from onward.errors import CorruptLog, LeaseLost, Refused
 from onward.ports import Append, Inbox, Lease, Query
 
 Mark = tuple[int, int] | None
@@ -186,10 +185,11 @@ class Transactions:
     def erase(self, c: Connection, lease: Lease, commit: Commit, doc: str) -> None:
         if not c.execute("SELECT 1 FROM sessions WHERE key = ? AND epoch = ? AND held", (lease.key, lease.epoch)).fetchone():
             raise self._lost(c, lease)
-        with _overwriting(c):
-            done = c.execute("UPDATE commits SET doc = ? WHERE key = ? AND first_seq = ?", (doc, lease.key, commit.first_seq))
-        if not done.rowcount:
-            raise NotFound(f"session {lease.head.id} has no commit that begins at event {commit.first_seq}")
+        where = (lease.key, commit.first_seq)
+        row = c.execute("SELECT doc FROM commits WHERE key = ? AND first_seq = ?", where).fetchone()
+        if row is None or _identity(Commit.from_json(row[0])) != _identity(commit):
+            raise CorruptLog(f"session {lease.head.id}: erasing keeps a commit's hash; the one at event {where[1]} differs")
+        c.execute("UPDATE commits SET doc = ? WHERE key = ? AND first_seq = ?", (doc, *where))
         self._scrub()
 
     # --- the inbox -----------------------------------------------------------------------------------------------
@@ -266,15 +266,8 @@ def _mark(epoch: int | None, seq: int | None) -> Mark:
     return None if epoch is None or seq is None else (epoch, seq)
 
 
-@contextmanager
-def _overwriting(c: Connection) -> Iterator[None]:
-    """What is deleted is overwritten, not only let go."""
-    before = c.execute("PRAGMA secure_delete").fetchone()[0]
-    c.execute("PRAGMA secure_delete = ON")
-    try:
-        yield
-    finally:
-        c.execute(f"PRAGMA secure_delete = {before}")
+def _identity(commit: Commit) -> tuple[str, int, int]:
+    return commit.hash, commit.first_seq, commit.last_seq
 
 
 def _put_commit(c: Connection, key: str, commit: Commit, doc: str) -> None:
@@ -291,6 +284,21 @@ def _drop_snapshots(c: Connection, key: str, current: str | None) -> None:
         """DELETE FROM blobs WHERE key = ?1 AND name GLOB 'snapshots/*' AND name IS NOT ?2 AND id NOT IN
            (SELECT id FROM blobs WHERE key = ?1 AND name GLOB 'snapshots/*' ORDER BY id DESC LIMIT 2)""",
         (key, current),
+    )
+
+
+def put_blob(c: Connection, key: str, name: str, text: str) -> None:
+    c.execute("INSERT INTO blobs (key, name, text) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (key, name, text))
+
+
+def get_blob(c: Connection, key: str, name: str) -> str | None:
+    row = c.execute("SELECT text FROM blobs WHERE key = ? AND name = ?", (key, name)).fetchone()
+    return row[0] if row else None
+
+
+def delete_blobs(c: Connection, key: str, prefix: str, keep: str | None) -> None:
+    c.execute(
+        "DELETE FROM blobs WHERE key = ? AND substr(name, 1, ?) = ? AND name IS NOT ?", (key, len(prefix), prefix, keep)
     )
 
 

@@ -24,6 +24,8 @@ AT_ONCE = 256
 """Rows taken into memory at a time."""
 
 _RANGE = 1 << 32
+_NOBODYS = 1
+"""A rev in no process's range."""
 
 _PUT = """INSERT INTO wakes VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key) DO UPDATE SET
     due_ms = CASE WHEN rev = ?7 THEN excluded.due_ms ELSE min(due_ms, excluded.due_ms) END,
@@ -84,7 +86,7 @@ class WakeTable:
 
     def begin_anew(self) -> None:
         """Know nothing: a new range of revs makes every row a stranger's."""
-        self._low = secrets.randbits(31) * _RANGE
+        self._low = (1 + secrets.randbits(30)) * _RANGE
         self._revs = itertools.count(self._low + 1)
 
     def next_rev(self) -> int:
@@ -106,7 +108,7 @@ class WakeTable:
         now = to_ms(self._database.clock.now())
         timers = c.execute("SELECT at_ms, key FROM timers WHERE at_ms <= ? ORDER BY at_ms LIMIT ?", (now, AT_ONCE)).fetchall()
         for _, key in timers:
-            put_wake(c, WakeRow(key, now, look=True, published=0, rev=self.next_rev(), home=None))
+            put_wake(c, WakeRow(key, now, look=True, published=0, rev=_NOBODYS, home=None))
         c.executemany("DELETE FROM timers WHERE at_ms = ? AND key = ?", timers)
         terms = self._terms(now) | {"keys": AT_ONCE}
         found = c.execute(f"SELECT key, due_ms, look, published {_FREE} ORDER BY due_ms LIMIT :keys", terms).fetchall()

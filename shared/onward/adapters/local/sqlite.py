@@ -1,0 +1,197 @@
+"""The embedded default: log, inbox, blobs, wakes and timers in one SQLite file (design, section 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from sqlite3 import Connection
+from typing import TypeVar
+
+from onward.adapters.local.database import Database
+from onward.adapters.local.following import Followers
+from onward.adapters.local.queue import SqliteQueue
+from onward.adapters.local.rows import from_ms, head_row
+from onward.adapters.local.transactions import Claimed, Transactions, delete_blobs, get_blob, put_blob
+from onward.adapters.local.wakes import WakeRow
+from onward.core.events import Event
+from onward.core.head import Head
+from onward.core.lease import TTL, Busy, Later
+from onward.core.log import Commit
+from onward.core.signals import Signal
+from onward.errors import Ambiguous
+from onward.ports import Append, Appended, Clock, Inbox, Lease, Query, Wake
+
+T = TypeVar("T")
+
+HEADS_KEPT = 256
+"""Heads of sessions on the move, kept so that their claims need no parsing."""
+
+
+class SqliteStore:
+    """The SessionStore port. Documents are made and read on the caller's thread, not while the file is locked."""
+
+    embedded = True
+
+    def __init__(self, database: Database, queue: SqliteQueue, followers: Followers) -> None:
+        self._database = database
+        self._clock = database.clock
+        self._do = Transactions(database)
+        self._queue = queue
+        self._followers = followers
+        self._heads: dict[str, Head] = {}
+
+    # --- the lease -----------------------------------------------------------------------------------------------
+
+    async def claim(self, key: str, owner: str, published: int = 0) -> Lease | Busy | Later | None:
+        sent, known = self._clock.monotonic(), self._heads.get(key)
+        claim = partial(self._do.claim, key=key, owner=owner, published=published, known=known and known.hash)
+        claimed = await self._database.write(claim, durable=False)
+        if not isinstance(claimed, Claimed):
+            return claimed
+        head = claimed.head or known
+        assert head is not None
+        if head.published != claimed.published:
+            head = replace(head, published=claimed.published)
+        return Lease(key, claimed.epoch, owner, head, from_ms(claimed.now_ms), sent, claimed.stalls, claimed.mark)
+
+    async def renew(self, lease: Lease) -> Lease:
+        sent = self._clock.monotonic()
+        await self._database.write(partial(self._do.renew, lease=lease), durable=False)
+        return replace(lease, confirmed=sent)
+
+    async def mark(self, key: str, epoch: int, seq: int) -> bool:
+        return await self._database.write(partial(self._do.mark, key=key, epoch=epoch, seq=seq), durable=False)
+
+    async def release(self, lease: Lease) -> tuple[int, int] | None:
+        return await self._database.write(partial(self._do.release, lease=lease), durable=False)
+
+    # --- the log -------------------------------------------------------------------------------------------------
+
+    async def create(self, head: Head, commit: Commit, wake: Wake) -> Head | None:
+        doc, row, wake_row = commit.to_json(), head_row(head), self._queue.row(wake)
+        create = partial(self._do.create, head=head, row=row, commit=commit, doc=doc, wake=wake_row)
+        return await self._write(create, len(doc), lambda there: None if there else self._committed(head, wake_row))
+
+    async def append(self, lease: Lease, append: Append) -> Appended:
+        sent, head = self._clock.monotonic(), append.head
+        doc, row = append.commit.to_json(), head_row(head)
+        wake = self._queue.row(append.wake) if append.wake else None
+        work = partial(self._do.append, lease=lease, append=append, row=row, doc=doc, wake=wake)
+        keep = wake is not None or not append.release
+        mark = await self._write(work, len(doc) + 4096, lambda _: self._committed(head, wake, keep))
+        return Appended(Lease(lease.key, lease.epoch, lease.owner, head, lease.now, sent, 0, mark), mark)
+
+    def _committed(self, head: Head, wake: WakeRow | None, keep: bool = True) -> None:
+        """Tell this process's own followers and queue; keep the head while the session is on the move."""
+        self._heads.pop(head.key, None)
+        if keep:
+            self._heads[head.key] = head
+            if len(self._heads) > HEADS_KEPT:
+                self._heads.pop(next(iter(self._heads)))
+        if wake is not None:
+            self._queue.recorded(wake)
+        self._followers.committed(head.key)
+
+    async def _write(self, work: Callable[[Connection], T], size: int, after: Callable[[T], None]) -> T:
+        try:
+            return await self._database.write(work, durable=True, size=size, after=after)
+        except Ambiguous:
+            self._queue.in_doubt()
+            raise
+
+    async def commits(self, key: str, after: int = 0, limit: int | None = None) -> Sequence[Commit]:
+        return await self._database.read(lambda c: self._do.commits(c, key, after, limit))
+
+    async def erase(self, lease: Lease, commit: Commit) -> None:
+        doc = commit.to_json()
+        await self._database.write(lambda c: self._do.erase(c, lease, commit, doc), durable=True)
+
+    # --- the inbox -----------------------------------------------------------------------------------------------
+
+    async def file(self, key: str, signal: Signal) -> Signal:
+        wake = self._queue.row(Wake(key, look=True))
+        file = partial(self._do.file, key=key, signal=signal, wake=wake)
+        return await self._write(file, 4096, lambda _: self._queue.recorded(wake))
+
+    async def pending(self, key: str, limit: int = 100) -> Inbox:
+        return await self._database.write(lambda c: self._do.pending(c, key, limit), durable=False)
+
+    async def refuse(self, key: str, signals: Sequence[str], reason: str) -> None:
+        await self._database.write(lambda c: self._do.refuse(c, key, signals, reason), durable=True)
+
+    # --- reads ---------------------------------------------------------------------------------------------------
+
+    async def read(self, key: str) -> Head | None:
+        return await self._database.read(lambda c: self._do.read(c, key))
+
+    async def list(self, query: Query) -> Sequence[Head]:
+        return await self._database.read(lambda c: self._do.list(c, query))
+
+    async def overdue(self, limit: int = 100) -> Sequence[str]:
+        return await self._database.read(lambda c: self._do.overdue(c, limit))
+
+    async def close(self) -> None:
+        """The database is closed by its backend."""
+
+
+class SqliteBlobs:
+    """The Blobs port. A put need not be synced: the append that refers to it is, and comes later in the same log."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, key: str, name: str, text: str) -> None:
+        await self._database.write(lambda c: put_blob(c, key, name, text), durable=False, size=len(text))
+
+    async def get(self, key: str, name: str) -> str | None:
+        return await self._database.read(lambda c: get_blob(c, key, name))
+
+    async def forget(self, key: str, prefix: str, keep: str | None = None) -> None:
+        await self._database.write(lambda c: self._forget(c, key, prefix, keep), durable=True)
+
+    def _forget(self, c: Connection, key: str, prefix: str, keep: str | None) -> None:
+        delete_blobs(c, key, prefix, keep)
+        self._database.scrub()
+
+
+class LogIsTheFeed:
+    """The Feed port where readers read the log itself: there is nothing to send."""
+
+    async def publish(self, head: Head, events: Sequence[Event]) -> None:
+        return None
+
+
+class SqliteBackend:
+    """One world in one file."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._followers = Followers(database)
+        self.queue = SqliteQueue(database)
+        self.store = SqliteStore(database, self.queue, self._followers)
+        self.blobs = SqliteBlobs(database)
+        self.feed = LogIsTheFeed()
+
+    @classmethod
+    def open(cls, path: str | Path, clock: Clock, ttl: float = TTL, *, create: bool = True) -> SqliteBackend:
+        """Open the file, and make it unless `create` is false. Raises as `Database.open` does."""
+        return cls(Database.open(Path(path), clock, ttl=ttl, create=create))
+
+    @property
+    def secret(self) -> bytes:
+        return self.database.secret
+
+    @property
+    def process(self) -> str:
+        """The name of this process among all: an owner is `<process>:<anything>`."""
+        return self.database.holders.id
+
+    async def wait_for_commit(self, key: str, after_seq: int, timeout: float) -> bool:
+        """Wait until the session has an event after this seq; false where `timeout` seconds pass without."""
+        return await self._followers.wait(key, after_seq, timeout)
+
+    async def close(self) -> None:
+        await self.queue.close()
+        self.database.close()

@@ -1,0 +1,395 @@
+"""Faults at every call to the outside: what crashes, outages and slow networks do to a process, done on purpose.
+
+    plan = Plan(kill_after, at=17)                  # every call of every process is counted and named; one is met
+    process = Process("first", plan)
+    runner = Runner(process.programs(app), backend=process.backend(real), clock=clock)
+
+A process that was killed raises `Killed`, a BaseException, from every later call, so that no `finally` of anybody's
+can do what a dead process could not. Go on with another Process on the same backend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from onward.core.model import Model, ModelAnswer, ModelRequest
+from onward.core.outcomes import Call
+from onward.core.program import AskModel, Decision, Effect, Perform, Performer, Program
+from onward.core.state import State
+from onward.engine.deciding import Registry
+from onward.errors import Ambiguous, ModelUnavailable, OnwardError, StoreUnavailable
+from onward.ports import Wake
+
+Act = Callable[[], Awaitable[Any]]
+Fault = Callable[["Process", str, Act], Awaitable[Any]]
+Callback = Callable[["Process"], Awaitable[None]]
+
+COMMITS = frozenset(
+    f"store.{name}" for name in ("create", "claim", "renew", "mark", "append", "release", "erase", "file", "refuse")
+)
+"""Calls whose fate may be unknown: an error after they were applied is Ambiguous."""
+
+
+class Killed(BaseException):
+    """The process is dead."""
+
+
+class Plan:
+    """Counts and names the calls of all processes that share it; `fault` happens at the `at`-th one, from 1."""
+
+    def __init__(self, fault: Fault | None = None, at: int = 0) -> None:
+        self.calls: list[str] = []
+        self._fault = fault
+        self._at = at
+        self._delayed: Act | None = None
+
+    def next(self, name: str) -> Fault | None:
+        """The fault that this call meets, if any."""
+        self.calls.append(name)
+        return self._fault if len(self.calls) == self._at else None
+
+    def delay(self, act: Act) -> None:
+        """Apply this when the next call is made: a request that was slow on its way."""
+        self._delayed = act
+
+    async def catch_up(self) -> None:
+        act, self._delayed = self._delayed, None
+        if act is not None:
+            try:
+                await act()
+            except OnwardError:
+                return
+
+
+class Process:
+    """One process, as far as others can tell: its calls to ports, models and tools, until it is dead."""
+
+    def __init__(self, name: str, plan: Plan) -> None:
+        self.name = name
+        self.plan = plan
+        self.dead = False
+
+    def die(self) -> Killed:
+        """From now on every call raises Killed; answers the first one."""
+        self.dead = True
+        return Killed(self.name)
+
+    async def call(self, name: str, act: Act) -> Any:
+        """Make this call, or let it meet its fault."""
+        self._check_alive()
+        await self.plan.catch_up()
+        fault = self.plan.next(name)
+        answer = await (act() if fault is None else fault(self, name, act))
+        self._check_alive()
+        return answer
+
+    def _check_alive(self) -> None:
+        if self.dead:
+            raise Killed(self.name)
+
+    def backend(self, real: Any) -> FaultyBackend:
+        """The same backend, through this process's calls."""
+        return FaultyBackend(real, self)
+
+    def programs(self, real: Registry) -> FaultyPrograms:
+        """The same programs, their models and tools through this process's calls."""
+        return FaultyPrograms(real, self)
+
+
+# --- what may happen at a call ---------------------------------------------------------------------------------
+
+
+async def kill_before(process: Process, name: str, act: Act) -> Any:
+    """The process dies before the call leaves it."""
+    raise process.die()
+
+
+async def kill_after(process: Process, name: str, act: Act) -> Any:
+    """The call is applied; the process dies before it learns that."""
+    try:
+        await act()
+    finally:
+        killed = process.die()
+    raise killed
+
+
+async def error_before(process: Process, name: str, act: Act) -> Any:
+    """The call fails, and nothing was applied."""
+    raise _error(name, applied=False)
+
+
+async def error_after(process: Process, name: str, act: Act) -> Any:
+    """The call is applied, and then fails."""
+    await act()
+    raise _error(name, applied=True)
+
+
+async def applied_late(process: Process, name: str, act: Act) -> Any:
+    """The call fails and seems not to be applied; it is, just before the next call of anybody."""
+    process.plan.delay(act)
+    raise _error(name, applied=True)
+
+
+async def lost(process: Process, name: str, act: Act) -> Any:
+    """The call is answered, and what it sent never arrives."""
+
+
+async def twice(process: Process, name: str, act: Act) -> Any:
+    """What the call sent arrives twice."""
+    await act()
+    return await act()
+
+
+def meanwhile_before(callback: Callback) -> Fault:
+    """The call is held up on its way, and something else happens first."""
+
+    async def fault(process: Process, name: str, act: Act) -> Any:
+        await callback(process)
+        await asyncio.sleep(0)
+        return await act()
+
+    return fault
+
+
+def meanwhile_after(callback: Callback) -> Fault:
+    """The call is applied, and something else happens before its answer arrives."""
+
+    async def fault(process: Process, name: str, act: Act) -> Any:
+        answer = await act()
+        await callback(process)
+        await asyncio.sleep(0)
+        return answer
+
+    return fault
+
+
+def meanwhile_then_kill(callback: Callback) -> Fault:
+    """The call is applied, something else happens, and the process dies."""
+
+    async def fault(process: Process, name: str, act: Act) -> Any:
+        try:
+            await act()
+            await callback(process)
+        finally:
+            killed = process.die()
+        raise killed
+
+    return fault
+
+
+def _error(name: str, applied: bool) -> Exception:
+    if name.startswith("tool."):
+        return RuntimeError("connection reset by the test")
+    if name.startswith("model."):
+        return ModelUnavailable(f"{name} was interrupted by the test")
+    if applied and name in COMMITS:
+        return Ambiguous(f"{name} was interrupted by the test")
+    return StoreUnavailable(f"{name} was interrupted by the test")
+
+
+# --- ports -----------------------------------------------------------------------------------------------------
+
+
+class _Port:
+    """A port whose every method is a call of the process. `names` gives some another name, `apart` leaves some out."""
+
+    def __init__(self, real: Any, port: str, process: Process, names: dict[str, str], apart: frozenset[str]) -> None:
+        self._real = real
+        self._port = port
+        self._process = process
+        self._names = names
+        self._apart = apart
+
+    def __getattr__(self, method: str) -> Any:
+        target = getattr(self._real, method)
+        if method in self._apart or not inspect.iscoroutinefunction(target):
+            return target
+        name = self._names.get(method, f"{self._port}.{method}")
+        process = self._process
+
+        async def call(*args: Any, **named: Any) -> Any:
+            return await process.call(name, lambda: target(*args, **named))
+
+        self.__dict__[method] = call
+        return call
+
+
+class FaultyBackend:
+    """A Backend (`onward.wiring`) whose ports are the calls of one process. What a worker does to wait and to take is
+    left alone: dying there is the same as dying at the call before or after."""
+
+    def __init__(self, real: Any, process: Process) -> None:
+        self.real = real
+        self.store: Any = _Port(real.store, "store", process, {}, frozenset({"close"}))
+        self.blobs: Any = _Port(real.blobs, "blobs", process, {}, frozenset())
+        self.feed: Any = _Port(real.feed, "feed", process, {}, frozenset())
+        named = {"publish": "wakes.publish", "arm": "timers.arm"}
+        self.queue: Any = _Port(real.queue, "queue", process, named, frozenset({"take", "wait"}))
+
+    @property
+    def secret(self) -> bytes:
+        secret: bytes = self.real.secret
+        return secret
+
+    async def close(self) -> None:
+        """The real one is closed by who opened it."""
+
+
+# --- models and tools ------------------------------------------------------------------------------------------
+
+
+class FaultyPrograms:
+    """A Registry whose programs ask their models, and perform their tools, through one process's calls."""
+
+    def __init__(self, real: Registry, process: Process) -> None:
+        self._real = real
+        self._process = process
+
+    def program(self, name: str, version: str) -> Program | None:
+        return self._wrap(self._real.program(name, version))
+
+    def newest(self, name: str) -> Program | None:
+        return self._wrap(self._real.newest(name))
+
+    def _wrap(self, program: Program | None) -> Program | None:
+        return None if program is None else _Program(program, self._process)
+
+
+class _Program:
+    def __init__(self, real: Program, process: Process) -> None:
+        self.name, self.version, self.follows = real.name, real.version, real.follows
+        self._real = real
+        self._process = process
+
+    def decide(self, state: State) -> Decision:
+        decision = self._real.decide(state)
+        if isinstance(decision, Perform):
+            return Perform(tuple(self._effect(effect) for effect in decision.effects))
+        return decision
+
+    def _effect(self, effect: Effect) -> Effect:
+        return replace(effect, model=_Model(effect.model, self._process)) if isinstance(effect, AskModel) else effect
+
+    def performer(self, tool: str) -> Performer | None:
+        real = self._real.performer(tool)
+        return None if real is None else _Tool(real, self._process)
+
+
+class _Model:
+    def __init__(self, real: Model, process: Process) -> None:
+        self.name = real.name
+        self._real = real
+        self._process = process
+
+    async def answer(self, request: ModelRequest) -> ModelAnswer:
+        answer: ModelAnswer = await self._process.call("model.answer", lambda: self._real.answer(request))
+        return answer
+
+
+class _Tool:
+    def __init__(self, real: Performer, process: Process) -> None:
+        self.name, self.effect, self.timeout, self.retry = real.name, real.effect, real.timeout, real.retry
+        self.blocking = real.blocking
+        self._real = real
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+
+    def invoke(self, call: Call) -> Any:
+        if not self.blocking:
+            return self._process.call("tool.invoke", lambda: self._real.invoke(call))
+        threaded = self._process.call("tool.invoke", lambda: asyncio.to_thread(self._real.invoke, call))
+        return asyncio.run_coroutine_threadsafe(threaded, self._loop).result()
+
+    def reconciles(self) -> bool:
+        return self._real.reconciles()
+
+    async def ask(self, call: Call) -> Any:
+        return await self._process.call("tool.ask", lambda: self._real.ask(call))
+
+    async def check(self, call: Call) -> Any:
+        return await self._process.call("tool.check", lambda: self._real.check(call))
+
+
+# --- how messages travel ---------------------------------------------------------------------------------------
+
+
+class _Travel:
+    """A queue as it is; what follows changes how its messages travel."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+class Doubled(_Travel):
+    """Every wake and every timer comes twice."""
+
+    async def publish(self, wake: Wake) -> None:
+        await self._real.publish(wake)
+        await self._real.publish(wake)
+
+    async def arm(self, key: str, at: Any) -> None:
+        await self._real.arm(key, at)
+        await self._real.arm(key, at)
+
+
+class Dropped(_Travel):
+    """No wake and no timer ever arrives."""
+
+    async def publish(self, wake: Wake) -> None:
+        return None
+
+    async def arm(self, key: str, at: Any) -> None:
+        return None
+
+
+class Delayed(_Travel):
+    """Every message is late, by these seconds."""
+
+    def __init__(self, real: Any, seconds: float) -> None:
+        super().__init__(real)
+        self._seconds = seconds
+        self._late: list[Wake] = []
+
+    async def take(self, limit: int = 1) -> list[Any]:
+        ready = []
+        for delivery in await self._real.take(limit):
+            if delivery.wake in self._late:
+                self._late.remove(delivery.wake)
+                ready.append(delivery)
+            else:
+                self._late.append(delivery.wake)
+                await self._real.put_back(delivery, self._seconds)
+        return ready
+
+
+class Reordered(_Travel):
+    """The newest message comes first."""
+
+    async def take(self, limit: int = 1) -> list[Any]:
+        due = await self._real.take(1000)
+        for delivery in due[:-limit]:
+            await self._real.put_back(delivery)
+        return list(reversed(due[-limit:]))
+
+
+class Redelivered(_Travel):
+    """Every acknowledgement is lost once."""
+
+    def __init__(self, real: Any) -> None:
+        super().__init__(real)
+        self._again: list[Wake] = []
+
+    async def done(self, delivery: Any) -> None:
+        if delivery.wake in self._again:
+            self._again.remove(delivery.wake)
+            await self._real.done(delivery)
+        else:
+            self._again.append(delivery.wake)
+            await self._real.put_back(delivery)

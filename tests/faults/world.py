@@ -1,0 +1,366 @@
+"""A world for one scripted session: processes that may die, people, a ledger outside, and virtual time.
+
+Every process sees the same backend through `onward.testing.faults`. People act through the gateway of the front
+process and try again, with the same key, until they get an answer. `rest` lets a worker go on until the session
+rests; a worker that dies is followed by a new one, and people settle what only people can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from onward.adapters.local.memory import MemoryBackend
+from onward.core.events import Actor, Event, Limits
+from onward.core.head import Head, Wait
+from onward.core.ids import idempotency_key, session_key
+from onward.core.lease import MARGIN, TTL
+from onward.core.log import Commit
+from onward.engine.deciding import Registry
+from onward.engine.gateway import Gateway, Start
+from onward.engine.load import Loader
+from onward.engine.sweep import sweep
+from onward.errors import OnwardError, Refused, Retryable
+from onward.ports import Query, Wake
+from onward.testing.faults import Killed, Plan, Process
+from onward.testing.runner import AutoClock, Runner
+from onward.wiring import Backend, Policy
+from tests.ledger import Entry, Ledger
+
+T = TypeVar("T")
+Wrap = Callable[[Any], Any]
+
+SESSION = "s1"
+KEY = session_key("default", SESSION)
+ANN = Actor(kind="person", name="ann@example.com")
+OPERATOR = Actor(kind="person", name="olga@example.com")
+PAUSE = TTL + MARGIN + 1
+TRIES = 200
+
+
+class Place:
+    """Where sessions live while processes come and go: memory, which knows no process and outlives all."""
+
+    def __init__(self, clock: AutoClock, ttl: float = TTL) -> None:
+        self._backend = MemoryBackend(clock, ttl)
+
+    def open(self) -> Any:
+        """The backend as a new process sees it."""
+        return self._backend
+
+    def crash(self, backend: Any) -> None:
+        """The process that had this one is dead."""
+
+    def redeliver(self) -> None:
+        """What was taken and not acknowledged comes again."""
+        self._backend.queue.redeliver()
+
+    async def close(self) -> None:
+        """The end of this world."""
+
+
+class Seen:
+    """A feed as subscribers see it, which also looks whether what is published is committed."""
+
+    def __init__(self, real: Any, store: Any) -> None:
+        self._real = real
+        self._store = store
+        self.seqs: set[int] = set()
+        self.early: list[int] = []
+
+    async def publish(self, head: Head, events: Any) -> None:
+        there = await self._store.read(head.key)
+        self.early += [event.seq for event in events if event.seq > there.seq]
+        await self._real.publish(head, events)
+        self.seqs.update(event.seq for event in events)
+
+
+class _Backend:
+    """A backend whose feed is watched, and whose messages travel as `travel` says."""
+
+    def __init__(self, real: Any, feed: Seen, travel: Wrap | None) -> None:
+        self.store, self.blobs, self.secret, self.feed = real.store, real.blobs, real.secret, feed
+        self.queue = travel(real.queue) if travel else real.queue
+        self.real = real
+
+    async def close(self) -> None:
+        """The world closes it."""
+
+
+@dataclass(slots=True)
+class Outside:
+    """What tools and models reach: the ledger, and the session's log, to see whether they are asked for nothing."""
+
+    ledger: Ledger
+    run: str
+    world: World
+    needless: list[str] = field(default_factory=list)
+
+    async def book(self, what: str, key: str, **details: Any) -> int:
+        return self.ledger.book(self.run, what, {"key": key, **details})
+
+    def entries(self, what: str, key: str) -> list[dict[str, Any]]:
+        return [entry for name, entry in self.ledger.entries(self.run) if name == what and entry["key"] == key]
+
+    async def expect_unrecorded(self, kind: str, name: str, count: int) -> None:
+        """What is done now must not be in the log already: `count` events of this kind are known to who asks."""
+        recorded = [record for commit in await self.world.commits() for record in commit.records if record.kind == kind]
+        if len(recorded) > count and not self.world.zombies:
+            self.needless.append(name)
+
+    async def expect_uncompleted(self, call: str) -> None:
+        for commit in await self.world.commits():
+            for record in commit.records:
+                done = record.kind in ("call_completed", "call_refused") and f'"call":"{call}"' in (record.body.text or "")
+                if done and not self.world.zombies:
+                    self.needless.append(f"call {call}")
+
+
+class World:
+    """One run. `late` says that a dead process's messages come again only after its lease has lapsed."""
+
+    current: World
+    outside: Outside
+
+    def __init__(
+        self,
+        programs: Registry,
+        ledger: Ledger,
+        run: str,
+        plan: Plan | None = None,
+        *,
+        place: Callable[[AutoClock], Any] = Place,
+        late: bool = False,
+        travel: Wrap | None = None,
+        sweeping: bool = False,
+        policy: Policy | None = None,
+    ) -> None:
+        self.clock = AutoClock()
+        self.plan = plan or Plan()
+        self.programs = programs
+        self.place = place(self.clock)
+        self.late = late
+        self.travel = travel
+        self.sweeping = sweeping
+        self.policy = policy or Policy()
+        self.zombies = False
+        self.kills = 0
+        self.processes: list[Worker] = []
+        self.watcher: Any = self.place.open()
+        self.feed = Seen(self.watcher.feed, self.watcher.store)
+        self.outside = Outside(ledger, run, self)
+        self.operator_may: Callable[[World, Head], Awaitable[bool]] | None = None
+        World.current = self
+        self.worker = self.process("worker")
+        self.front = self.process("front")
+
+    def process(self, role: str) -> Worker:
+        """A new process."""
+        worker = Worker(self, f"{role}{len(self.processes)}")
+        self.processes.append(worker)
+        return worker
+
+    # --- what the world does ---------------------------------------------------------------------------------------
+
+    async def rest(self, hours: float = 3.0) -> None:
+        """Go on until the session rests, people having settled what they must."""
+        for _ in range(TRIES):
+            await self._go_on(hours * 3600)
+            if not await self._people_help():
+                return
+        raise AssertionError("people help and help, and it does not rest")
+
+    async def later(self, hours: float) -> None:
+        """Let so much time pass; timers on the way fire."""
+        at = self.clock.now().timestamp() + hours * 3600
+        await self.rest(hours)
+        self.clock.advance(max(0.0, at - self.clock.now().timestamp()))
+        await self.rest()
+
+    async def _go_on(self, seconds: float) -> None:
+        for _ in range(TRIES):
+            try:
+                await self.worker.runner.finish(seconds)
+                if self.worker.stopping:
+                    self.worker = self.process("worker")
+                elif not self.sweeping or not await self._sweep_on(seconds):
+                    return
+            except Killed:
+                self.bury(self.worker)
+                self.worker = self.process("worker")
+            except Retryable:
+                self.place.redeliver()
+        raise AssertionError("processes come and go, and it does not rest")
+
+    def bury(self, worker: Worker) -> None:
+        """A process is dead: what it took comes again, at once or when its lease has lapsed."""
+        self.kills += 1
+        self.place.crash(worker.backend)
+        if self.late:
+            self.clock.advance(PAUSE)
+        self.place.redeliver()
+
+    async def _sweep_on(self, seconds: float) -> bool:
+        """Nothing comes by itself: a sweep a minute, until nothing is due any more. Whether to go on."""
+        self.clock.advance(60.0)
+        if await self.sweep():
+            return True
+        times = [head.wake_at for head in await self.heads() if head.wake_at is not None]
+        if not times or (min(times) - self.clock.now()).total_seconds() > seconds:
+            return False
+        self.clock.advance_to(min(times))
+        return True
+
+    async def sweep(self) -> int:
+        """One sweep, by a process of its own, whose wakes do arrive. A sweep that fails comes again."""
+        for _ in range(TRIES):
+            sweeper = self.process("sweeper")
+            try:
+                return await sweep(sweeper.backend.store, sweeper.process.backend(sweeper.backend.real).queue, self.programs)
+            except (Killed, Retryable):
+                self.clock.advance(60.0)
+        raise AssertionError("no sweep gets through")
+
+    # --- callbacks for faults --------------------------------------------------------------------------------------
+
+    async def visit(self, process: Process) -> None:
+        """What is under way is delivered again, to another process."""
+        self.place.redeliver()
+        await self.process("visitor").settle()
+
+    async def overtake(self, process: Process) -> None:
+        """The process sleeps past its lease, and another goes on as far as it can."""
+        self.zombies = True
+        self.clock.advance(PAUSE)
+        self.place.redeliver()
+        await self.process("rival").settle(60.0)
+
+    async def stop(self, process: Process) -> None:
+        """The process is asked to end."""
+        for worker in self.processes:
+            if worker.process is process:
+                worker.runner.parts.performing.stop()
+
+    # --- what people do --------------------------------------------------------------------------------------------
+
+    async def person(self, act: Callable[[Gateway], Awaitable[T]]) -> T:
+        """Somebody asks for something until there is an answer."""
+        for _ in range(TRIES):
+            try:
+                return await act(self.front.runner.parts.gateway)
+            except Killed:
+                self.place.crash(self.front.backend)
+                self.front = self.process("front")
+            except Retryable:
+                self.clock.advance(1.0)
+        raise AssertionError("nobody answers")
+
+    async def start(self, program: str, input: Any = "hello", version: str = "1", **options: Any) -> None:
+        start = Start(SESSION, program, version, input, **options)
+        await self.person(lambda gateway: gateway.start(start, ANN))
+
+    async def signal(self, kind: str, key: str, sender: Actor = ANN, **body: Any) -> None:
+        await self.person(lambda gateway: gateway.signal(KEY, kind, body, sender, key))
+
+    async def send(self, content: Any) -> None:
+        await self.signal("input", f"send/{content}", content=content)
+
+    async def cancel(self) -> None:
+        await self.signal("cancel", "cancel", reason="no longer needed")
+
+    async def decide(self, tool: str, verdict: str, reason: str = "", by: Actor = ANN) -> None:
+        """Decide on the open approval of this tool, as it was shown."""
+        wait = await self.wait_for("approval", tool)
+        await self.signal("decision", f"{verdict}/{wait.call}", by, call=wait.call, verdict=verdict, digest=wait.digest, reason=reason)
+
+    async def complete(self, call: str, token: str, **outcome: Any) -> None:
+        """The world outside says how a call ended."""
+        await self.person(lambda gateway: gateway.complete(KEY, {"call": call, **outcome}, token))
+
+    async def _people_help(self) -> bool:
+        """Operators resolve doubts by what the ledger says, and resume what is parked. Whether there was anything."""
+        head = await self.head()
+        if head is None or head.ended:
+            return False
+        for wait in head.waits:
+            if wait.kind == "operator" and wait.call:
+                await self._resolve(head, wait)
+                return True
+        if head.status == "needs_attention":
+            return await self._resume(head)
+        return False
+
+    async def _resolve(self, head: Head, wait: Wait) -> None:
+        done = self.outside.entries(str(wait.tool), idempotency_key(SESSION, str(wait.call)))
+        said: dict[str, Any] = {"status": "done", "result": done[-1]["result"]} if done else {"status": "not_done"}
+        await self.signal("outcome", f"resolve/{wait.call}/{head.seq}", OPERATOR, call=wait.call, **said)
+
+    async def _resume(self, head: Head) -> bool:
+        if self.operator_may is not None and not await self.operator_may(self, head):
+            return False
+        await self.signal("resume", f"resume/{head.seq}", OPERATOR, limits=Limits(turns=90, calls=90).model_dump())
+        return True
+
+    # --- what is there ---------------------------------------------------------------------------------------------
+
+    async def head(self) -> Head | None:
+        head: Head | None = await self.watcher.store.read(KEY)
+        return head
+
+    async def heads(self) -> list[Head]:
+        return list(await self.watcher.store.list(Query()))
+
+    async def commits(self) -> list[Commit]:
+        return list(await self.watcher.store.commits(KEY))
+
+    async def events(self) -> list[Event]:
+        return [event for commit in await self.commits() for event in Loader.events(commit)]
+
+    async def wait_for(self, kind: str, tool: str = "") -> Wait:
+        """The open wait of this kind, as lists show it."""
+        head = await self.head()
+        assert head is not None
+        found = [wait for wait in head.waits if wait.kind == kind and tool in ("", wait.tool)]
+        assert found, f"no {kind} wait for {tool!r} in {head.status}: {head.waits}"
+        return found[0]
+
+    async def close(self) -> None:
+        """End every task and process that is left."""
+        for worker in self.processes:
+            worker.runner.parts.performing.stop()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        if rest:
+            await asyncio.wait(rest)
+        await self.place.close()
+
+
+class Worker:
+    """One process of the world: its calls, and the engine that runs in it."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.process = Process(name, world.plan)
+        self.backend = _Backend(world.place.open(), world.feed, world.travel)
+        faulty: Backend = self.process.backend(self.backend)
+        programs = self.process.programs(world.programs)
+        self.runner = Runner(programs, backend=faulty, clock=world.clock, policy=world.policy, seed=f"{name}-")
+
+    @property
+    def stopping(self) -> bool:
+        return self.runner.parts.performing.stopping
+
+    async def settle(self, seconds: float = 0.0) -> None:
+        """Deliver what is due now, or within so many seconds; it may die of it."""
+        try:
+            await self.runner.finish(seconds)
+        except Killed:
+            self.world.bury(self)
+        except Retryable:
+            self.world.place.redeliver()
+
+
+__all__ = ["ANN", "KEY", "OPERATOR", "PAUSE", "SESSION", "Entry", "Outside", "Place", "Refused", "Wake", "World", "OnwardError"]
