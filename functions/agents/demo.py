@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -99,7 +100,7 @@ class Worker:
         """What to say of a worker that did not do its part, with the end of its log."""
         how = f"ended with exit code {self._process.returncode}" if self.gone else "has not done it in time"
         last = self._log.read_text(errors="replace").splitlines()[-5:]
-        return Failed("\n".join([f"{self.name} was to {what}, and {how}", *last]))
+        return Failed("\n".join([f"{self.name} was to {what}, and {how}.", *last]))
 
 
 # --- what is printed -------------------------------------------------------------------------------------------
@@ -142,7 +143,7 @@ class Page:
         first, *rest = text.splitlines()
         self._marked(f"{'':8}{self._painted('!' if self._plain else '✗', '1;31')} ", first)
         for line in rest:
-            self.more(line)
+            self._print(f"{'':{self.gutter}}{line}"[: self.width])
 
     def table(self, rows: Sequence[Sequence[str]], quiet: Callable[[Sequence[str]], bool] = lambda row: False) -> None:
         """Columns as wide as they must be; what is too long for the page is cut."""
@@ -174,6 +175,11 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+def clock(at: datetime) -> str:
+    """The local time of day, to the millisecond."""
+    return f"{at.astimezone():%H:%M:%S.%f}"[:-3]
+
+
 def written(tool: str, arguments: Mapping[str, Any]) -> str:
     """A call, as one would write it."""
     return f"{tool}({', '.join(f'{name}={json.dumps(value)}' for name, value in arguments.items())})"
@@ -196,8 +202,9 @@ class Demo:
         """The story, and what is left when it is over. Raises Failed."""
         self.page.title(
             "Onward: a refund, an approval, and a crash in the worst place",
-            "An agent answers a customer of a small shop. Each step goes to a log, and any process that finds the log "
-            "can go on from there. What you see is real: separate processes, a kill -9. It takes 15 seconds.",
+            "An agent answers a customer of a small shop. Each of its steps goes to a log, and any process can go on "
+            "from there. Only the language model is played, from a script: the processes are real, and so are the "
+            "kill -9 and the shop's books. It takes about ten seconds.",
         )
         self.page.title(f"{CUSTOMER} writes", MESSAGE)
         asyncio.run(self.takes_up())
@@ -216,11 +223,11 @@ class Demo:
             items = ", ".join(f"{item['name']} for EUR {item['price']}" for item in found["items"])
             self.page.says(f"The agent looks up order {found['id']}: {items}.")
             amount = (await self._until("approval_requested", runtime, worker)).arguments["amount"]
-            self.page.says(f"It wants to refund EUR {amount}. Above EUR {LIMIT} it may not decide that alone, so it asks.")
+            self.page.says(f"It wants to refund EUR {amount}. Above EUR {LIMIT} that is for a person to decide, so it asks.")
             self._ended(worker, "leave the session at rest")
             head = await runtime.get(SESSION)
             self._check(
-                f"The session waits: {head.seq} events in a file. No process, no connection, nothing that polls.",
+                f"A session that waits is {head.seq} events in a file: no process, no connection, nothing that polls.",
                 head.status == "waiting" and [wait.kind for wait in head.waits] == ["approval"],
             )
             self._check("Nothing was paid: the shop's ledger is empty.", not shop.ledger())
@@ -229,8 +236,8 @@ class Demo:
         """A person's decision about the refund."""
         self.page.title("2  A person decides")
         request = self._last("approval_requested")
-        self.page.says(f"The call that waits, to the letter: {written(request.tool, request.arguments)}")
-        self.page.more(f"Asked because: {request.rule}. Undo: {request.undo or 'none'}. Open until {request.expires_at.astimezone():%d %b %H:%M}.")
+        self.page.says(f"What is asked, to the letter: {written(request.tool, request.arguments)}")
+        self.page.more(f"Why: {request.rule}, and this is {request.effect}. Until {request.expires_at.astimezone():%d %b, %H:%M}, then it is denied.")
         by = Settings.from_env().identity if ask else APPROVER
         approved = self._answer(by) if ask else True
         asyncio.run(self.decides(by, "approved" if approved else "rejected", "Decided at the terminal." if ask else REASON))
@@ -254,13 +261,13 @@ class Demo:
             await self._read(runtime)
             self.page.says(f"{by} has {verdict} it: {quoted(reason)}")
             self._check(
-                "That is in the log: who, when, why, and for exactly which arguments.",
+                "The log has it: who, when, why, and for exactly which arguments.",
                 outcome.event is not None and outcome.event.actor.name == by and outcome.event.body.digest == asked.digest,
             )
             try:
                 await runtime.decide(SESSION, "approved", call=asked.call, digest=asked.digest, by="someone.else@shop.example")
             except Refused as no:
-                self.page.proven(f"It counts once. A second decision was refused, because the first stands: {no.stands}.")
+                self.page.proven(f"It counts once. A second decision was refused, because the call is {no.stands}.")
             else:
                 raise Failed("a second decision about the same call was accepted")
 
@@ -272,11 +279,11 @@ class Demo:
             killed = worker.kill()
             self._saw(f"{worker.name} killed")
             await self._read(runtime)
-            self.page.says("The log says that the refund starts. Then the shop is asked to pay.")
-            self.page.says(f"The shop has booked EUR {booked.amount} and is about to say so.")
-            self.page.says(f"kill -9 {worker.id}. Worker 2 never hears the answer.")
+            self.page.says("Worker 2 writes to the log that the refund starts. Then it asks the shop to pay.")
+            self.page.says(f"The shop has booked EUR {booked.amount}, and takes a moment to confirm it.")
+            self.page.says(f"kill -9 {worker.id}: worker 2 never hears the answer.")
             self._check(
-                'The money has moved, and Onward can\'t know it: its log ends with "call_started".',
+                'The worst case. The money has moved, and the log ends with "refund started": paid or not, it can\'t say.',
                 killed and self.log[-1].kind == "call_started",
             )
 
@@ -295,16 +302,16 @@ class Demo:
         async with Runtime(db=DB) as runtime:
             worker = self._worker("refund_desk.json", "end")
             self.page.more(
-                f"It finds a refund that was started, and no outcome. Until {started.not_after.astimezone():%H:%M:%S} "
-                "the first attempt could still be under way, so nobody judges it before."
+                "The log shows a refund that was started and has no outcome. The shop could still be at work on it "
+                f"until {started.not_after.astimezone():%H:%M:%S}, so nobody judges it before then."
             )
             await self._until("call_in_doubt", runtime, worker, due=started.not_after)
-            self.page.says("Now it is in doubt: paid, or not? Onward does not guess, and does not pay again. It asks the shop.")
+            self.page.says("Now the refund is in doubt. Onward neither guesses nor pays again: it asks the shop.")
             settled = await self._until("call_completed", runtime, worker)
             booked = settled.result
-            self.page.says(f'The shop has a booking under this call\'s key "{booked["key"]}": {booked["reference"]}, EUR {booked["amount"]}.')
+            self.page.says(f"The shop knows the call's key, {booked['key']}: booked as {booked['reference']}, EUR {booked['amount']}.")
             self._check(
-                "The refund is settled from what really happened. No second payment, and no one had to look.",
+                "The doubt is settled by what really happened: no second payment, and nobody had to step in.",
                 settled.by == "reconcile" and len(shop.ledger()) == 1,
             )
             await self._answers(runtime, worker)
@@ -326,16 +333,17 @@ class Demo:
         """The log, the ledger, and whether they agree. Raises Failed."""
         async with Runtime(db=DB) as runtime:
             await self._read(runtime)
-            self.page.title("What is left: the log of the session, and when the worker processes came and went")
+            self.page.title("The session's log, and between its lines the worker processes")
             self.page.table(list(self._timeline()), quiet=lambda row: not row[0])
-            self.page.title("and the shop's ledger, which would have booked a second refund just the same")
+            self.page.title("The shop's ledger, which would have booked a second refund just the same")
             booked = shop.ledger()
             self.page.table([("booked", "reference", "order", "amount", "key"), *map(_line, booked)])
-            self.page.title("So")
+            self.page.title("In the end")
             self._check_ledger(booked, approved)
             last, head = await runtime.verify(SESSION)
             whole = self.log[-1].kind == "session_completed" and last == len(self.log)
-            self._check(f"The session is complete, and the hash chain of its {last} events verifies: {head[:16]}.", whole)
+            self._check(f"The session is complete, and its log of {last} events verifies (hash {head[:12]}).", whole)
+            self.page.title("", "All of it is in build/demo, the agent in functions/agents/refund_desk.py. To decide yourself: ASK=1 make demo")
 
     def _check_ledger(self, booked: Sequence[shop.Receipt], approved: bool) -> None:
         if not approved:
@@ -351,12 +359,11 @@ class Demo:
         seen = list(self.seen)
         for event in self.log:
             while seen and seen[0][0] < event.at:
-                at, what = seen.pop(0)
-                yield ("", f"{at.astimezone():%H:%M:%S}", what, "")
-            what = textwrap.shorten(_told(event, self._tool), 56, placeholder=" ...")
-            yield (f"{event.seq:2}", f"{event.at.astimezone():%H:%M:%S.%f}"[:-3], what, _who(event))
+                yield _process(*seen.pop(0))
+            what = textwrap.shorten(_told(event, self._tool), 50, placeholder=" ...")
+            yield (f"{event.seq:2}", clock(event.at), what, _who(event))
         for at, what in seen:
-            yield ("", f"{at.astimezone():%H:%M:%S}", what, "")
+            yield _process(at, what)
 
     # --- small tools -------------------------------------------------------------------------------------------
 
@@ -371,7 +378,7 @@ class Demo:
         if not worker.ends():
             raise worker.failed(what)
         self._saw(f"{worker.name} ends")
-        self.page.says(f"{worker.name.capitalize()} has nothing left to do. Its process ends.")
+        self.page.says(f"{worker.name.capitalize()} has nothing left to do, and ends.")
 
     def _saw(self, what: str) -> None:
         self.seen.append((datetime.now(UTC), what))
@@ -398,7 +405,7 @@ class Demo:
                     self.page.countdown(0)
                     return event.body
             if gone or time.monotonic() > end or self.log[-1].kind in ("session_parked", "session_failed"):
-                raise worker.failed(f"get to {kind}; the log ends with {_told(self.log[-1], self._tool)}")
+                raise worker.failed(f"bring about {kind} after {self.log[-1].kind}")
             self.page.countdown(end - PATIENCE - time.monotonic())
             await asyncio.sleep(0.05)
 
@@ -439,9 +446,12 @@ def _who(event: Event) -> str:
     return f"{actor.kind} {actor.name}".strip() if actor.kind != "engine" else "onward"
 
 
+def _process(at: datetime, what: str) -> tuple[str, str, str, str]:
+    return ("", clock(at), f"-- {what}", "")
+
+
 def _line(booked: shop.Receipt) -> tuple[str, str, str, str, str]:
-    at = f"{booked.booked_at.astimezone():%H:%M:%S.%f}"[:-3]
-    return (at, booked.reference, booked.order_id, f"EUR {booked.amount}", booked.key)
+    return (clock(booked.booked_at), booked.reference, booked.order_id, f"EUR {booked.amount}", booked.key)
 
 
 # --- running it ------------------------------------------------------------------------------------------------
@@ -484,6 +494,8 @@ def main(options: Sequence[str]) -> int:
         return 0
     signal.signal(signal.SIGTERM, interrupted)
     signal.signal(signal.SIGHUP, interrupted)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     page = Page(sys.stdout)
     demo = Demo(page)
     try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,15 +25,21 @@ from onward.core.state import State
 from onward.engine.deciding import Registry
 from onward.engine.gateway import Exists, Start
 from onward.engine.sweep import sweep
-from onward.errors import BadInput, NotFound, Refused
-from onward.ports import Query, Wake
+from onward.errors import BadInput, NotFound, OnwardError, Refused, Retryable
+from onward.ports import Feed, Query, Wake
 from onward.wiring import Parts, Policy, embedded
 
 DECISION_WAIT = 10.0
 """Seconds a caller waits for what became of a signal; then it is told `accepted` (R17)."""
 
 SWEEP_EVERY = 60.0
+AGAIN = 1.0
 PAGE = 200
+MANY = 100_000
+"""More sessions than one looks through."""
+
+Observe = Callable[[Head, Sequence[Event]], None]
+log = logging.getLogger("onward.runtime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +54,25 @@ class Outcome:
         return self.event is not None
 
 
+class _Observed:
+    """The Feed port, with somebody looking on."""
+
+    def __init__(self, feed: Feed, observe: Observe) -> None:
+        self._feed = feed
+        self._observe = observe
+
+    async def publish(self, head: Head, events: Sequence[Event]) -> None:
+        await self._feed.publish(head, events)
+        self._observe(head, events)
+
+
 class Runtime:
     """Sessions of one application on one SQLite file.
 
     Use it as `async with Runtime(app) as runtime`. With `work` (the default where there is an application) it also
     advances sessions, as a worker does; several processes may share the file. `identity` is who starts, decides and
-    operates; ONWARD_IDENTITY, or the login name, says so by default.
+    operates; ONWARD_IDENTITY, or the login name, says so by default. `observe` is called after each commit of this
+    process, with the head and the events.
     """
 
     def __init__(
@@ -65,6 +85,7 @@ class Runtime:
         policy: Policy | None = None,
         concurrency: int = 64,
         create: bool = True,
+        observe: Observe | None = None,
     ) -> None:
         self._app = app
         self._db = db
@@ -73,6 +94,7 @@ class Runtime:
         self._policy = policy
         self._concurrency = concurrency
         self._create = create
+        self._observe = observe
         self._tasks: list[asyncio.Task[None]] = []
         self._worker: Worker | None = None
 
@@ -81,8 +103,10 @@ class Runtime:
         self.parts: Parts = embedded(self._db, self._app if self._work else None, policy=self._policy, create=self._create)
         self.parts.renewer.start()
         if self._work:
+            if self._observe is not None:
+                self.parts.engine.feed = _Observed(self.parts.engine.feed, self._observe)
             self._worker = Worker(self.parts.backend.queue, self.parts.engine.advance, self._concurrency)
-            self._tasks = [asyncio.create_task(self._worker.run()), asyncio.create_task(self._sweep())]
+            self._tasks = [asyncio.create_task(self._work_on(self._worker)), asyncio.create_task(self._sweep())]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -99,9 +123,26 @@ class Runtime:
             await asyncio.gather(worker, sweeper, return_exceptions=True)
             self._worker = None
 
+    async def working(self) -> None:
+        """Return when this runtime has stopped advancing sessions. Raises what stopped it, if nobody asked it to."""
+        if self._tasks:
+            await asyncio.shield(self._tasks[0])
+
+    async def _work_on(self, worker: Worker) -> None:
+        """Work until stopped. A database that can't be read for a while is no reason to end."""
+        while True:
+            try:
+                return await worker.run()
+            except Retryable as exc:
+                log.warning("work goes on shortly: %s", exc, extra={"action": "work_failed"})
+                await asyncio.sleep(AGAIN)
+
     async def _sweep(self) -> None:
         while True:
-            await sweep(self.parts.backend.store, self.parts.backend.queue, self._app)
+            try:
+                await sweep(self.parts.backend.store, self.parts.backend.queue, self._app)
+            except OnwardError as exc:
+                log.warning("sweep failed: %s", exc, extra={"action": "sweep_failed"})
             await asyncio.sleep(SWEEP_EVERY)
 
     # --- starting and reading ----------------------------------------------------------------------------------
@@ -159,6 +200,12 @@ class Runtime:
             return when.replace(microsecond=when.microsecond // 1000 * 1000)
         return self._time(self.parts.clock.now() + timedelta(seconds=seconds(when, field)), field)
 
+    async def rejoin(self, id: str, tenant: str = "default") -> Head:
+        """The head of a session, which is looked at again. Raises NotFound."""
+        head = await self.get(id, tenant)
+        await self.parts.backend.queue.publish(Wake(head.key, look=True))
+        return head
+
     async def get(self, id: str, tenant: str = "default") -> Head:
         """What is known of a session without reading its log. Raises NotFound."""
         head = await self.parts.backend.store.read(session_key(tenant, check_id(id)))
@@ -191,12 +238,12 @@ class Runtime:
             if not commits and (not follow or (head.ended and head.seq <= after)):
                 return
             if not commits:
-                await self._news(head, after)
+                await self.news(head, after)
             head = await self.get(id, tenant)
 
-    async def _news(self, head: Head, after: int, timeout: float = 5.0) -> None:
-        """Return when the session may have gone on past this seq."""
-        await self.parts.backend.wait_for_commit(head.key, after, timeout)
+    async def news(self, head: Head, after: int, timeout: float = 5.0) -> bool:
+        """Wait until the session has gone on past this seq; False if it has not within `timeout` seconds."""
+        return await self.parts.backend.wait_for_commit(head.key, after, timeout)
 
     async def wait(self, id: str, *, ended: bool = False, tenant: str = "default") -> Head:
         """Wait until the session rests, or with `ended` until it has ended."""
@@ -204,7 +251,7 @@ class Runtime:
             head = await self.get(id, tenant)
             if head.ended or (not ended and head.status not in ("running", "scheduled")):
                 return head
-            await self._news(head, head.seq)
+            await self.news(head, head.seq)
 
     async def verify(self, id: str, head: str | None = None, tenant: str = "default") -> tuple[int, str]:
         """Check a session's whole log; `head` is a hash kept elsewhere. Raises CorruptLog."""
@@ -221,7 +268,8 @@ class Runtime:
 
     async def approvals(self, id: str | None = None, tenant: str = "default") -> Sequence[tuple[Head, Wait]]:
         """Open approvals, oldest session first: of one session, or of all."""
-        heads = [await self.get(id, tenant)] if id else await self.list(Query(tenant=tenant, wait="approval"))
+        query = Query(tenant=tenant, wait="approval", limit=MANY)
+        heads = [await self.get(id, tenant)] if id else await self.list(query)
         return [(head, wait) for head in reversed(list(heads)) for wait in head.waits if wait.kind == "approval"]
 
     async def decide(

@@ -279,6 +279,18 @@ class World:
         """The world outside says how a call ended."""
         await self.person(lambda gateway: gateway.complete(KEY, {"call": call, **outcome}, token))
 
+    async def erase(self, seq: int, name: str) -> None:
+        """Somebody's words are to go."""
+        for _ in range(TRIES):
+            try:
+                return await self.front.runner.parts.eraser.erase(KEY, seq, name, OPERATOR, "asked to")
+            except Killed:
+                self.place.crash(self.front.backend)
+                self.front = self.process("front")
+            except (Retryable, Refused):
+                self.clock.advance(PAUSE)
+        raise AssertionError("it can't be erased")
+
     async def _people_help(self) -> bool:
         """Operators resolve doubts by what the ledger says, and resume what is parked. Whether there was anything."""
         head = await self.head()
@@ -346,12 +358,16 @@ class Worker:
         self.process = Process(name, world.plan)
         self.backend = _Backend(world.place.open(), world.feed, world.travel)
         faulty: Backend = self.process.backend(self.backend)
-        programs = self.process.programs(world.programs)
-        self.runner = Runner(programs, backend=faulty, clock=world.clock, policy=world.policy, seed=f"{name}-")
+        self._programs = self.process.programs(world.programs)
+        self.runner = Runner(self._programs, backend=faulty, clock=world.clock, policy=world.policy, seed=f"{name}-")
 
     @property
     def stopping(self) -> bool:
         return self.runner.parts.performing.stopping
+
+    def deploy(self, programs: Registry) -> None:
+        """From now on it runs these."""
+        self._programs.replace(programs)
 
     async def settle(self, seconds: float = 0.0) -> None:
         """Deliver what is due now, or within so many seconds; it may die of it."""

@@ -13,12 +13,15 @@ _encode = JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False,
 
 
 def canonical(value: Any) -> str:
-    """Canonical JSON: sorted keys, no spaces, UTF-8 kept, no NaN or infinity.
+    """Canonical JSON: sorted keys, no spaces, UTF-8 kept, no NaN or infinity, no half of a surrogate pair.
 
     Raises BadInput for what JSON can't hold.
     """
     try:
-        return _encode(value)
+        text = _encode(value)
+        if not text.isascii():
+            text.encode()
+        return text
     except (TypeError, ValueError) as exc:
         raise BadInput(f"not a JSON value: {exc}") from exc
 
@@ -29,4 +32,4 @@ def digest(value: Any) -> str:
 
 
 def sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()

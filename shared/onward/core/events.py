@@ -111,7 +111,7 @@ class SessionStarted(Body):
     pinned: bool = False
     input: Any = None
     labels: dict[str, str | int | bool] = {}
-    limits: Limits = Limits()
+    limits: Limits = Limits.model_construct()
     deadline: datetime | None = None
     not_before: datetime | None = None
     parent: Parent | None = None
@@ -290,7 +290,7 @@ class ModelAnswered(Body):
     model: str
     answer: Any
     content: Any = None
-    usage: Usage = Usage()
+    usage: Usage = Usage.model_construct()
     finish: str = "stop"
     attempt: int = 1
 
@@ -453,7 +453,7 @@ class ChildEnded(Body):
     status: Literal["completed", "failed", "cancelled"]
     output: Any = None
     error: Failure | None = None
-    spent: Usage = Usage()
+    spent: Usage = Usage.model_construct()
     signal: str | None = None
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from onward.core import events as ev
 from onward.core.ids import call_id
+from onward.core.payload import Blob, Erased
 from onward.core.state import Closing, Entry, Kept, OpenCall, State, changed
 
 B = TypeVar("B", bound=ev.Body)
@@ -272,7 +273,7 @@ def _proposed(state: State, event: ev.Event, body: ev.CallsProposed) -> State:
     state = changed(state, proposed=event.seq)
     for index, proposal in enumerate(body.calls):
         id = call_id(event.seq, index)
-        arguments = body.arguments[index] if isinstance(body.arguments, list | tuple) else body.arguments
+        arguments = _item(body.arguments, index)
         call = changed(
             _CALL,
             id=id,
@@ -287,6 +288,13 @@ def _proposed(state: State, event: ev.Event, body: ev.CallsProposed) -> State:
         if proposal.refusal:
             state = _settle(state, event, id, proposal.refusal.model_dump(), failed=True)
     return state
+
+
+def _item(values: Any, index: int) -> Any:
+    """One call's arguments, where those of all lie: here, in a blob, or erased."""
+    if isinstance(values, Blob):
+        return changed(values, index=index)
+    return values if isinstance(values, Erased) else values[index]
 
 
 @folds(ev.ApprovalRequested)

@@ -68,8 +68,8 @@ class Head:
     wake_at: datetime | None = None
     waits: tuple[Wait, ...] = ()
     error: Failure | None = None
-    spent: Spent = Spent()
-    limits: Limits = Limits()
+    spent: Spent = Spent.model_construct()
+    limits: Limits = Limits.model_construct()
     labels: tuple[tuple[str, str | int | bool], ...] = ()
     published: int = 0
     format: int = FORMAT
@@ -101,6 +101,11 @@ def head_of(state: State, base: Head, *, hash: str, at_rest: bool, fold: Fold | 
         published=published,
         fold=fold,
     )
+
+
+def resting(head: Head, state: State) -> Head:
+    """The head of a session that turned out to rest, with nothing to append."""
+    return replace(head, status=status_of(state, True), waits=waits_of(state), wake_at=min(state.timers.values(), default=None))
 
 
 def status_of(state: State, at_rest: bool) -> Status:

@@ -10,11 +10,15 @@ from onward.core.events import Value
 
 
 class Blob(Value):
-    """A value too large for its commit: `digest` names it under its session, `size` is in bytes."""
+    """A value too large for its commit: `digest` names it under its session, `size` is in bytes.
+
+    With `index` the value is that item of what the blob holds.
+    """
 
     digest: str
     size: int
     preview: str
+    index: int | None = None
 
 
 class Erased(Value):

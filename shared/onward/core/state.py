@@ -74,7 +74,7 @@ class Spent(Value):
     calls: int = 0
     tokens: int = 0
     lost: int = 0
-    usage: Usage = Usage()
+    usage: Usage = Usage.model_construct()
 
 
 class Closing(Value):
@@ -108,8 +108,8 @@ class State(Value):
     output: Payload = None
     error: Failure | None = None
     labels: dict[str, str | int | bool] = {}
-    limits: Limits = Limits()
-    spent: Spent = Spent()
+    limits: Limits = Limits.model_construct()
+    spent: Spent = Spent.model_construct()
     started_at: datetime | None = None
     parent: Parent | None = None
     origin: Origin | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,7 +15,7 @@ from onward.core import events as ev
 from onward.core.absorb import absorb
 from onward.core.draft import ENGINE, Draft
 from onward.core.events import Event, Failure
-from onward.core.head import Head
+from onward.core.head import Head, resting
 from onward.core.lease import MARGIN, Busy, Later
 from onward.core.log import Commit
 from onward.core.program import AskModel, Effect, MakeCall, Perform, Program
@@ -25,7 +26,7 @@ from onward.engine.deciding import Decider, Leave
 from onward.engine.hold import Hold, Renewer
 from onward.engine.late import LateOutcomes
 from onward.engine.load import Loader
-from onward.engine.perform import Performing, Stopping
+from onward.engine.perform import Fact, Performing, Stopping
 from onward.engine.session import Session
 from onward.errors import Ambiguous, LeaseLost, OnwardError, Permanent, Retryable
 from onward.ports import Lease, Ports, Wake
@@ -81,6 +82,8 @@ class Engine:
         session = await self._open(hold, wake)
         steps = 0
         while session:
+            if steps:
+                await self._absorb(session)
             decision = self.decider.decide(session)
             if isinstance(decision, Leave):
                 return await self._leave(session)
@@ -151,7 +154,8 @@ class Engine:
             return
         inbox = await self.store.pending(session.hold.key)
         draft.now = max(draft.now, inbox.now)
-        absorb(draft, [signal for signal in inbox.signals if signal.id not in session.absorbed], inbox.now)
+        until = inbox.now if not inbox.more else inbox.signals[-1].filed_at or inbox.now
+        absorb(draft, [signal for signal in inbox.signals if signal.id not in session.absorbed], until)
         session.absorbed = list(dict.fromkeys((*session.absorbed, *(signal.id for signal in inbox.signals))))
         session.inbox_read, session.look = not inbox.more, inbox.more
 
@@ -180,16 +184,18 @@ class Engine:
         program = self.decider.program(session.state)
         assert program is not None, "only a program decides to perform"
         started = await self._begin(session, program, effects)
-        batches = 0
-        async for facts in self.performing.run(session.hold, session.state, program, started):
-            if batches:
-                await self._append(session)
-            batches += 1
-            session.draft.now = session.hold.now()
-            session.draft.add_all(facts)
-            session.performed = True
-            if isinstance(started[0], MakeCall) and started is not effects:
-                session.outcomes = [(started[0].call, facts[0][1])]
+        async with aclosing(self.performing.run(session.hold, session.state, program, started)) as batches:
+            async for facts in batches:
+                if session.performed:
+                    await self._append(session)
+                self._take_down(session, started[0], facts)
+
+    def _take_down(self, session: Session, first: Effect, facts: Sequence[Fact]) -> None:
+        session.draft.now = session.hold.now()
+        session.draft.add_all(facts)
+        session.performed = True
+        if isinstance(first, MakeCall) and not first.call.repeatable:
+            session.outcomes = [(first.call, facts[0][1])]
 
     async def _begin(self, session: Session, program: Program, effects: Sequence[Effect]) -> Sequence[Effect]:
         first = effects[0]
@@ -250,8 +256,9 @@ class Engine:
             await self.timers.arm(hold.key, min(session.state.timers.values()))
         if session.changed:
             await self._append(session, at_rest=True)
-        elif await self.store.release(hold.lease) is not None:
-            session.look = True
+        else:
+            head = resting(hold.lease.head, session.state) if hold.lease.head.status == "running" else None
+            session.look = await self.store.release(hold.lease, head) is not None or session.look
         if session.look:
             await self.wakes.publish(Wake(hold.key, look=True, published=hold.published))
 

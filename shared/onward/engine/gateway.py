@@ -37,7 +37,7 @@ class Start:
     input: Any = None
     tenant: str = "default"
     labels: Mapping[str, str | int | bool] | None = None
-    limits: Limits = Limits()
+    limits: Limits = Limits.model_construct()
     deadline: datetime | None = None
     not_before: datetime | None = None
     pinned: bool = False

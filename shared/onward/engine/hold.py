@@ -43,7 +43,7 @@ class Hold:
     @property
     def fresh(self) -> bool:
         """Whether the lease can't have lapsed yet, by a margin."""
-        return self._clock.monotonic() - self.confirmed < self._ttl - MARGIN
+        return self._clock.monotonic() - self.confirmed < self._ttl - min(MARGIN, self._ttl / 4)
 
     @property
     def spent(self) -> bool:

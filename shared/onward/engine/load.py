@@ -122,4 +122,5 @@ class Loader:
         text = await self._blobs.get(key, f"blobs/{value.digest}")
         if text is None:
             raise CorruptLog(f"blob {value.digest} is missing")
-        return loads(text)
+        found = loads(text)
+        return found if value.index is None else found[value.index]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -18,9 +18,10 @@ from onward.core.events import Actor, Body, Failure
 from onward.core.ids import completion_token, idempotency_key
 from onward.core.model import ModelAnswer
 from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
+from onward.core.payload import Blob
 from onward.core.program import AskModel, Effect, MakeCall, Performer, Poll, Program, Reconcile
 from onward.core.retry import FAILURES_TO_PARK, MODEL_RETRY
-from onward.core.state import OpenCall, State
+from onward.core.state import Entry, OpenCall, State, changed
 from onward.engine.hold import Hold
 from onward.engine.load import Loader
 from onward.errors import ModelRefused, ModelUnavailable, OnwardError
@@ -61,7 +62,7 @@ class Performing:
             await asyncio.wait(self._lasting)
         self._threads.shutdown(wait=False)
 
-    async def run(self, hold: Hold, state: State, program: Program, effects: Sequence[Effect]) -> AsyncIterator[list[Fact]]:
+    async def run(self, hold: Hold, state: State, program: Program, effects: Sequence[Effect]) -> AsyncGenerator[list[Fact], None]:
         """Perform these together; facts come in batches, each in the order of the effects. Raises Stopping."""
         order = {asyncio.create_task(self._one(hold, state, program, effect)): at for at, effect in enumerate(effects)}
         waiting = set(order)
@@ -76,6 +77,8 @@ class Performing:
                 yield [fact for task in sorted(done, key=order.__getitem__) for fact in _facts(task)]
         finally:
             lasting.difference_update(order)
+            for task in waiting if lasting is self._interruptible else ():
+                task.cancel()
 
     async def _one(self, hold: Hold, state: State, program: Program, effect: Effect) -> list[Fact]:
         if isinstance(effect, AskModel):
@@ -92,8 +95,7 @@ class Performing:
 
     async def _ask_model(self, hold: Hold, state: State, effect: AskModel) -> list[Fact]:
         actor, attempt = Actor(kind="model", name=effect.model.name), effect.request.attempt
-        transcript = [replace_values(entry, await self._values(hold, entry)) for entry in effect.request.transcript]
-        request = replace(effect.request, transcript=tuple(transcript))
+        request = replace(effect.request, transcript=await self._whole(hold, effect.request.transcript))
         try:
             async with asyncio.timeout(effect.timeout):
                 answer = await effect.model.answer(request)
@@ -113,8 +115,17 @@ class Performing:
             retry_at = hold.now() + timedelta(seconds=MODEL_RETRY.after(attempt))
             return [(actor, ev.ModelFailed(model=actor.name, error=error, attempt=attempt, retry_at=retry_at))]
 
-    async def _values(self, hold: Hold, entry: Any) -> tuple[Any, Any]:
-        return await self._loader.resolve(hold.key, entry.value), await self._loader.resolve(hold.key, entry.content)
+    async def _whole(self, hold: Hold, transcript: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        """The transcript with the values that lie in blobs fetched."""
+        if not any(isinstance(entry.value, Blob) or isinstance(entry.content, Blob) for entry in transcript):
+            return transcript
+        return tuple([await self._fetched(hold.key, entry) for entry in transcript])
+
+    async def _fetched(self, key: str, entry: Entry) -> Entry:
+        if not isinstance(entry.value, Blob) and not isinstance(entry.content, Blob):
+            return entry
+        value, content = await self._loader.resolve(key, entry.value), await self._loader.resolve(key, entry.content)
+        return changed(entry, value=value, content=content)
 
     def _model_gives_up(self, actor: Actor, attempt: int, error: Failure) -> list[Fact]:
         failed = ev.ModelFailed(model=actor.name, error=error, attempt=attempt, retry_at=None)
@@ -213,13 +224,6 @@ def _facts(task: asyncio.Task[list[Fact]]) -> list[Fact]:
     return task.result()
 
 
-def replace_values(entry: Any, values: tuple[Any, Any]) -> Any:
-    """The entry with its values fetched; the same one where nothing had to be."""
-    if values[0] is entry.value and values[1] is entry.content:
-        return entry
-    return entry.model_copy(update={"value": values[0], "content": values[1]})
-
-
 def failure(exc: BaseException, code: str = "", limit: float | None = None) -> Failure:
     """What an exception says, for the log and the model: its type and message, never its traceback."""
     if isinstance(exc, TimeoutError) and not str(exc) and limit is not None:
@@ -230,7 +234,9 @@ def failure(exc: BaseException, code: str = "", limit: float | None = None) -> F
 
 
 def _answered(model: str, answer: ModelAnswer, attempt: int) -> Body:
+    """Raises BadInput for an answer that can't be stored: then it was none."""
     calls = [{"name": call.name, "arguments": call.arguments} for call in answer.calls]
+    canonical([answer.text, calls, answer.content])
     return ev.ModelAnswered(
         model=model,
         answer={"text": answer.text, "calls": calls},

@@ -110,7 +110,7 @@ def until(at: datetime, now: datetime) -> str:
     """A time to come, and how far off it is."""
     away = at - now
     if away <= timedelta():
-        return f"{moment(at, now)} (now due)"
+        return f"{moment(at, now)} (due)"
     return f"{moment(at, now)} (in {span(away.total_seconds())})"
 
 

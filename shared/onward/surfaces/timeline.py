@@ -12,7 +12,7 @@ from onward.core import events as ev
 from onward.core.events import Actor, Event, Failure, Limits
 from onward.core.ids import call_id
 from onward.core.payload import Blob
-from onward.surfaces.text import Tone, call_text, moment, said, shown, span, until
+from onward.surfaces.text import Tone, call_text, said, shown, span, until
 
 B = TypeVar("B", bound=ev.Body)
 
@@ -43,7 +43,6 @@ class Telling:
     """Tells events in order; it remembers the tools that calls are for."""
 
     tools: dict[str, str] = field(default_factory=dict)
-    now: Callable[[], datetime] | None = None
 
     def note(self, event: Event) -> Note:
         """The event in words."""
@@ -54,8 +53,6 @@ class Telling:
         by = actor.name if actor and actor.kind == "tool" else ""
         return self.tools.get(call) or by or f"call {call}"
 
-    def at(self, time: datetime, event: Event) -> str:
-        return until(time, self.now()) if self.now else f"{moment(time, event.at)} ({_away(time, event)})"
 
 
 _NOTES: dict[type[ev.Body], Callable[[Telling, Event, Any], Note]] = {}
@@ -93,8 +90,9 @@ def _quoted(reason: str) -> str:
     return f": {said(reason)}" if reason else ""
 
 
-def _away(time: datetime, event: Event) -> str:
-    return f"in {span((time - event.at).total_seconds())}"
+def _due(time: datetime, event: Event) -> str:
+    """A time to come, as seen from the event."""
+    return until(time, event.at)
 
 
 def _plural(count: int, noun: str) -> str:
@@ -107,8 +105,8 @@ def _plural(count: int, noun: str) -> str:
 @_tells(ev.SessionStarted)
 def _started(tell: Telling, event: Event, body: ev.SessionStarted) -> Note:
     below = [] if body.input is None else [said(body.input) if isinstance(body.input, str) else shown(body.input)]
-    below += [f"begins {tell.at(body.not_before, event)}"] if body.not_before else []
-    below += [f"deadline {tell.at(body.deadline, event)}"] if body.deadline else []
+    below += [f"begins {_due(body.not_before, event)}"] if body.not_before else []
+    below += [f"deadline {_due(body.deadline, event)}"] if body.deadline else []
     below += [f"limits {limits_text(body.limits)}"] if body.limits != Limits() else []
     return Note("start", f"{body.program} {body.version}, by {who(event.actor)}", "strong", tuple(below))
 
@@ -156,7 +154,7 @@ def _paused(tell: Telling, event: Event, body: ev.SessionPaused) -> Note:
 
 @_tells(ev.StepFailed)
 def _step_failed(tell: Telling, event: Event, body: ev.StepFailed) -> Note:
-    again = f"attempt {body.attempt} failed, the next is due {tell.at(body.retry_at, event)}"
+    again = f"attempt {body.attempt} failed, the next is due {_due(body.retry_at, event)}"
     return Note("error", why(body.error), "bad", (again,))
 
 
@@ -212,7 +210,7 @@ def _kept(tell: Telling, event: Event, body: ev.SignalKept) -> Note:
 
 @_tells(ev.TimerSet)
 def _timer_set(tell: Telling, event: Event, body: ev.TimerSet) -> Note:
-    return Note("timer", f"{said(body.timer)}, due {tell.at(body.due_at, event)}")
+    return Note("timer", f"{said(body.timer)}, due {_due(body.due_at, event)}")
 
 
 @_tells(ev.TimerFired)
@@ -243,7 +241,7 @@ def _answer(answer: Any) -> tuple[str, list[str]]:
 
 @_tells(ev.ModelFailed)
 def _model_failed(tell: Telling, event: Event, body: ev.ModelFailed) -> Note:
-    again = (f"asked again {tell.at(body.retry_at, event)}",) if body.retry_at else ()
+    again = (f"asked again {_due(body.retry_at, event)}",) if body.retry_at else ()
     return Note("error", f"model {body.model}: {why(body.error)}", "bad", again)
 
 
@@ -275,7 +273,7 @@ def _call(tool: str, arguments: Any, index: int) -> str:
 @_tells(ev.ApprovalRequested)
 def _requested(tell: Telling, event: Event, body: ev.ApprovalRequested) -> Note:
     tell.tools[body.call] = said(body.tool)
-    return Note("approval", f"a person is asked about {said(body.tool)}", "ask", tuple(asked(body, tell.at(body.expires_at, event))))
+    return Note("approval", f"a person is asked about {said(body.tool)}", "ask", tuple(asked(body, _due(body.expires_at, event))))
 
 
 def asked(body: ev.ApprovalRequested, expiry: str) -> list[str]:
@@ -317,7 +315,7 @@ def _call_completed(tell: Telling, event: Event, body: ev.CallCompleted) -> Note
 @_tells(ev.CallFailed)
 def _call_failed(tell: Telling, event: Event, body: ev.CallFailed) -> Note:
     by = f" (says {who(event.actor)})" if body.by == "operator" else ""
-    again = (f"attempt {body.attempt} failed, the next is due {tell.at(body.retry_at, event)}",) if body.retry_at else ()
+    again = (f"attempt {body.attempt} failed, the next is due {_due(body.retry_at, event)}",) if body.retry_at else ()
     return Note("error", f"{tell.tool(body.call, event.actor)}{by}: {why(body.error)}", "bad", again)
 
 
@@ -344,8 +342,8 @@ def _reconciled(tell: Telling, event: Event, body: ev.CallReconciled) -> Note:
 
 @_tells(ev.CallPending)
 def _pending(tell: Telling, event: Event, body: ev.CallPending) -> Note:
-    polled = f", asked again {tell.at(body.poll_at, event)}" if body.poll_at else ""
-    return Note("outside", f"{tell.tool(body.call, event.actor)} goes on until {tell.at(body.expires_at, event)}{polled}", quiet=body.polls > 0)
+    polled = f", asked again {_due(body.poll_at, event)}" if body.poll_at else ""
+    return Note("outside", f"{tell.tool(body.call, event.actor)} goes on until {_due(body.expires_at, event)}{polled}", quiet=body.polls > 0)
 
 
 # --- other sessions --------------------------------------------------------------------------------------------

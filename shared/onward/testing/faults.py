@@ -255,6 +255,10 @@ class FaultyPrograms:
     def newest(self, name: str) -> Program | None:
         return self._wrap(self._real.newest(name))
 
+    def replace(self, real: Registry) -> None:
+        """Run these from now on, as after a deploy."""
+        self._real = real
+
     def _wrap(self, program: Program | None) -> Program | None:
         return None if program is None else _Program(program, self._process)
 

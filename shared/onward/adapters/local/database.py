@@ -52,7 +52,9 @@ class Watcher:
 class Database:
     """An open file. Usable from any thread and any event loop until it is closed."""
 
-    def __init__(self, path: Path, clock: Clock, ttl: float, secret: bytes, writer: Connection, reader: Connection) -> None:
+    def __init__(
+        self, path: Path, clock: Clock, ttl: float, secret: bytes, writer: Connection, reader: Connection
+    ) -> None:
         self.path = path
         self.clock = clock
         self.ttl = ttl
@@ -93,9 +95,7 @@ class Database:
                 raise translate_open(exc, path) from exc
             raise
 
-    def write(
-        self, work: Work[T], *, durable: bool, size: int = 0, after: After[T] | None = None
-    ) -> asyncio.Future[T]:
+    def write(self, work: Work[T], *, durable: bool, size: int = 0, after: After[T] | None = None) -> asyncio.Future[T]:
         """Have the work done in a transaction; the answer comes once that is committed, and on disk if `durable`.
 
         What the work raises is raised here, and then it has changed nothing. Raises StoreUnavailable where nothing
@@ -255,7 +255,9 @@ def _switch_to_wal(connection: Connection) -> None:
             time.sleep(0.01)
             continue
         if mode != "wal":
-            raise StoreUnavailable(f"SQLite can't keep its log beside this file (journal mode {mode}): name a file on a local disk")
+            raise StoreUnavailable(
+                f"SQLite can't keep a log beside this file (mode {mode}): name a file on a local disk"
+            )
         return
 
 
@@ -271,5 +273,6 @@ def boot_id() -> str:
     except OSError:
         pass
     with suppress(OSError):  # macOS
-        return subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False).stdout.strip()
+        ask = ["sysctl", "-n", "kern.bootsessionuuid"]
+        return subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
     return ""

@@ -39,7 +39,7 @@ def translate(exc: Exception, path: Path) -> Exception:
 def translate_commit(exc: Exception, path: Path) -> Exception:
     """The same for a COMMIT: after a disk error, the log on disk may or may not hold it."""
     if _code(exc) == sqlite3.SQLITE_IOERR:
-        return Ambiguous(f"{path}: the disk reported an error while a commit was written, so it may have happened: check the disk ({exc})")
+        return Ambiguous(f"{path}: the disk failed during a commit, which may have happened: check the disk ({exc})")
     return translate(exc, path)
 
 
@@ -80,7 +80,7 @@ def check_place(path: Path, mounts: str | None = None) -> None:
         raise UsageError(f"{path}: there is no directory {path.parent}: make it, or name another file")
     kind = _file_system(path.parent.resolve(), _mounts() if mounts is None else mounts)
     if kind.startswith(NETWORK):
-        raise UsageError(f"{path} is on a network file system ({kind}), where two machines could damage it: name a local file")
+        raise UsageError(f"{path} is on a network file system ({kind}), which could damage it: name a local file")
 
 
 def _mounts() -> str:
@@ -93,8 +93,9 @@ def _mounts() -> str:
 def _file_system(directory: Path, mounts: str) -> str:
     """The type of the file system that holds the directory, or nothing where it isn't known."""
     rows = (line.split(" ") for line in mounts.splitlines() if line.count(" ") >= 2)
-    found = [(len(place), at, kind) for at, (_, place, kind, *_) in enumerate(rows) if directory.is_relative_to(_unescaped(place))]
-    return max(found)[2] if found else ""
+    places = [(_unescaped(place), at, kind) for at, (_, place, kind, *_) in enumerate(rows)]
+    above = [(len(place), at, kind) for place, at, kind in places if directory.is_relative_to(place)]
+    return max(above)[2] if above else ""
 
 
 def _unescaped(place: str) -> str:

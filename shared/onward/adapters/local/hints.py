@@ -57,7 +57,12 @@ class Hints:
     def covers(self, wake: Wake, now_ms: int) -> bool:
         """Whether what waits here already, and is stored, says all that this wake says."""
         known = self._waiting.get(wake.key)
-        return known is not None and known.due_ms <= now_ms and known.look >= wake.look and known.published >= wake.published
+        return (
+            known is not None
+            and known.due_ms <= now_ms
+            and known.look >= wake.look
+            and known.published >= wake.published
+        )
 
     def learn(self, row: WakeRow, now_ms: int, token: int = 0) -> None:
         """A row was written, and is this process's to deliver. `token` is that of a look it was written with before."""

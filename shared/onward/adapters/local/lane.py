@@ -1,4 +1,4 @@
-"""A thread of its own for one connection: jobs go in from any event loop, and are answered on the loop they came from."""
+"""A thread for one connection: jobs come from any event loop, and are answered on the loop they came from."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ class Lane:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, work: Work[T], *, durable: bool = False, size: int = 0, after: After[T] | None = None) -> asyncio.Future[T]:
+    def submit(
+        self, work: Work[T], *, durable: bool = False, size: int = 0, after: After[T] | None = None
+    ) -> asyncio.Future[T]:
         """Hand in work. Raises StoreUnavailable once the lane is closed."""
         job = Job(work, durable, size, after)
         with self._closing:

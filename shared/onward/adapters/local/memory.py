@@ -122,10 +122,10 @@ class MemoryStore:
         self._inbox[lease.key].pending.difference_update(append.absorbed)
         return Appended(replace(lease, head=append.head, confirmed=sent, stalls=0, mark=row.mark), row.mark)
 
-    async def release(self, lease: Lease) -> tuple[int, int] | None:
+    async def release(self, lease: Lease, head: Head | None = None) -> tuple[int, int] | None:
         row = self._rows[lease.key]
-        if row.epoch == lease.epoch:
-            row.held, row.settled = False, row.epoch
+        if row.epoch == lease.epoch and row.held:
+            row.held, row.settled, row.head = False, row.epoch, head or row.head
         return row.mark
 
     async def commits(self, key: str, after: int = 0, limit: int | None = None) -> Sequence[Commit]:

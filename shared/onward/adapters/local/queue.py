@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -16,7 +17,16 @@ from functools import partial
 from onward.adapters.local.database import Database, Watcher
 from onward.adapters.local.hints import Delivery, Hints
 from onward.adapters.local.rows import from_ms, to_ms
-from onward.adapters.local.wakes import TAKEOVER_MS, Taken, WakeRow, WakeTable, arm_timer, delay_wake, delete_wake, put_wake
+from onward.adapters.local.wakes import (
+    TAKEOVER_MS,
+    Taken,
+    WakeRow,
+    WakeTable,
+    arm_timer,
+    delay_wake,
+    delete_wake,
+    put_wake,
+)
 from onward.errors import Ambiguous
 from onward.ports import Wake
 
@@ -75,7 +85,8 @@ class SqliteQueue:
     def row(self, wake: Wake) -> WakeRow:
         """The row to write for this wake."""
         replaces = self._hints.under_way(wake.key)
-        return WakeRow(wake.key, self._now_ms(), wake.look, wake.published, self._table.next_rev(), self._table.home, replaces)
+        rev, home = self._table.next_rev(), self._table.home
+        return WakeRow(wake.key, self._now_ms(), wake.look, wake.published, rev, home, replaces)
 
     def recorded(self, row: WakeRow) -> None:
         """The row was committed. Called on the loop that wrote it."""
@@ -97,7 +108,7 @@ class SqliteQueue:
         self._stale = True
         self._wake_waiters()
 
-    def _on_loop(self, call: partial[None]) -> None:
+    def _on_loop(self, call: Callable[[], None]) -> None:
         """Do it on the consumer's loop: at once if this is it."""
         loop = self._loop
         if loop is None:
@@ -166,7 +177,8 @@ class SqliteQueue:
 
     def _should_look(self, limit: int) -> bool:
         now_ms = self._now_ms()
-        if self._stale or self._clock.monotonic() >= self._look_at or (self._next_ms is not None and self._next_ms <= now_ms):
+        due = self._next_ms is not None and self._next_ms <= now_ms
+        if due or self._stale or self._clock.monotonic() >= self._look_at:
             return True
         return self._hints.ready(now_ms) < limit and not self._database.watched(self._watcher)
 
@@ -238,8 +250,9 @@ class SqliteQueue:
 
     def _set_alarm(self) -> None:
         """See that waiters are woken when the next thing is due. One alarm serves many waits."""
-        now, due = self._clock.monotonic(), self.next_due()
-        at = self._look_at if due is None else min(self._look_at, now + (due - self._clock.now()).total_seconds() + 0.001)
+        now, at, due = self._clock.monotonic(), self._look_at, self.next_due()
+        if due is not None:
+            at = min(at, now + (due - self._clock.now()).total_seconds() + 0.001)
         if self._alarm is None or self._alarm.done() or at < self._alarm_at:
             if self._alarm is not None:
                 self._alarm.cancel()
@@ -275,4 +288,3 @@ class SqliteQueue:
         if self._loop is not None:
             self._loop = None
             await self._database.write(self._table.leave, durable=False)
-

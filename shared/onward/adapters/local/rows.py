@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -62,14 +61,11 @@ def head_from(row: tuple[Any, ...]) -> Head:
 
 
 def signal_doc(signal: Signal) -> str:
-    doc = {"kind": signal.kind, "body": dict(signal.body), "sender": {"kind": signal.sender.kind, "name": signal.sender.name}}
+    sender = {"kind": signal.sender.kind, "name": signal.sender.name}
+    doc = {"kind": signal.kind, "body": dict(signal.body), "sender": sender}
     return json.dumps(doc, separators=(",", ":"), ensure_ascii=False)
 
 
 def signal_from(id: str, filed_ms: int, doc: str) -> Signal:
     fields = json.loads(doc)
     return Signal(id, fields["kind"], fields["body"], Actor(**fields["sender"]), from_ms(filed_ms))
-
-
-def filed(signal: Signal, at_ms: int) -> Signal:
-    return replace(signal, filed_at=from_ms(at_ms))

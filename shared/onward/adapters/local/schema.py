@@ -112,10 +112,11 @@ def prepare(connection: Connection, path: Path) -> bytes:
     """
     if _number(connection, "application_id") != APPLICATION:
         _create(connection, path)
-    found, secret = (connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone() for name in ("schema", "secret"))
-    if found[0] > VERSION:
-        raise UnreadableLog(f"{path} was made by a newer onward (schema {found[0]}; this release reads {VERSION}): upgrade onward")
-    return bytes(secret[0])
+    found = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    if found["schema"] > VERSION:
+        made = f"schema {found['schema']}; this release reads {VERSION}"
+        raise UnreadableLog(f"{path} was made by a newer onward ({made}): upgrade onward")
+    return bytes(found["secret"])
 
 
 def _create(connection: Connection, path: Path) -> None:

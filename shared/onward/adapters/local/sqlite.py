@@ -46,7 +46,8 @@ class SqliteStore:
 
     async def claim(self, key: str, owner: str, published: int = 0) -> Lease | Busy | Later | None:
         sent, known = self._clock.monotonic(), self._heads.get(key)
-        claim = partial(self._do.claim, key=key, owner=owner, published=published, known=known and known.hash)
+        hash = known.hash if known else None
+        claim = partial(self._do.claim, key=key, owner=owner, published=published, known=hash)
         claimed = await self._database.write(claim, durable=False)
         if not isinstance(claimed, Claimed):
             return claimed

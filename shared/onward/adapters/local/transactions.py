@@ -12,7 +12,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from onward.adapters.local.database import Database
-from onward.adapters.local.rows import HEAD, head_from, head_row, signal_doc, signal_from, to_ms
+from onward.adapters.local.rows import HEAD, head_from, signal_doc, signal_from, to_ms
 from onward.adapters.local.schema import WAIT_BITS
 from onward.adapters.local.wakes import WakeRow, put_wake
 from onward.core.codec import FORMAT
@@ -29,8 +29,8 @@ KEPT_MS = KEPT_DAYS * 86_400_000
 FORGOTTEN_AT_ONCE = 16
 """Expired signals deleted in one append, at most."""
 
-_HEAD_SET = """published = ?, seq = ?, hash = ?, format = ?, program = ?, status = ?, waits = ?, updated_ms = ?, wake_ms = ?,
-    doc = ?, fold_seq = ?, fold_hash = ?, fold_version = ?, fold_commit = ?, fold_snapshot = ?, fold = ?"""
+_HEAD_SET = """published = ?, seq = ?, hash = ?, format = ?, program = ?, status = ?, waits = ?, updated_ms = ?,
+    wake_ms = ?, doc = ?, fold_seq = ?, fold_hash = ?, fold_version = ?, fold_commit = ?, fold_snapshot = ?, fold = ?"""
 
 _CREATE = f"""INSERT INTO sessions (key, tenant, epoch, owner, held, renewed, boot, settled,
     {", ".join(part.partition(" = ")[0].strip() for part in _HEAD_SET.split(","))})
@@ -70,7 +70,9 @@ class Transactions:
 
     # --- the lease -----------------------------------------------------------------------------------------------
 
-    def claim(self, c: Connection, key: str, owner: str, published: int, known: str | None) -> Claimed | Busy | Later | None:
+    def claim(
+        self, c: Connection, key: str, owner: str, published: int, known: str | None
+    ) -> Claimed | Busy | Later | None:
         row = c.execute(f"SELECT {_LEASE} FROM sessions WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
@@ -123,7 +125,8 @@ class Transactions:
         return changed.rowcount == 1
 
     def release(self, c: Connection, lease: Lease) -> Mark:
-        c.execute("UPDATE sessions SET held = 0, settled = epoch WHERE key = ? AND epoch = ? AND held", (lease.key, lease.epoch))
+        let_go = "UPDATE sessions SET held = 0, settled = epoch WHERE key = ? AND epoch = ? AND held"
+        c.execute(let_go, (lease.key, lease.epoch))
         row = c.execute("SELECT mark_epoch, mark_seq FROM sessions WHERE key = ?", (lease.key,)).fetchone()
         return _mark(*row) if row else None
 
@@ -136,7 +139,9 @@ class Transactions:
 
     # --- the log -------------------------------------------------------------------------------------------------
 
-    def create(self, c: Connection, head: Head, row: tuple[Any, ...], commit: Commit, doc: str, wake: WakeRow) -> Head | None:
+    def create(
+        self, c: Connection, head: Head, row: tuple[Any, ...], commit: Commit, doc: str, wake: WakeRow
+    ) -> Head | None:
         made = c.execute(_CREATE, (head.key, head.tenant, commit.epoch, commit.epoch, *row))
         if not made.rowcount:
             return self.read(c, head.key)
@@ -144,7 +149,9 @@ class Transactions:
         put_wake(c, wake)
         return None
 
-    def append(self, c: Connection, lease: Lease, append: Append, row: tuple[Any, ...], doc: str, wake: WakeRow | None) -> Mark:
+    def append(
+        self, c: Connection, lease: Lease, append: Append, row: tuple[Any, ...], doc: str, wake: WakeRow | None
+    ) -> Mark:
         """Answers the mark that stands afterwards."""
         mark = self._advance(c, lease, append, row, lease.mark)
         _put_commit(c, lease.key, append.commit, doc)
@@ -168,7 +175,8 @@ class Transactions:
 
     def _other_mark(self, c: Connection, lease: Lease, append: Append, standing: Mark) -> Mark:
         """The mark that a visitor has set meanwhile, where that is why the append did not apply."""
-        row = c.execute("SELECT epoch, held, seq, mark_epoch, mark_seq FROM sessions WHERE key = ?", (lease.key,)).fetchone()
+        sql = "SELECT epoch, held, seq, mark_epoch, mark_seq FROM sessions WHERE key = ?"
+        row = c.execute(sql, (lease.key,)).fetchone()
         if row is None or row[:3] != (lease.epoch, 1, append.commit.first_seq - 1) or _mark(row[3], row[4]) == standing:
             raise self._lost(c, lease)
         return _mark(row[3], row[4])
@@ -183,12 +191,15 @@ class Transactions:
         c.execute(f"DELETE FROM inbox WHERE rowid IN ({expired})", (now, FORGOTTEN_AT_ONCE))
 
     def erase(self, c: Connection, lease: Lease, commit: Commit, doc: str) -> None:
-        if not c.execute("SELECT 1 FROM sessions WHERE key = ? AND epoch = ? AND held", (lease.key, lease.epoch)).fetchone():
+        holding = "SELECT 1 FROM sessions WHERE key = ? AND epoch = ? AND held"
+        if not c.execute(holding, (lease.key, lease.epoch)).fetchone():
             raise self._lost(c, lease)
         where = (lease.key, commit.first_seq)
         row = c.execute("SELECT doc FROM commits WHERE key = ? AND first_seq = ?", where).fetchone()
         if row is None or _identity(Commit.from_json(row[0])) != _identity(commit):
-            raise CorruptLog(f"session {lease.head.id}: erasing keeps a commit's hash; the one at event {where[1]} differs")
+            raise CorruptLog(
+                f"session {lease.head.id}: erasing keeps the hash of a commit; at event {where[1]} it differs"
+            )
         c.execute("UPDATE commits SET doc = ? WHERE key = ? AND first_seq = ?", (doc, *where))
         self._scrub()
 
@@ -210,9 +221,8 @@ class Transactions:
     def pending(self, c: Connection, key: str, limit: int) -> Inbox:
         """Read where filing is done, so that whatever was filed before this read's time is in it."""
         now = self._clock.now()
-        rows = c.execute(
-            "SELECT id, filed_ms, doc FROM inbox WHERE key = ? AND pending ORDER BY filed_ms, id LIMIT ?", (key, limit + 1)
-        ).fetchall()
+        sql = "SELECT id, filed_ms, doc FROM inbox WHERE key = ? AND pending ORDER BY filed_ms, id LIMIT ?"
+        rows = c.execute(sql, (key, limit + 1)).fetchall()
         found = tuple(signal_from(*row) for row in rows[:limit])
         return Inbox(found, now.replace(microsecond=now.microsecond // 1000 * 1000), more=len(rows) > limit)
 
@@ -238,13 +248,13 @@ class Transactions:
         )
         return [Commit.from_json(doc) for (doc,) in rows.fetchall()]
 
-    def list(self, c: Connection, query: Query) -> list[Head]:
+    def list(self, c: Connection, query: Query) -> Sequence[Head]:
         """One read of an index for each status asked for; what else is asked for is tested on the way."""
         found = [row for status in query.status or (None,) for row in c.execute(*_listing(query, status)).fetchall()]
         found.sort(key=lambda row: (row[0], row[1]), reverse=True)
         return [head_from(row[2:]) for row in found[: query.limit]]
 
-    def overdue(self, c: Connection, limit: int) -> list[str]:
+    def overdue(self, c: Connection, limit: int) -> Sequence[str]:
         """Sessions that nobody holds and that somebody should have looked at."""
         rows = c.execute(
             """SELECT key, held, owner, boot, renewed FROM sessions WHERE wake_ms <= ?1
@@ -259,7 +269,7 @@ class Transactions:
             if len(free) == limit:
                 break
         rows.close()
-        return list(free)
+        return tuple(free)
 
 
 def _mark(epoch: int | None, seq: int | None) -> Mark:

@@ -106,7 +106,8 @@ class WakeTable:
     def take(self, c: Connection) -> Taken:
         """Make what is due this process's own: rows that are free, and timers, which become rows."""
         now = to_ms(self._database.clock.now())
-        timers = c.execute("SELECT at_ms, key FROM timers WHERE at_ms <= ? ORDER BY at_ms LIMIT ?", (now, AT_ONCE)).fetchall()
+        due = "SELECT at_ms, key FROM timers WHERE at_ms <= ? ORDER BY at_ms LIMIT ?"
+        timers = c.execute(due, (now, AT_ONCE)).fetchall()
         for _, key in timers:
             put_wake(c, WakeRow(key, now, look=True, published=0, rev=_NOBODYS, home=None))
         c.executemany("DELETE FROM timers WHERE at_ms = ? AND key = ?", timers)
@@ -142,8 +143,8 @@ class WakeTable:
             c.execute("UPDATE wakes SET home = NULL WHERE home = ?", (home,))
 
     def dead_homes(self, c: Connection) -> list[str]:
-        homes = c.execute("SELECT DISTINCT home FROM wakes WHERE home IS NOT NULL AND home IS NOT ?", (self.home,)).fetchall()
-        return [home for (home,) in homes if self._database.holders.is_dead(home)]
+        sql = "SELECT DISTINCT home FROM wakes WHERE home IS NOT NULL AND home IS NOT ?"
+        return [home for (home,) in c.execute(sql, (self.home,)).fetchall() if self._database.holders.is_dead(home)]
 
     def leave(self, c: Connection) -> None:
         """This process takes nothing more."""

@@ -1,0 +1,63 @@
+"""Sessions and events as JSON documents, for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from onward.core.codec import stamp
+from onward.core.events import Event
+from onward.core.head import Head, Wait
+from onward.core.payload import Blob, Erased
+from onward.runtime import Runtime
+
+
+async def whole(runtime: Runtime, session: str, event: Event) -> Event:
+    """The event with its large values fetched from where they are kept."""
+    found = {name: getattr(event.body, name) for name in event.body.private}
+    far = {name: await runtime.value(session, value) for name, value in found.items() if isinstance(value, Blob)}
+    return event.model_copy(update={"body": event.body.model_copy(update=far)}) if far else event
+
+
+def event_doc(session: str, event: Event) -> dict[str, Any]:
+    """One event. `body` has the fields of its kind."""
+    plain = {name: None for name, value in event.body if isinstance(value, Erased)}
+    body = event.body.model_copy(update=plain).model_dump(mode="json", exclude={"kind"})
+    doc = {
+        "session": session,
+        "seq": event.seq,
+        "at": stamp(event.at),
+        "kind": event.kind,
+        "actor": event.actor.model_dump(),
+        "body": body,
+    }
+    return doc | ({"erased": sorted(plain)} if plain else {}) | ({"trace": event.trace} if event.trace else {})
+
+
+def session_doc(head: Head) -> dict[str, Any]:
+    """What is known of a session without its log."""
+    return {
+        "id": head.id,
+        "status": head.status,
+        "program": head.program,
+        "version": head.version,
+        "seq": head.seq,
+        "hash": head.hash,
+        "created_at": stamp(head.created_at),
+        "updated_at": stamp(head.updated_at),
+        "wake_at": head.wake_at and not head.ended and stamp(head.wake_at) or None,
+        "waits": [wait_doc(wait) for wait in head.waits],
+        "error": head.error and head.error.model_dump(),
+        "spent": head.spent.model_dump(),
+        "limits": head.limits.model_dump(),
+        "labels": dict(head.labels),
+    }
+
+
+def wait_doc(wait: Wait) -> dict[str, Any]:
+    return {name: value for name, value in wait.model_dump(mode="json").items() if value not in (None, "")}
+
+
+def line(doc: Any, ascii_only: bool = False) -> str:
+    """A document in one line."""
+    return json.dumps(doc, ensure_ascii=ascii_only, separators=(",", ":"), default=str)

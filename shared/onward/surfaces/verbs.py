@@ -1,0 +1,94 @@
+"""The commands that move a session: exact, to be copied into a shell."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from onward.core.head import Head, Wait
+
+DEFAULT_DB = "onward.db"
+DIGITS = 12
+"""How much of a digest names a call well enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command works: the database, as it was named, and whether a bare command would find it."""
+
+    db: str
+    default: bool
+
+    def command(self, *words: str, more: tuple[str, ...] = ()) -> str:
+        db = () if self.default else ("--db", self.db)
+        return shlex.join(("onward", *words, *db, *more))
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A command, and what it does."""
+
+    command: str
+    does: str
+
+
+def verbs(head: Head, place: Place) -> list[Verb]:
+    """What moves this session on now."""
+    return [verb for wait in head.waits for verb in wait_verbs(head, wait, place)] or _parked(head, place)
+
+
+def wait_verbs(head: Head, wait: Wait, place: Place) -> list[Verb]:
+    """What ends this wait."""
+    if wait.kind == "approval":
+        return decisions(head.id, wait.call or "", wait.digest or "", place, alone=_alone(head, "approval"))
+    if wait.kind == "input":
+        return [Verb(place.command("send", head.id, more=("TEXT",)), "give it an input")]
+    if wait.kind == "child":
+        return [Verb(place.command("show", wait.note), "see the session it waits for")]
+    if wait.kind in ("operator", "external") and wait.call:
+        return _outcomes(head, wait, place)
+    return _parked(head, place) if wait.kind == "operator" else []
+
+
+def _alone(head: Head, kind: str) -> bool:
+    return sum(wait.kind == kind for wait in head.waits) <= 1
+
+
+def decisions(session: str, call: str, digest: str, place: Place, alone: bool) -> list[Verb]:
+    """How a person decides exactly this call, and none that the session may come to ask about instead."""
+    named = (*(() if alone else ("--call", call)), "--digest", digest[:DIGITS])
+    return [
+        Verb(place.command("approve", session, more=named), "let it happen"),
+        Verb(place.command("reject", session, more=named), "refuse it"),
+    ]
+
+
+def _outcomes(head: Head, wait: Wait, place: Place) -> list[Verb]:
+    call = ("--call", wait.call or "")
+    return [
+        Verb(place.command("resolve", head.id, more=(*call, "--done")), f"{wait.tool} happened"),
+        Verb(place.command("resolve", head.id, more=(*call, "--not-done")), "it did not, and may be performed again"),
+        Verb(place.command("resolve", head.id, more=(*call, "--failed")), "it did not, and won't be tried again"),
+    ]
+
+
+def _parked(head: Head, place: Place) -> list[Verb]:
+    if head.status != "needs_attention":
+        return []
+    raised = _raised(head)
+    retry = "go on under a higher limit" if raised else "try again, once the cause is gone"
+    return [Verb(place.command("retry", head.id, more=raised), retry), Verb(place.command("cancel", head.id), "end it")]
+
+
+def _raised(head: Head) -> tuple[str, ...]:
+    """Twice the limit that was reached, as options, if that is why the session stands."""
+    if head.error is None or head.error.code != "limit_reached":
+        return ()
+    name = head.error.message.partition(":")[0]
+    allowed = getattr(head.limits, name, None)
+    return () if allowed is None else (f"--{name}", f"{max(1, allowed * 2):g}{'s' if name == 'time' else ''}")
+
+
+def needs_attention(head: Head) -> bool:
+    """Whether nothing will move this session but somebody who looks into what went wrong."""
+    return head.status == "needs_attention" or any(wait.kind == "operator" for wait in head.waits)

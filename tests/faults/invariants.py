@@ -1,0 +1,175 @@
+"""What must hold of every run, whatever happened to it: the checks that the matrix and the broken variants share.
+
+Each takes what a run left behind (`Run`) and answers complaints: none, if all is well.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from onward.core.canonical import canonical
+from onward.core.events import Event
+from onward.core.head import Head
+from onward.core.log import Commit, verify
+from onward.errors import CorruptLog
+from tests.ledger import Entry
+
+RECOVERY = frozenset({"attempts_lost", "call_in_doubt", "call_reconciled", "step_failed", "signal_kept"})
+"""Kinds of events that say how a fault was dealt with, and not what the session came to."""
+
+_VOLATILE = frozenset(
+    {"attempt", "not_after", "retry_at", "due_at", "expires_at", "poll_at", "polls", "by", "signal", "deadline", "not_before"}
+)
+_NAMED_ACTORS = frozenset({"session_started", "input_received", "approval_decided", "closing_began"})
+_IRREVERSIBLE = frozenset(
+    "refund send_letter reserve pay_out refund_and_fail fail_then_refund refund_who_knows refund_while_cancelled ship_for_good".split()
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run left behind."""
+
+    head: Head
+    commits: Sequence[Commit]
+    events: Sequence[Event]
+    ledger: Sequence[Entry]
+    published: frozenset[int]
+    early: Sequence[int]
+    needless: Sequence[str]
+    calls: Sequence[str] = ()
+
+
+def differences(run: Run, calm: Run, ignore: Iterable[str] = (), embedded: bool = False) -> list[str]:
+    """Everything in which a disturbed run differs from the undisturbed one in a way it must not."""
+    return [
+        *log_is_whole(run),
+        *ends_alike(run, calm),
+        *logs_alike(run, calm, ignore),
+        *effects_alike(run, calm),
+        *keys_alike(run, calm),
+        *nothing_asked_again(run),
+        *nothing_published_early(run),
+        *([] if embedded else everything_published(run)),
+    ]
+
+
+def log_is_whole(run: Run) -> list[str]:
+    """G3: contiguous, chained, and as the head says."""
+    try:
+        found = verify(run.commits, run.head.hash)
+    except CorruptLog as exc:
+        return [f"log: {exc}"]
+    return [] if found == (run.head.seq, run.head.hash) else [f"log: ends at {found}, the head says {run.head.seq}"]
+
+
+def ends_alike(run: Run, calm: Run) -> list[str]:
+    """G5, G13: it ends, and as it would have."""
+    if run.head.status != calm.head.status:
+        return [f"end: {run.head.status} ({run.head.error}), undisturbed {calm.head.status}"]
+    return []
+
+
+def logs_alike(run: Run, calm: Run, ignore: Iterable[str] = ()) -> list[str]:
+    """G1, G6, G7: the same happened, leaving out how it was recovered."""
+    ours, theirs = normalised(run.events, ignore), normalised(calm.events, ignore)
+    if ours == theirs:
+        return []
+    gone = [line for line in theirs if line not in ours]
+    new = [line for line in ours if line not in theirs]
+    return [f"log: differs; missing {gone}; new {new}" if gone or new else f"log: another order: {ours}"]
+
+
+def effects_alike(run: Run, calm: Run) -> list[str]:
+    """G6: an irreversible effect is in the ledger exactly as often as in the undisturbed run."""
+    ours, theirs = (_counted(one.ledger, _IRREVERSIBLE) for one in (run, calm))
+    return [f"ledger: {what} {ours[what]} times, undisturbed {theirs[what]}" for what in ours | theirs if ours[what] != theirs[what]]
+
+
+def keys_alike(run: Run, calm: Run) -> list[str]:
+    """G6: an effect that was done again was done under the same key."""
+    ours, theirs = _keys(run.ledger), _keys(calm.ledger)
+    return [f"ledger: {what} under {ours[what]} keys, undisturbed {theirs[what]}" for what in ours | theirs if ours[what] != theirs[what]]
+
+
+def nothing_asked_again(run: Run) -> list[str]:
+    """G7: what was recorded is never asked for again."""
+    return [f"asked again, though recorded: {what}" for what in run.needless]
+
+
+def nothing_published_early(run: Run) -> list[str]:
+    """G4: nothing is published before it is committed."""
+    return [f"published before it was committed: event {seq}" for seq in run.early]
+
+
+def everything_published(run: Run) -> list[str]:
+    """R12: subscribers got every committed event."""
+    return [f"never published: event {seq}" for seq in range(1, run.head.seq + 1) if seq not in run.published]
+
+
+# --- what is compared ------------------------------------------------------------------------------------------
+
+
+def normalised(events: Sequence[Event], ignore: Iterable[str] = ()) -> list[str]:
+    """The log without times, attempts, ids and recoveries; calls of one turn stand in the order of their proposal."""
+    names: dict[str, tuple[int, int]] = {}
+    lines: list[tuple[tuple[int, ...], str]] = []
+    section, seen = 0, set()
+    skip = RECOVERY | frozenset(ignore)
+    for event in events:
+        if event.kind == "calls_proposed":
+            names |= {f"{event.seq}.{index}": (len(names), index) for index in range(len(event.body.calls))}  # type: ignore[union-attr]
+        if event.kind in skip or _is_repeat(event, seen) or _is_retry(event):
+            continue
+        call = getattr(event.body, "call", None)
+        section += not call
+        order = names.get(call, (0, 0)) if call else (0, 0)
+        lines.append(((section, *order), _line(event, order)))
+        section += not call
+    return [line for _, line in sorted(lines, key=lambda pair: pair[0])]
+
+
+def _is_repeat(event: Event, seen: set[Any]) -> bool:
+    body: Any = event.body
+    if event.kind in ("call_started", "call_pending"):
+        mark = (event.kind, body.call)
+    elif event.kind == "field_erased":
+        mark = (event.kind, body.seq, body.field)
+    else:
+        return False
+    if mark in seen:
+        return True
+    seen.add(mark)
+    return False
+
+
+def _is_retry(event: Event) -> bool:
+    body: Any = event.body
+    if event.kind in ("call_failed", "model_failed"):
+        return body.retry_at is not None or event.kind == "model_failed"
+    if event.kind == "timer_fired":
+        return not body.timer.startswith(("user:", "start"))
+    return event.kind == "signal_refused" and body.signal_kind in ("outcome", "resume", "decision")
+
+
+def _line(event: Event, order: tuple[int, int]) -> str:
+    fields = {name: value for name, value in event.body.model_dump(mode="json").items() if name not in _VOLATILE}
+    if "call" in fields:
+        fields["call"] = order
+    if event.kind == "session_cancelled" or event.kind == "closing_began":
+        fields.pop("signal", None)
+    if event.kind in _NAMED_ACTORS:
+        fields["actor"] = event.actor.name
+    return canonical(fields)
+
+
+def _counted(ledger: Sequence[Entry], tools: frozenset[str]) -> Counter[str]:
+    return Counter(canonical([what, details.get("arguments")]) for what, details in ledger if what in tools)
+
+
+def _keys(ledger: Sequence[Entry]) -> Counter[str]:
+    keys = {(canonical([what, details.get("arguments")]), details["key"]) for what, details in ledger if what != "model"}
+    return Counter(what for what, _ in keys)

@@ -1,0 +1,352 @@
+"""The scripted sessions of the fault matrix: each is what people do, and what the model and the tools are told to.
+
+A scenario must end in the same way whatever happens on its way: people wait until the session rests before they act,
+and act on what they see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from onward import App, Limits
+from onward.core.events import Actor
+from onward.core.signals import Signal
+from onward.errors import Refused
+from onward.ports import Wake
+from tests.faults.desk import CLERK, ONE_VERSION, STUMBLER, desk, turn
+from tests.faults.world import ANN, KEY, SESSION, World
+
+ORDER = {"order": "7"}
+REFUND = {"order": "7", "amount": 30}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`ignore` are kinds of events whose number or place may differ after a fault, and why is in the scenario."""
+
+    name: str
+    app: App
+    play: Callable[[World], Awaitable[None]]
+    ignore: frozenset[str] = frozenset()
+    ends: str = "completed"
+    steps_per_wake: int = 1
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(app: App, *, ends: str = "completed", ignore: tuple[str, ...] = (), steps: int = 1) -> Callable[..., Any]:
+    """Register a scenario: the function is what people do."""
+
+    def register(play: Callable[[World], Awaitable[None]]) -> Callable[[World], Awaitable[None]]:
+        SCENARIOS[play.__name__] = Scenario(play.__name__, app, play, frozenset(ignore), ends, steps)
+        return play
+
+    return register
+
+
+async def runs(world: World) -> None:
+    """Start it and wait."""
+    await world.start("desk")
+    await world.rest()
+
+
+# --- tools of every class --------------------------------------------------------------------------------------
+
+
+@scenario(desk(turn(("find_order", ORDER))))
+async def read(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("count_stock", {"item": "lamp"}))))
+async def blocking(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("set_address", ORDER | {"street": "Elm Street 1"}))))
+async def idempotent(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("refund", REFUND))))
+async def irreversible(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("send_letter", ORDER))))
+async def irreversible_without_reconcile(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("reserve", ORDER))))
+async def compensatable(world: World) -> None:
+    await runs(world)
+
+
+MIXED = turn(
+    ("find_order", ORDER),
+    ("set_address", ORDER | {"street": "Elm Street 1"}),
+    ("refund", REFUND),
+    ("send_letter", ORDER),
+    ("refund", {"order": "7", "amount": "much"}),
+    ("no_such_tool", {}),
+    ("find_order", {"order": "8"}),
+)
+
+
+@scenario(desk(MIXED))
+async def several_calls_in_one_turn(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("find_order", ORDER), ("refund", REFUND)), turn(("refund", {"order": "8", "amount": 1}))), steps=100)
+async def many_steps_per_wake(world: World) -> None:
+    await runs(world)
+
+
+# --- approvals -------------------------------------------------------------------------------------------------
+
+
+@scenario(desk(turn(("pay_out", REFUND))))
+async def approved(world: World) -> None:
+    await runs(world)
+    await world.decide("pay_out", "approved", "fine")
+    await world.rest()
+
+
+@scenario(desk(turn(("pay_out", REFUND))))
+async def rejected(world: World) -> None:
+    await runs(world)
+    await world.decide("pay_out", "rejected", "too much")
+    await world.rest()
+
+
+@scenario(desk(turn(("pay_out", REFUND), ("close_ticket", ORDER), ("find_order", ORDER))))
+async def approvals_time_out(world: World) -> None:
+    await runs(world)
+    await world.later(hours=25)
+
+
+@scenario(desk(turn(("pay_out", REFUND), ("refund", REFUND), ("pay_out", {"order": "8", "amount": 1}))))
+async def one_approved_one_rejected(world: World) -> None:
+    await runs(world)
+    await world.decide("pay_out", "approved")
+    await world.rest()
+    await world.decide("pay_out", "rejected")
+    await world.rest()
+
+
+@scenario(desk(turn(("pay_out", REFUND))))
+async def two_decide(world: World) -> None:
+    await runs(world)
+    bob = Actor(kind="person", name="bob@example.com")
+    wait = await world.wait_for("approval")
+    shown = {"call": wait.call, "digest": wait.digest}
+    await world.signal("decision", "ann", ANN, verdict="approved", **shown)
+    try:
+        await world.signal("decision", "bob", bob, verdict="rejected", **shown)
+    except Refused as no:
+        assert no.code in ("not_open", "session_ended")
+    await world.rest()
+
+
+# --- timers ----------------------------------------------------------------------------------------------------
+
+
+@scenario(desk(turn(("find_order", ORDER))))
+async def delayed_start(world: World) -> None:
+    await world.start("desk", not_before=world.clock.now() + timedelta(hours=6))
+    await world.rest()
+    await world.later(hours=7)
+
+
+@scenario(desk(turn(("pay_out", REFUND))), ends="failed")
+async def deadline_passes(world: World) -> None:
+    await world.start("desk", deadline=world.clock.now() + timedelta(hours=6))
+    await world.rest()
+    await world.later(hours=7)
+
+
+@scenario(CLERK)
+async def timer_of_a_program(world: World) -> None:
+    await world.start("clerk")
+    await world.rest(0.5)
+    await world.later(hours=2)
+
+
+# --- errors ----------------------------------------------------------------------------------------------------
+
+
+@scenario(desk(turn(("flaky", ORDER | {"times": 1}))))
+async def tool_fails_then_works(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("broken", ORDER), ("find_order", ORDER))))
+async def tool_keeps_failing(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("declined", ORDER))))
+async def not_performed(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("find_order", ORDER), fails=[{"code": "unavailable"}, {"code": "unavailable", "retry_after": 30}])))
+async def model_out_of_reach(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("find_order", ORDER), fails=[{"code": "refused"}])), ignore=("session_parked", "session_resumed", "limits_changed"))
+async def model_refuses(world: World) -> None:
+    """If the model is out of reach first, it is not refused any more: the script refuses first attempts only."""
+    await runs(world)
+
+
+@scenario(STUMBLER)
+async def program_stumbles(world: World) -> None:
+    await world.start("stumbler")
+    await world.later(hours=2)
+
+
+# --- doubt -----------------------------------------------------------------------------------------------------
+
+
+@scenario(desk(turn(("refund_and_fail", ORDER))))
+async def doubt_and_done(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("fail_then_refund", ORDER), ("find_order", ORDER))))
+async def doubt_and_not_done(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("refund_who_knows", ORDER), ("refund", REFUND))))
+async def doubt_and_unknown(world: World) -> None:
+    await runs(world)
+
+
+# --- outside ---------------------------------------------------------------------------------------------------
+
+
+@scenario(desk(turn(("ship", ORDER), ("refund", REFUND))))
+async def completed_from_outside(world: World) -> None:
+    await runs(world)
+    [(_, shipped), *_] = [entry for entry in world.outside.ledger.entries(world.outside.run) if entry[0] == "ship"]
+    await world.complete(shipped["call"], shipped["token"], status="done", result="arrived")
+    await world.rest()
+
+
+@scenario(desk(turn(("ship_fast", ORDER))))
+async def completed_too_early(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("ship_for_good", ORDER))))
+async def irreversible_completed_too_early(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("ship_quietly", ORDER))))
+async def polled(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("ship_and_forget", ORDER))))
+async def never_completed(world: World) -> None:
+    await runs(world)
+
+
+# --- in the middle ---------------------------------------------------------------------------------------------
+
+
+@scenario(desk(turn(("pay_out", REFUND))))
+async def input_while_it_asks(world: World) -> None:
+    await runs(world)
+    await world.send("one more thing")
+    await world.rest()
+    await world.decide("pay_out", "approved")
+    await world.rest()
+
+
+@scenario(desk(turn(("call_back", ORDER))), ignore=("input_received",))
+async def input_while_it_works(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("pay_out", REFUND), ("ship", ORDER))), ends="cancelled")
+async def cancelled_while_it_asks(world: World) -> None:
+    await runs(world)
+    await world.cancel()
+    await world.rest()
+
+
+@scenario(desk(turn(("refund_while_cancelled", ORDER), ("refund", REFUND))), ends="cancelled")
+async def cancelled_while_it_works(world: World) -> None:
+    await runs(world)
+
+
+@scenario(
+    desk(turn(("find_order", ORDER)), turn(("refund", REFUND))),
+    ignore=("limit_reached", "session_parked", "session_resumed", "limits_changed"),
+)
+async def limit_reached(world: World) -> None:
+    """A lost attempt counts as spent, so that the limit may be reached sooner."""
+    await world.start("desk", limits=Limits(turns=2, calls=2))
+    await world.rest()
+
+
+# --- large, long, old and new ----------------------------------------------------------------------------------
+
+
+@scenario(
+    desk(turn(("read_archive", {"pages": 20}), ("write_archive", {"text": "letter " * 10_000})), turn(("read_archive", {"pages": 1})))
+)
+async def large_values(world: World) -> None:
+    await world.start("desk", input="story " * 15_000)
+    await world.rest()
+
+
+@scenario(desk(*[turn(("find_order", {"order": "x" * 3000}))] * 6))
+async def long_log(world: World) -> None:
+    await runs(world)
+
+
+@scenario(ONE_VERSION, ignore=("program_changed",))
+async def new_version(world: World) -> None:
+    await runs(world)
+
+
+@scenario(desk(turn(("find_order", ORDER))))
+async def signal_before_its_session(world: World) -> None:
+    """What comes in as a message is filed as it is; nobody knows yet whether there is such a session."""
+    signal = Signal("early", "input", {"content": "hello?"}, ANN)
+    await world.person(lambda gateway: gateway._file(KEY, signal))
+    await world.later(hours=1)
+    await world.start("desk")
+    await world.rest()
+
+
+@scenario(desk(turn(("find_order", ORDER))))
+async def swept(world: World) -> None:
+    await world.start("desk")
+    await world.sweep()
+    await world.rest()
+    await world.sweep()
+    await world.rest()
+
+
+@scenario(desk(turn(("find_order", ORDER))))
+async def erased(world: World) -> None:
+    await runs(world)
+    await world.erase(1, "input")
+    await world.rest()
+
+
+__all__ = ["SCENARIOS", "SESSION", "Scenario", "Wake"]
