@@ -14,9 +14,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
-import shop
 from pydantic import Field
 
+import shop
 from onward import Agent, App, Approval, Call, Done, Limits, NotDone, NotPerformed, tool
 
 LIMIT = Decimal(50)

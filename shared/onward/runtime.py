@@ -71,8 +71,8 @@ class Runtime:
 
     Use it as `async with Runtime(app) as runtime`. With `work` (the default where there is an application) it also
     advances sessions, as a worker does; several processes may share the file. `identity` is who starts, decides and
-    operates; ONWARD_IDENTITY, or the login name, says so by default. `observe` is called after each commit of this
-    process, with the head and the events.
+    operates; ONWARD_IDENTITY, or the login name, says so by default. With `only`, a session's id, no other session is
+    advanced. `observe` is called after each commit of this process, with the head and the events.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Runtime:
         policy: Policy | None = None,
         concurrency: int = 64,
         create: bool = True,
+        only: str | None = None,
         observe: Observe | None = None,
     ) -> None:
         self._app = app
@@ -94,7 +95,9 @@ class Runtime:
         self._policy = policy
         self._concurrency = concurrency
         self._create = create
+        self._only = only and session_key("default", check_id(only))
         self._observe = observe
+        self._stopped = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._worker: Worker | None = None
 
@@ -105,7 +108,7 @@ class Runtime:
         if self._work:
             if self._observe is not None:
                 self.parts.engine.feed = _Observed(self.parts.engine.feed, self._observe)
-            self._worker = Worker(self.parts.backend.queue, self.parts.engine.advance, self._concurrency)
+            self._worker = Worker(self.parts.backend.queue, self._advance, MANY if self._only else self._concurrency)
             self._tasks = [asyncio.create_task(self._work_on(self._worker)), asyncio.create_task(self._sweep())]
         return self
 
@@ -116,12 +119,21 @@ class Runtime:
     async def stop(self) -> None:
         """Start nothing new, let go of what may be interrupted, and wait for what may not (R5)."""
         self.parts.performing.stop()
+        self._stopped.set()
         if self._worker is not None:
             self._worker.stop()
             worker, sweeper = self._tasks
             sweeper.cancel()
             await asyncio.gather(worker, sweeper, return_exceptions=True)
             self._worker = None
+
+    async def _advance(self, wake: Wake) -> None:
+        """Move the session, if it is one for this runtime. A wake of another is kept from nobody: unacknowledged and
+        overdue it is free for every other process, and with the end of this one."""
+        if self._only in (None, wake.key):
+            return await self.parts.engine.advance(wake)
+        await self._stopped.wait()
+        raise asyncio.CancelledError
 
     async def working(self) -> None:
         """Return when this runtime has stopped advancing sessions. Raises what stopped it, if nobody asked it to."""
@@ -138,7 +150,7 @@ class Runtime:
                 await asyncio.sleep(AGAIN)
 
     async def _sweep(self) -> None:
-        while True:
+        while self._only is None:
             try:
                 await sweep(self.parts.backend.store, self.parts.backend.queue, self._app)
             except OnwardError as exc:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from onward.adapters.local.entropy import SystemEntropy
 from onward.core.lease import TTL
 from onward.engine.advance import Engine
 from onward.engine.append import Appender, Entropy
@@ -18,7 +18,7 @@ from onward.engine.hold import Renewer
 from onward.engine.late import LateOutcomes
 from onward.engine.load import Cache, Loader
 from onward.engine.perform import Performing
-from onward.ports import Blobs, Clock, Feed, Ports, SessionStore, Timers, Wakes
+from onward.ports import Blobs, Clock, Feed, Model, Ports, SessionStore, Timers, Wakes
 
 
 class Queue(Wakes, Timers, Protocol):
@@ -87,11 +87,11 @@ def assemble(  # noqa: PLR0913 - each is a choice that tests make
     *,
     policy: Policy | None = None,
     process: str | None = None,
-    entropy: Entropy = secrets.token_bytes,
+    entropy: Entropy | None = None,
 ) -> Parts:
     """The parts of one process on this backend. `process` names it among all processes that ever were."""
-    policy = policy or Policy()
-    process = process or secrets.token_hex(8)
+    policy, entropy = policy or Policy(), entropy or SystemEntropy()
+    process = process or entropy(8).hex()
     loader = Loader(backend.store, backend.blobs, Cache(policy.cache))
     appender = Appender(backend.store, backend.blobs, loader.cache, clock, entropy)
     late = LateOutcomes(backend.store, backend.queue)
@@ -126,3 +126,11 @@ def embedded(path: str | Path, programs: Registry | None = None, *, policy: Poli
     policy, clock = policy or Policy(), SystemClock()
     backend = SqliteBackend.open(Path(path), clock, ttl=policy.ttl, create=create)
     return assemble(backend, clock, programs, policy=policy, process=backend.process)
+
+
+def local_model(text: str, directory: Path) -> Model | None:
+    """The model that a name such as `scripted:FILE` means on this machine, FILE as seen from the directory; None for
+    a name of another kind. Raises BadInput for a script that can't be read."""
+    from onward.adapters.local.scripted import resolve_model
+
+    return resolve_model(text, directory)

@@ -54,7 +54,7 @@ class Chain:
 
 
 @tool(effect="idempotent")
-async def look_up(order: str, call: Call) -> dict[str, str]:
+async def look_up(order: str, *, call: Call) -> dict[str, str]:
     """Look an order up."""
     return {"order": order, "status": "shipped", "key": call.idempotency_key}
 

@@ -152,6 +152,7 @@ class World:
         self.feed = Seen(self.watcher.feed, self.watcher.store)
         self.outside = Outside(ledger, run, self)
         self.operator_may: Callable[[World, Head], Awaitable[bool]] | None = None
+        self._others = asyncio.all_tasks()
         World.current = self
         self.worker = self.process("worker")
         self.front = self.process("front")
@@ -342,7 +343,7 @@ class World:
         """End every task and process that is left."""
         for worker in self.processes:
             worker.runner.parts.performing.stop()
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        rest = asyncio.all_tasks() - self._others
         for task in rest:
             task.cancel()
         if rest:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from json import loads
 from types import MappingProxyType
 from typing import Any, Literal
@@ -58,6 +59,7 @@ class Record:
     trace: str | None = None
 
 
+@lru_cache(maxsize=32)
 def stamp(at: datetime) -> str:
     """A time as it is stored: UTC with milliseconds."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -62,12 +62,16 @@ class Performing:
             await asyncio.wait(self._lasting)
         self._threads.shutdown(wait=False)
 
-    async def run(self, hold: Hold, state: State, program: Program, effects: Sequence[Effect]) -> AsyncGenerator[list[Fact], None]:
+    async def run(
+        self, hold: Hold, state: State, program: Program, effects: Sequence[Effect]
+    ) -> AsyncGenerator[list[Fact], None]:
         """Perform these together; facts come in batches, each in the order of the effects. Raises Stopping."""
+        if len(effects) == 1:
+            yield await self._single(hold, state, program, effects[0])
+            return
         order = {asyncio.create_task(self._one(hold, state, program, effect)): at for at, effect in enumerate(effects)}
         waiting = set(order)
-        lasting = self._lasting if _lasting(effects) else self._interruptible
-        lasting.update(waiting)
+        self._interruptible.update(waiting)
         try:
             while waiting:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -76,9 +80,25 @@ class Performing:
                     done |= more
                 yield [fact for task in sorted(done, key=order.__getitem__) for fact in _facts(task)]
         finally:
-            lasting.difference_update(order)
-            for task in waiting if lasting is self._interruptible else ():
+            self._interruptible.difference_update(order)
+            for task in waiting:
                 task.cancel()
+
+    async def _single(self, hold: Hold, state: State, program: Program, effect: Effect) -> list[Fact]:
+        """One effect needs no task of its own: to interrupt it is to interrupt its step."""
+        if isinstance(effect, MakeCall) and not effect.call.repeatable:
+            return await self._one(hold, state, program, effect)
+        task = asyncio.current_task()
+        assert task is not None
+        self._interruptible.add(task)
+        try:
+            return await self._one(hold, state, program, effect)
+        except asyncio.CancelledError:
+            if not self.stopping or task.uncancel():
+                raise
+            raise Stopping from None
+        finally:
+            self._interruptible.discard(task)
 
     async def _one(self, hold: Hold, state: State, program: Program, effect: Effect) -> list[Fact]:
         if isinstance(effect, AskModel):
@@ -212,10 +232,6 @@ class Performing:
             log.warning("poll failed", extra={"action": "poll_failed", "session": state.session, "error": str(exc)})
             answer = Pending(timeout=1, poll_every=tool.retry.after(open.polls + 1))
         return [(Actor(kind="tool", name=tool.name), _polled(hold, open, answer))]
-
-
-def _lasting(effects: Sequence[Effect]) -> bool:
-    return any(isinstance(effect, MakeCall) and not effect.call.repeatable for effect in effects)
 
 
 def _facts(task: asyncio.Task[list[Fact]]) -> list[Fact]:

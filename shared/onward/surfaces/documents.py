@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TextIO
 
 from onward.core.codec import stamp
 from onward.core.events import Event
@@ -19,12 +19,11 @@ async def whole(runtime: Runtime, session: str, event: Event) -> Event:
     return event.model_copy(update={"body": event.body.model_copy(update=far)}) if far else event
 
 
-def event_doc(session: str, event: Event) -> dict[str, Any]:
+def event_doc(event: Event) -> dict[str, Any]:
     """One event. `body` has the fields of its kind."""
     plain = {name: None for name, value in event.body if isinstance(value, Erased)}
     body = event.body.model_copy(update=plain).model_dump(mode="json", exclude={"kind"})
     doc = {
-        "session": session,
         "seq": event.seq,
         "at": stamp(event.at),
         "kind": event.kind,
@@ -56,6 +55,11 @@ def session_doc(head: Head) -> dict[str, Any]:
 
 def wait_doc(wait: Wait) -> dict[str, Any]:
     return {name: value for name, value in wait.model_dump(mode="json").items() if value not in (None, "")}
+
+
+def ascii_only(out: TextIO) -> bool:
+    """Whether a stream takes nothing but ASCII for certain."""
+    return "utf" not in (getattr(out, "encoding", None) or "").lower()
 
 
 def line(doc: Any, ascii_only: bool = False) -> str:

@@ -5,26 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 from onward.core import events as ev
 from onward.core.events import Actor, Event, Failure, Limits
 from onward.core.ids import call_id
-from onward.core.payload import Blob
 from onward.surfaces.text import Tone, call_text, said, shown, span, until
 
 B = TypeVar("B", bound=ev.Body)
-
-EFFECTS: Mapping[str, str] = MappingProxyType(
-    {
-        "read": "changes nothing",
-        "idempotent": "may be repeated without harm",
-        "compensatable": "can be undone",
-        "irreversible": "can't be undone",
-    }
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -273,19 +261,7 @@ def _call(tool: str, arguments: Any, index: int) -> str:
 @_tells(ev.ApprovalRequested)
 def _requested(tell: Telling, event: Event, body: ev.ApprovalRequested) -> Note:
     tell.tools[body.call] = said(body.tool)
-    return Note("approval", f"a person is asked about {said(body.tool)}", "ask", tuple(asked(body, _due(body.expires_at, event))))
-
-
-def asked(body: ev.ApprovalRequested, expiry: str) -> list[str]:
-    """What a person must know to decide: the exact arguments, and what is at stake."""
-    names = [*body.arguments] if isinstance(body.arguments, Mapping) else []
-    room = max([len("expires"), *(len(shown(name, True)) - 2 for name in names)])
-    given = [(shown(name, True)[1:-1], shown(body.arguments[name], True)) for name in names]
-    given = given or [("with", shown(body.arguments, True) if not isinstance(body.arguments, Blob) else shown(body.arguments))]
-    undo = f", by {said(body.undo)}" if body.undo else ""
-    timeout = "denied" if body.on_timeout == "deny" else "approved"
-    facts = [("rule", said(body.rule)), ("effect", f"{body.effect}: {EFFECTS[body.effect]}{undo}")]
-    return [f"{name:<{room}}  {text}" for name, text in (*given, *facts, ("expires", f"{expiry}, then {timeout}"))]
+    return Note("approval", f"a person is asked about {said(body.tool)}: {said(body.rule)}", "ask")
 
 
 @_tells(ev.ApprovalDecided)

@@ -20,7 +20,7 @@ from sqlite3 import Connection
 from typing import Any, TypeVar
 
 from onward.adapters.local import schema
-from onward.adapters.local.failures import make_file, translate, translate_commit, translate_open
+from onward.adapters.local.failures import is_busy, make_file, translate, translate_commit, translate_open
 from onward.adapters.local.holders import Holders
 from onward.adapters.local.lane import After, Job, Lane, Work
 from onward.core.lease import TTL
@@ -85,6 +85,7 @@ class Database:
         try:
             connections.append(_connect(path))
             secret = schema.prepare(connections[0], path)
+            connections[0].execute("PRAGMA busy_timeout = 0")
             connections.append(_connect(path))
             connections[1].execute("PRAGMA query_only = ON")
             return cls(path, clock, ttl, secret, connections[0], connections[1])
@@ -95,13 +96,16 @@ class Database:
                 raise translate_open(exc, path) from exc
             raise
 
-    def write(self, work: Work[T], *, durable: bool, size: int = 0, after: After[T] | None = None) -> asyncio.Future[T]:
+    def write(
+        self, work: Work[T], *, durable: bool, quick: bool = False, size: int = 0, after: After[T] | None = None
+    ) -> asyncio.Future[T]:
         """Have the work done in a transaction; the answer comes once that is committed, and on disk if `durable`.
+        `quick` work may be done at once on this thread.
 
         What the work raises is raised here, and then it has changed nothing. Raises StoreUnavailable where nothing
         happened, and Ambiguous where the disk failed during the commit.
         """
-        return self._write_lane.submit(work, durable=durable, size=size, after=after)
+        return self._write_lane.submit(work, durable=durable, quick=quick, size=size, after=after)
 
     def read(self, work: Work[T]) -> asyncio.Future[T]:
         """Have the work done on what is committed."""
@@ -160,28 +164,48 @@ class Database:
 
     # --- the writing thread --------------------------------------------------------------------------------------
 
-    def _write_all(self, batch: Sequence[Job[Any]]) -> None:
+    def _write_all(self, batch: Sequence[Job[Any]], may_wait: bool) -> bool:
         try:
-            self._begin(any(job.durable for job in batch))
+            if not self._begin(any(job.durable for job in batch), PATIENCE if may_wait else 0.0):
+                return False
             self._work(batch)
         except Exception as exc:
             self._roll_back()
-            return _fail(batch, translate(exc, self.path))
+            _fail(batch, translate(exc, self.path))
+            return True
         try:
             self._writer.execute("COMMIT")
         except sqlite3.Error as exc:
             self._roll_back()
             _fail(batch, translate_commit(exc, self.path))
         self._pages += sum(4 + job.size // PAGE for job in batch)
+        return True
 
-    def _begin(self, durable: bool) -> None:
+    def _begin(self, durable: bool, patience: float) -> bool:
+        """Begin, waiting for other processes for so long. False where there was no patience and one is writing."""
         if durable != self._synced:
             self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._synced = durable
-        self._writer.execute("BEGIN IMMEDIATE")
+        end = time.monotonic() + patience
+        while True:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                return True
+            except sqlite3.OperationalError as exc:
+                if not is_busy(exc):
+                    raise
+                if not patience:
+                    return False
+                if time.monotonic() >= end:
+                    raise
+            # Not SQLite's own waiting, whose steps grow so long that a busy neighbour always comes first.
+            time.sleep(0.001)
 
     def _work(self, batch: Sequence[Job[Any]]) -> None:
-        """Do the jobs. One that raises is undone alone; raises only where SQLite gave up the whole transaction."""
+        """Do the jobs. One that raises is undone alone; raises only where the whole transaction is to be given up."""
+        if len(batch) == 1:
+            batch[0].result = batch[0].work(self._writer)
+            return
         for job in batch:
             self._writer.execute("SAVEPOINT job")
             try:
@@ -212,23 +236,24 @@ class Database:
             self._writer.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if self._scrub else 'FULL'})").fetchall()
             self._scrub = False
         finally:
-            self._writer.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
+            self._writer.execute("PRAGMA busy_timeout = 0")
 
     # --- the reading thread --------------------------------------------------------------------------------------
 
-    def _read_all(self, batch: Sequence[Job[Any]]) -> None:
+    def _read_all(self, batch: Sequence[Job[Any]], may_wait: bool) -> bool:
         for job in batch:
             try:
                 job.result = job.work(self._reader)
             except Exception as exc:
                 job.error = translate(exc, self.path)
+        return True
 
 
 def _fail(batch: Sequence[Job[Any]], error: Exception) -> None:
     """Nothing of the batch happened, or nobody knows: each job gets an error of its own."""
     for job in batch:
         if job.error is None:
-            job.error = type(error)(*error.args)
+            job.error = error if len(batch) == 1 else type(error)(*error.args)
 
 
 def _connect(path: Path) -> Connection:
@@ -250,7 +275,7 @@ def _switch_to_wal(connection: Connection) -> None:
         try:
             mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+            if not is_busy(exc) or time.monotonic() > end:
                 raise
             time.sleep(0.01)
             continue

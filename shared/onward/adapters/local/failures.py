@@ -52,6 +52,11 @@ def translate_open(exc: Exception, path: Path) -> Exception:
     return translate(exc, path)
 
 
+def is_busy(exc: Exception) -> bool:
+    """Whether another process has the file just now."""
+    return _code(exc) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def _code(exc: Exception) -> int | None:
     """SQLite's primary code, without the details that the higher bits hold."""
     return exc.sqlite_errorcode & 0xFF if isinstance(exc, sqlite3.Error) and hasattr(exc, "sqlite_errorcode") else None

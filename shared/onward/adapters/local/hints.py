@@ -49,10 +49,9 @@ class Hints:
         self._ready: deque[str] = deque()
         self._later: list[tuple[int, str]] = []
 
-    def under_way(self, key: str) -> int:
-        """The rev that is being delivered, or 0."""
-        out = self._out.get(key)
-        return out.receipt.rev if out else 0
+    def under_way(self, key: str) -> bool:
+        """Whether the session's wake is being delivered."""
+        return key in self._out
 
     def covers(self, wake: Wake, now_ms: int) -> bool:
         """Whether what waits here already, and is stored, says all that this wake says."""

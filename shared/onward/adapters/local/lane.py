@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from sqlite3 import Connection
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from onward.errors import StoreUnavailable
 
@@ -48,15 +48,23 @@ class Job(Generic[T]):
             self.future.set_exception(self.error)
 
 
+class Serve(Protocol):
+    """Fills in each job's result or error. Where it may not wait for the file, it may do nothing and answer false."""
+
+    def __call__(self, batch: Sequence[Job[Any]], may_wait: bool) -> bool: ...
+
+
 class Lane:
     """One thread that serves jobs in the order they came, everything that waits at once.
 
-    `serve` fills in each job's result or error. `idle` is called after each batch, and every `pace` seconds while a
-    pace is set.
+    `idle` is called after each batch, and every `pace` seconds while a pace is set. A job that is quick, and has the
+    lane for itself, is done on the caller's thread: to change threads and back costs more than the job.
     """
 
-    def __init__(self, name: str, serve: Callable[[Sequence[Job[Any]]], None], idle: Callable[[], None]) -> None:
+    def __init__(self, name: str, serve: Serve, idle: Callable[[], None]) -> None:
         self.pace: float | None = None
+        self._quiet = True
+        self._serving = threading.Lock()
         self._serve = serve
         self._idle = idle
         self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
@@ -66,15 +74,28 @@ class Lane:
         self._thread.start()
 
     def submit(
-        self, work: Work[T], *, durable: bool = False, size: int = 0, after: After[T] | None = None
+        self, work: Work[T], *, durable: bool = False, quick: bool = False, size: int = 0, after: After[T] | None = None
     ) -> asyncio.Future[T]:
         """Hand in work. Raises StoreUnavailable once the lane is closed."""
         job = Job(work, durable, size, after)
+        if quick and self._quiet and self._do_now(job):
+            return job.future
         with self._closing:
             if self._closed:
                 raise StoreUnavailable("the database is closed")
             self._jobs.put(job)
         return job.future
+
+    def _do_now(self, job: Job[Any]) -> bool:
+        if not self._jobs.empty() or not self._serving.acquire(blocking=False):
+            return False
+        try:
+            if self._closed or not self._serve([job], may_wait=False):
+                return False
+        finally:
+            self._serving.release()
+        job.resolve()
+        return True
 
     def nudge(self) -> None:
         """Have `idle` called soon, and a new pace noticed."""
@@ -90,10 +111,12 @@ class Lane:
     def _run(self) -> None:
         while not (self._closed and self._jobs.empty()):
             batch = self._next()
-            if batch:
-                self._serve(batch)
-                _answer(batch)
-            self._idle()
+            with self._serving:
+                if batch:
+                    self._quiet = len(batch) == 1
+                    self._serve(batch, may_wait=True)
+                    _answer(batch)
+                self._idle()
 
     def _next(self) -> list[Job[Any]]:
         batch: list[Job[Any]] = []

@@ -84,9 +84,8 @@ class SqliteQueue:
 
     def row(self, wake: Wake) -> WakeRow:
         """The row to write for this wake."""
-        replaces = self._hints.under_way(wake.key)
-        rev, home = self._table.next_rev(), self._table.home
-        return WakeRow(wake.key, self._now_ms(), wake.look, wake.published, rev, home, replaces)
+        rev, home, again = self._table.next_rev(), self._table.home, self._hints.under_way(wake.key)
+        return WakeRow(wake.key, self._now_ms(), wake.look, wake.published, rev, home, again)
 
     def recorded(self, row: WakeRow) -> None:
         """The row was committed. Called on the loop that wrote it."""

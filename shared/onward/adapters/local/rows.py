@@ -28,7 +28,7 @@ def from_ms(at: int) -> datetime:
 
 
 def head_row(head: Head) -> tuple[Any, ...]:
-    """What an append sets: published, seq, hash, format, program, status, waits, times, document and fold."""
+    """What an append sets: published, seq, hash, format, program, waits, times, document and fold, and the status."""
     fold = head.fold
     kept = (fold.seq, fold.hash, fold.version, fold.commit, fold.snapshot, fold.text) if fold else (None,) * 6
     return (
@@ -37,12 +37,12 @@ def head_row(head: Head) -> tuple[Any, ...]:
         head.hash,
         head.format,
         head.program,
-        head.status,
         wait_bits(head),
         to_ms(head.updated_at),
         None if head.wake_at is None else to_ms(head.wake_at),
         to_json(head),
         *kept,
+        head.status,
     )
 
 

@@ -55,9 +55,10 @@ CREATE TABLE sessions (
     fold_snapshot TEXT,
     fold TEXT
 );
-CREATE INDEX sessions_updated ON sessions (updated_ms);
-CREATE INDEX sessions_status ON sessions (status, updated_ms);
-CREATE INDEX sessions_wake ON sessions (wake_ms) WHERE wake_ms IS NOT NULL;
+-- Sessions on the move change with each step and are few; they are in an index that a step does not touch.
+CREATE INDEX sessions_running ON sessions (id) WHERE status = 'running';
+CREATE INDEX sessions_resting ON sessions (status, updated_ms) WHERE status <> 'running';
+CREATE INDEX sessions_wake ON sessions (wake_ms) WHERE status <> 'running' AND wake_ms IS NOT NULL;
 
 CREATE TABLE commits (
     key TEXT NOT NULL,
@@ -134,9 +135,9 @@ def _create(connection: Connection, path: Path) -> None:
 def _create_tables(connection: Connection, path: Path) -> None:
     if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise UsageError(f"{path} is another program's database: name another file")
-    waiting = "CREATE INDEX sessions_waiting_{} ON sessions (updated_ms) WHERE waits & {};"
+    waiting = "CREATE INDEX sessions_waiting_{} ON sessions (updated_ms) WHERE waits & {};\n"
     indexes = [waiting.format(kind, bit) for kind, bit in WAIT_BITS.items()]
-    for statement in "".join((TABLES, *indexes)).split(";"):
+    for statement in "".join((TABLES, *indexes)).split(";\n"):
         connection.execute(statement)
     connection.execute("INSERT INTO meta VALUES ('schema', ?), ('secret', ?)", (VERSION, secrets.token_bytes(32)))
     connection.execute(f"PRAGMA application_id = {APPLICATION}")

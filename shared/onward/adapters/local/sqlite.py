@@ -48,7 +48,7 @@ class SqliteStore:
         sent, known = self._clock.monotonic(), self._heads.get(key)
         hash = known.hash if known else None
         claim = partial(self._do.claim, key=key, owner=owner, published=published, known=hash)
-        claimed = await self._database.write(claim, durable=False)
+        claimed = await self._database.write(claim, durable=False, quick=True)
         if not isinstance(claimed, Claimed):
             return claimed
         head = claimed.head or known
@@ -59,14 +59,16 @@ class SqliteStore:
 
     async def renew(self, lease: Lease) -> Lease:
         sent = self._clock.monotonic()
-        await self._database.write(partial(self._do.renew, lease=lease), durable=False)
+        await self._database.write(partial(self._do.renew, lease=lease), durable=False, quick=True)
         return replace(lease, confirmed=sent)
 
     async def mark(self, key: str, epoch: int, seq: int) -> bool:
-        return await self._database.write(partial(self._do.mark, key=key, epoch=epoch, seq=seq), durable=False)
+        return await self._database.write(
+            partial(self._do.mark, key=key, epoch=epoch, seq=seq), durable=False, quick=True
+        )
 
     async def release(self, lease: Lease) -> tuple[int, int] | None:
-        return await self._database.write(partial(self._do.release, lease=lease), durable=False)
+        return await self._database.write(partial(self._do.release, lease=lease), durable=False, quick=True)
 
     # --- the log -------------------------------------------------------------------------------------------------
 
@@ -117,7 +119,7 @@ class SqliteStore:
         return await self._write(file, 4096, lambda _: self._queue.recorded(wake))
 
     async def pending(self, key: str, limit: int = 100) -> Inbox:
-        return await self._database.write(lambda c: self._do.pending(c, key, limit), durable=False)
+        return await self._database.write(lambda c: self._do.pending(c, key, limit), durable=False, quick=True)
 
     async def refuse(self, key: str, signals: Sequence[str], reason: str) -> None:
         await self._database.write(lambda c: self._do.refuse(c, key, signals, reason), durable=True)

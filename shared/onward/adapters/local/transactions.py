@@ -6,17 +6,17 @@ Every change of a session is one UPDATE with its preconditions in it; no row cha
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
-from typing import Any
+from typing import Any, get_args
 
 from onward.adapters.local.database import Database
 from onward.adapters.local.rows import HEAD, head_from, signal_doc, signal_from, to_ms
 from onward.adapters.local.schema import WAIT_BITS
 from onward.adapters.local.wakes import WakeRow, put_wake
 from onward.core.codec import FORMAT
-from onward.core.head import Head
+from onward.core.head import Head, Status
 from onward.core.lease import Busy, Free, Later, LeaseFields, judge
 from onward.core.log import Commit
 from onward.core.signals import KEPT_DAYS, Signal
@@ -29,17 +29,23 @@ KEPT_MS = KEPT_DAYS * 86_400_000
 FORGOTTEN_AT_ONCE = 16
 """Expired signals deleted in one append, at most."""
 
-_HEAD_SET = """published = ?, seq = ?, hash = ?, format = ?, program = ?, status = ?, waits = ?, updated_ms = ?,
-    wake_ms = ?, doc = ?, fold_seq = ?, fold_hash = ?, fold_version = ?, fold_commit = ?, fold_snapshot = ?, fold = ?"""
+_COLUMNS = """published, seq, hash, format, program, waits, updated_ms, wake_ms, doc,
+    fold_seq, fold_hash, fold_version, fold_commit, fold_snapshot, fold, status"""
+"""The columns of `head_row`."""
 
-_CREATE = f"""INSERT INTO sessions (key, tenant, epoch, owner, held, renewed, boot, settled,
-    {", ".join(part.partition(" = ")[0].strip() for part in _HEAD_SET.split(","))})
+_CREATE = f"""INSERT INTO sessions (key, tenant, epoch, owner, held, renewed, boot, settled, {_COLUMNS})
     VALUES (?, ?, ?, '', 0, 0, '', ?, {", ".join("?" * 16)}) ON CONFLICT (key) DO NOTHING"""
+
+_SET = [f"{column.strip()} = ?" for column in _COLUMNS.split(",")]
+_APPEND = """UPDATE sessions SET settled = epoch, held = ?, renewed = ?, mark_epoch = ?, mark_seq = ?, {}
+    WHERE key = ? AND epoch = ? AND held AND seq = ? AND mark_epoch IS ? AND mark_seq IS ?"""
+_APPEND_STATUS = _APPEND.format(", ".join(_SET))
+_APPEND_RUNNING = _APPEND.format(", ".join(_SET[:-1]))
+"""For a session that goes on running: to leave the status alone is to leave its indexes alone."""
 
 _LEASE = "id, epoch, owner, held, renewed, boot, settled, mark_epoch, mark_seq, seq, format, hash, published"
 
-_APPEND = f"""UPDATE sessions SET settled = epoch, held = ?, renewed = ?, mark_epoch = ?, mark_seq = ?, {_HEAD_SET}
-    WHERE key = ? AND epoch = ? AND held AND seq = ? AND mark_epoch IS ? AND mark_seq IS ?"""
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +175,11 @@ class Transactions:
         old, new = standing or (None, None), left or (None, None)
         held = (not append.release, self._clock.monotonic())
         precondition = (lease.key, lease.epoch, append.commit.first_seq - 1)
-        if c.execute(_APPEND, (*held, *new, *row, *precondition, *old)).rowcount:
+        if append.head.status == lease.head.status == "running":
+            sql, row = _APPEND_RUNNING, row[:-1]
+        else:
+            sql = _APPEND_STATUS
+        if c.execute(sql, (*held, *new, *row, *precondition, *old)).rowcount:
             return left
         return self._advance(c, lease, append, row, self._other_mark(c, lease, append, standing))
 
@@ -206,10 +216,9 @@ class Transactions:
     # --- the inbox -----------------------------------------------------------------------------------------------
 
     def file(self, c: Connection, key: str, signal: Signal, wake: WakeRow) -> Signal:
-        c.execute(
-            "INSERT INTO inbox (key, id, filed_ms, pending, digest, doc) VALUES (?, ?, ?, 1, ?, ?) ON CONFLICT DO NOTHING",
-            (key, signal.id, self._now_ms(), signal.digest, signal_doc(signal)),
-        )
+        insert = "INSERT INTO inbox (key, id, filed_ms, pending, digest, doc) VALUES (?, ?, ?, 1, ?, ?)"
+        values = (key, signal.id, self._now_ms(), signal.digest, signal_doc(signal))
+        c.execute(f"{insert} ON CONFLICT DO NOTHING", values)
         filed_ms, digest, doc = c.execute(
             "SELECT filed_ms, digest, doc FROM inbox WHERE key = ? AND id = ?", (key, signal.id)
         ).fetchone()
@@ -249,15 +258,15 @@ class Transactions:
         return [Commit.from_json(doc) for (doc,) in rows.fetchall()]
 
     def list(self, c: Connection, query: Query) -> Sequence[Head]:
-        """One read of an index for each status asked for; what else is asked for is tested on the way."""
-        found = [row for status in query.status or (None,) for row in c.execute(*_listing(query, status)).fetchall()]
+        found = [row for source, terms in _sources(query) for row in _newest(c, query, source, terms)]
         found.sort(key=lambda row: (row[0], row[1]), reverse=True)
         return [head_from(row[2:]) for row in found[: query.limit]]
 
     def overdue(self, c: Connection, limit: int) -> Sequence[str]:
         """Sessions that nobody holds and that somebody should have looked at."""
         rows = c.execute(
-            """SELECT key, held, owner, boot, renewed FROM sessions WHERE wake_ms <= ?1
+            """SELECT key, held, owner, boot, renewed FROM sessions WHERE wake_ms <= ?1 AND status <> 'running'
+               UNION ALL SELECT key, held, owner, boot, renewed FROM sessions WHERE wake_ms <= ?1 AND status = 'running'
                UNION ALL SELECT key, held, owner, boot, renewed FROM (SELECT DISTINCT key FROM inbox WHERE pending)
                LEFT JOIN sessions USING (key)""",
             (self._now_ms(),),
@@ -312,12 +321,25 @@ def delete_blobs(c: Connection, key: str, prefix: str, keep: str | None) -> None
     )
 
 
-def _listing(query: Query, status: str | None) -> tuple[str, tuple[Any, ...]]:
-    asked = {"tenant": query.tenant, "program": query.program, "status": status}
-    tests = {f"{column} = ?": value for column, value in asked.items() if value is not None}
-    terms = list(tests)
+def _sources(query: Query) -> Iterator[tuple[str, Sequence[str]]]:
+    """The indexes to read, each with the terms that make it fit; what else is asked for is tested on the way."""
     if query.wait is not None:
-        terms.append(f"waits & {WAIT_BITS.get(query.wait, 0)}")
-    where = f"WHERE {' AND '.join(terms)}" if terms else ""
-    sql = f"SELECT updated_ms, id, {HEAD} FROM sessions {where} ORDER BY updated_ms DESC, id DESC LIMIT ?"
-    return sql, (*tests.values(), query.limit)
+        yield f"sessions_waiting_{query.wait}", [f"waits & {WAIT_BITS.get(query.wait, 0)}"]
+        return
+    for status in query.status or STATUSES:
+        if status == "running":
+            yield "sessions_running", ["status = 'running'"]
+        else:
+            yield "sessions_resting", [f"status = '{status}'", "status <> 'running'"]
+
+
+def _newest(c: Connection, query: Query, source: str, terms: Sequence[str]) -> list[tuple[Any, ...]]:
+    asked = {"tenant": query.tenant, "program": query.program}
+    asked = {f"{column} = ?": value for column, value in asked.items() if value is not None}
+    statuses = [f"status IN ({', '.join('?' * len(query.status))})"] if query.status else []
+    where = " AND ".join((*terms, *asked, *statuses))
+    return c.execute(
+        f"""SELECT updated_ms, id, {HEAD} FROM sessions INDEXED BY {source} WHERE {where}
+            ORDER BY updated_ms DESC, id DESC LIMIT ?""",
+        (*asked.values(), *query.status, query.limit),
+    ).fetchall()

@@ -27,23 +27,22 @@ _RANGE = 1 << 32
 _NOBODYS = 1
 """A rev in no process's range."""
 
-_PUT = """INSERT INTO wakes VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key) DO UPDATE SET
-    due_ms = CASE WHEN rev = ?7 THEN excluded.due_ms ELSE min(due_ms, excluded.due_ms) END,
-    look = CASE WHEN excluded.look THEN excluded.look ELSE look END,
-    published = max(published, excluded.published),
-    rev = excluded.rev,
-    home = coalesce(excluded.home, home)"""
+_UNITE = """look = CASE WHEN excluded.look THEN excluded.look ELSE look END,
+    published = max(published, excluded.published), rev = excluded.rev, home = coalesce(excluded.home, home)"""
+_AGAIN = f"INSERT INTO wakes VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET {_UNITE}"
+_PUT = f"{_AGAIN}, due_ms = min(due_ms, excluded.due_ms)"
 
 _FREE = f"""FROM wakes WHERE due_ms <= :now
     AND (rev NOT BETWEEN :low AND :high OR (look AND look NOT BETWEEN :low AND :high))
     AND (home IS NULL OR home = :home OR (due_ms <= :now - {TAKEOVER_MS} AND NOT EXISTS (
-        SELECT 1 FROM sessions WHERE sessions.key = wakes.key AND held AND boot = :boot
-        AND renewed > :monotonic - :ttl AND renewed <= :monotonic)))"""
+        SELECT 1 FROM sessions WHERE sessions.key = wakes.key AND boot = :boot AND renewed <= :monotonic
+        AND renewed > :monotonic - (CASE WHEN held THEN :ttl ELSE {TAKEOVER_MS / 1000} END))))"""
+"""What this process may take and does not know of. A session that moved a moment ago is not taken from its home."""
 
 
 @dataclass(frozen=True, slots=True)
 class WakeRow:
-    """A wake to record. `replaces` is the rev that is being delivered now: what it was due for is over."""
+    """A wake to record. `again` says that its session's wake is being delivered just now: a row that is due."""
 
     key: str
     due_ms: int
@@ -51,7 +50,7 @@ class WakeRow:
     published: int
     rev: int
     home: str | None
-    replaces: int = 0
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Taken:
 def put_wake(c: Connection, row: WakeRow) -> None:
     """Record a wake, or unite it with the one that is there."""
     token = row.rev if row.look else 0
-    c.execute(_PUT, (row.key, row.due_ms, token, row.published, row.rev, row.home, row.replaces))
+    c.execute(_AGAIN if row.again else _PUT, (row.key, row.due_ms, token, row.published, row.rev, row.home))
 
 
 class WakeTable:

@@ -1,0 +1,150 @@
+"""Following one session until it rests or has ended, and deciding with it on a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from onward.core import events as ev
+from onward.core.events import Event
+from onward.core.head import Head
+from onward.core.state import OpenCall
+from onward.runtime import Runtime
+from onward.surfaces.asking import Asker, Asking
+from onward.surfaces.documents import whole
+from onward.surfaces.questions import Question
+from onward.surfaces.text import until
+from onward.surfaces.views import View
+
+SOON = timedelta(seconds=60)
+"""A session that goes on by itself within this time does not rest: a retry is no reason to leave."""
+
+SETTLES = timedelta(minutes=10)
+"""The same where a call was begun by somebody who may be gone, and is judged when its time limit is over."""
+
+HISTORY = 30
+"""How many events from before are shown again."""
+
+LOOK = 5.0
+SILENCE = 10.0
+"""Seconds without an event after which is said what is under way."""
+
+
+class Following:
+    """One session, seen by one view. With an asker, a person is asked about its approvals as they come."""
+
+    def __init__(self, runtime: Runtime, id: str, view: View, asker: Asker | None = None) -> None:
+        self.runtime = runtime
+        self.id = id
+        self.open: dict[str, Question] = {}
+        self._view = view
+        self._after = 0
+        self._silent = 0.0
+        self._told: set[str] = set()
+        self._asking = Asking(runtime, view, asker) if asker else None
+
+    def now(self) -> datetime:
+        return self.runtime.parts.clock.now()
+
+    async def history(self, head: Head) -> None:
+        """Show what happened before, at most the last of it."""
+        skip = 0 if self._view.whole or head.seq <= HISTORY else head.seq - HISTORY
+        if skip:
+            self._view.skipped(skip)
+        await self.catch_up(hidden=skip)
+
+    async def to_rest(self) -> Head:
+        """Follow until nothing more happens without somebody."""
+        try:
+            while True:
+                head = await self.catch_up()
+                asking = self._asking is not None and self._asking.about(self.open.values(), self.now())
+                if head.ended or not (asking or await self._goes_on(head)):
+                    return head
+                await self._news(head)
+        finally:
+            if self._asking is not None:
+                await self._asking.stop()
+
+    async def catch_up(self, hidden: int = 0) -> Head:
+        """Show every event there is; the head that goes with the last of them."""
+        while True:
+            async for event in self.runtime.events(self.id, after=self._after):
+                await self._take(event, show=event.seq > hidden)
+            head = await self.runtime.get(self.id)
+            if head.seq <= self._after:
+                return head
+
+    async def output(self) -> Any:
+        state = await self.runtime.state(self.id)
+        return await self.runtime.value(self.id, state.output)
+
+    # --- events ------------------------------------------------------------------------------------------------
+
+    async def _take(self, event: Event, show: bool) -> None:
+        if self._view.whole or isinstance(event.body, ev.ApprovalRequested):
+            event = await whole(self.runtime, self.id, event)
+        self._after, self._silent = event.seq, 0.0
+        self._track(event.body)
+        if self._asking is not None:
+            self._asking.drop_settled(self.open)
+        if show:
+            self._view.event(event)
+
+    def _track(self, body: ev.Body) -> None:
+        """Keep account of what is asked."""
+        if isinstance(body, ev.ApprovalRequested):
+            self.open[body.call] = Question.from_request(self.id, body)
+        elif isinstance(body, ev.ApprovalDecided | ev.ApprovalExpired | ev.CallRefused):
+            self.open.pop(body.call, None)
+        elif isinstance(body, ev.SessionCompleted | ev.SessionFailed | ev.SessionCancelled | ev.ClosingBegan):
+            self.open.clear()
+
+    # --- resting -----------------------------------------------------------------------------------------------
+
+    async def _goes_on(self, head: Head) -> bool:
+        """Whether the session goes on by itself, soon enough to stay."""
+        if head.status == "running":
+            return True
+        if head.status in ("needs_attention", "paused") or head.wake_at is None:
+            return False
+        away, state = head.wake_at - self.now(), await self.runtime.state(self.id)
+        begun = [call for call in state.calls.values() if call.status == "started"]
+        if away > SOON and not (begun and away <= SETTLES):
+            return False
+        for call in begun:
+            self._tell_begun(call)
+        if self.open and self._asking is None:
+            self._once(f"asked {sorted(self.open)}", lambda: self._view.asks(list(self.open.values()), self.now()))
+        return True
+
+    def _tell_begun(self, call: OpenCall) -> None:
+        due = until(call.not_after, self.now()) if call.not_after else "its time limit"
+        text = f"{call.tool} was begun, and what came of it is not recorded. It may still come, until {due}."
+        self._once(f"begun {call.id}", lambda: self._view.note(text))
+
+    def _once(self, what: str, tell: Callable[[], None]) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            tell()
+
+    async def _news(self, head: Head) -> None:
+        """Return when there may be something new, or a person has answered."""
+        news = asyncio.ensure_future(self.runtime.news(head, head.seq, LOOK))
+        answer = {self._asking.task} if self._asking is not None and self._asking.task is not None else set()
+        try:
+            await asyncio.wait({news, *answer}, return_when=asyncio.FIRST_COMPLETED)
+            if news.done() and not news.result() and head.status == "running":
+                await self._silence()
+        finally:
+            news.cancel()
+
+    async def _silence(self) -> None:
+        """Long work is not kept quiet about."""
+        self._silent += LOOK
+        if self._silent == SILENCE:
+            state = await self.runtime.state(self.id)
+            busy = [call.tool for call in state.calls.values() if call.status in ("ready", "started")]
+            self._view.note(f"still at work: {', '.join(busy) or 'the model'}")

@@ -1,0 +1,116 @@
+"""What a person is asked: exactly one call, and what is at stake (G8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from onward.core.events import ApprovalRequested
+from onward.core.head import Head
+from onward.core.payload import Blob
+from onward.core.state import OpenCall
+from onward.runtime import Runtime
+from onward.surfaces.text import Paper, call_text, cut, indented, safe, shown, until
+
+_STAKES: Mapping[str, str] = MappingProxyType(
+    {
+        "read": "changes nothing",
+        "idempotent": "may be repeated without harm",
+        "compensatable": "can be undone",
+        "irreversible": "can't be undone",
+    }
+)
+LONGEST = 8000
+"""Characters of one argument that are shown; a person who sees less is told so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An open approval. `undo` is the tool that could take the call back, where that is known."""
+
+    session: str
+    call: str
+    tool: str
+    digest: str
+    arguments: Any
+    rule: str
+    effect: str
+    expires_at: datetime | None
+    on_timeout: str
+    undo: str | None = None
+
+    @classmethod
+    def from_request(cls, session: str, body: ApprovalRequested) -> Question:
+        return cls(
+            session=session,
+            call=body.call,
+            tool=body.tool,
+            digest=body.digest,
+            arguments=body.arguments,
+            rule=body.rule,
+            effect=body.effect,
+            expires_at=body.expires_at,
+            on_timeout=body.on_timeout,
+            undo=body.undo,
+        )
+
+    @classmethod
+    def from_call(cls, session: str, call: OpenCall, arguments: Any) -> Question:
+        return cls(
+            session=session,
+            call=call.id,
+            tool=call.tool,
+            digest=call.digest,
+            arguments=arguments,
+            rule=call.rule or "",
+            effect=call.effect,
+            expires_at=call.expires_at,
+            on_timeout=call.on_timeout,
+        )
+
+    @property
+    def text(self) -> str:
+        """The call as one would write it."""
+        return call_text(self.tool, self.arguments)
+
+
+async def questions(runtime: Runtime, head: Head) -> list[Question]:
+    """The open approvals of a session, with the whole arguments."""
+    state = await runtime.state(head.id)
+    asked = [call for call in state.calls.values() if call.status == "asked"]
+    return [Question.from_call(head.id, call, await runtime.value(head.id, call.arguments)) for call in asked]
+
+
+def question_lines(question: Question, paper: Paper, now: datetime) -> list[str]:
+    """The question, in full: the exact arguments first."""
+    facts = [*_arguments(question.arguments), *_stakes(question, now)]
+    room = min(24, max(len(name) for name, _ in facts))
+    lines = [f"  {paper.tint(safe(question.tool, True), 'strong')}  {paper.tint(f'call {question.call}', 'dim')}"]
+    for name, text in facts:
+        first, *rest = indented(text, paper.width, room + 6)
+        lines += [f"    {paper.tint(f'{name:<{room}}', 'dim')}  {first}", *(f"{'':{room + 6}}{more}" for more in rest)]
+    return lines
+
+
+def _arguments(arguments: Any) -> list[tuple[str, str]]:
+    if not isinstance(arguments, Mapping) or isinstance(arguments, Blob):
+        return [("with", _long(arguments))]
+    return [(shown(name, True)[1:-1], _long(value)) for name, value in arguments.items()]
+
+
+def _long(value: Any) -> str:
+    text = shown(value, exact=True)
+    return text if len(text) <= LONGEST else f"{cut(text, LONGEST)} NOT SHOWN WHOLE: {len(text):,} characters, see --json"
+
+
+def _stakes(question: Question, now: datetime) -> list[tuple[str, str]]:
+    undo = f", by {safe(question.undo, True)}" if question.undo else ""
+    timeout = "denied" if question.on_timeout == "deny" else "approved"
+    facts = [
+        ("rule", safe(question.rule, True)),
+        ("effect", f"{question.effect}: {_STAKES.get(question.effect, '')}{undo}"),
+    ]
+    return [*facts, ("expires", f"{until(question.expires_at, now)}, then {timeout}")] if question.expires_at else facts

@@ -1,0 +1,176 @@
+"""What is known of sessions, as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from onward.core.events import Event, Limits
+from onward.core.head import Head, Wait
+from onward.core.state import Spent
+from onward.surfaces.questions import Question, question_lines
+from onward.surfaces.text import Paper, Tone, ago, brief, columns, moment, safe, said, shown, span, table, until
+from onward.surfaces.timeline import Telling, who
+from onward.surfaces.verbs import Place, Verb, decisions, needs_attention, verbs, wait_verbs
+
+_TONES: dict[str, Tone] = {"completed": "good", "failed": "bad", "cancelled": "bad", "needs_attention": "bad"}
+
+
+# --- waits -----------------------------------------------------------------------------------------------------
+
+
+def status_text(head: Head) -> str:
+    """The status in words, with what a waiting session waits for."""
+    kinds = list(dict.fromkeys(wait.kind for wait in head.waits if wait.note != "deadline" or len(head.waits) == 1))
+    words = head.status.replace("_", " ")
+    return f"{words}: {', '.join(kinds)}" if head.status == "waiting" and kinds else words
+
+
+def wait_text(wait: Wait, now: datetime) -> str:
+    """One wait in a line."""
+    due = f" until {until(wait.until, now)}" if wait.until else ""
+    note = f": {said(wait.note)}" if wait.note else ""
+    of = f"{safe(wait.tool)} (call {wait.call})" if wait.tool else ""
+    if wait.kind == "approval":
+        return f"a person's decision on {of}{f': {safe(wait.rule)}' if wait.rule else ''}{due}"
+    if wait.kind == "external":
+        return f"{of}, which goes on outside{due}"
+    if wait.kind == "operator":
+        return f"somebody to look into {of}{note}" if of else f"somebody to look into it{note}"
+    if wait.kind == "timer":
+        return f"{of or f'a timer ({said(wait.note)})'}{due}{note if of else ''}"
+    return f"session {wait.note}" if wait.kind == "child" else "an input"
+
+
+def verb_lines(found: Sequence[Verb], paper: Paper) -> list[str]:
+    """Commands, each with what it does."""
+    room = max((columns(verb.command) for verb in found), default=0)
+    wide = room + 30 > paper.width
+    return [_verb(verb, 0 if wide else room, paper) for verb in found]
+
+
+def _verb(verb: Verb, room: int, paper: Paper) -> str:
+    return f"  {paper.tint(f'{verb.command:<{room}}', 'strong')}   {paper.tint(verb.does, 'dim')}"
+
+
+def rest_lines(head: Head, asked: Sequence[Question], place: Place, paper: Paper, now: datetime) -> Iterator[str]:
+    """Why a session rests, and the commands that move it."""
+    if asked:
+        yield from question_block(asked, place, paper, now)
+    for wait in head.waits:
+        if wait.kind != "approval" and wait.note != "deadline":
+            yield f"Waits for {wait_text(wait, now)}"
+            yield from verb_lines(wait_verbs(head, wait, place), paper)
+    if not head.waits and head.error:
+        yield f"Needs attention: {said(head.error.message)} [{head.error.code}]"
+        yield from verb_lines(verbs(head, place), paper)
+
+
+def question_block(asked: Sequence[Question], place: Place, paper: Paper, now: datetime) -> Iterator[str]:
+    """Open approvals of one session, each with the commands that decide it."""
+    for question in asked:
+        yield "Waits for a person to decide:"
+        yield from question_lines(question, paper, now)
+        alone = len(asked) == 1
+        yield from verb_lines(decisions(question.session, question.call, question.digest, place, alone), paper)
+
+
+# --- many sessions ---------------------------------------------------------------------------------------------
+
+
+def list_lines(heads: Sequence[Head], paper: Paper, now: datetime) -> list[str]:
+    """A table, a session in each row."""
+    rows = [_list_row(head, now) for head in heads]
+    return table(("SESSION", "PROGRAM", "STATUS", "AGE", "MOVED", "EVENTS", ""), rows, paper)
+
+
+def _list_row(head: Head, now: datetime) -> tuple[str, ...]:
+    age, moved = (span((now - at).total_seconds()) for at in (head.created_at, head.updated_at))
+    error = brief(safe(head.error.message), 200) if head.error and head.status != "cancelled" else ""
+    return (head.id, f"{head.program} {head.version}", status_text(head), age, f"{moved} ago", str(head.seq), error)
+
+
+def attention_lines(heads: Sequence[Head], place: Place, paper: Paper, now: datetime) -> Iterator[str]:
+    """Sessions that nothing moves but somebody who looks, each with the commands that do."""
+    for head in heads:
+        program = paper.tint(f"{head.program} {head.version}, since {ago(head.updated_at, now)}", "dim")
+        yield f"{paper.tint(head.id, 'strong')}  {program}"
+        for wait in head.waits:
+            if wait.kind == "operator":
+                yield f"  {wait_text(wait, now)}"
+        if not head.waits and head.error:
+            yield f"  {said(head.error.message)} [{head.error.code}]"
+        yield from verb_lines(attention_verbs(head, place), paper)
+        yield ""
+
+
+def attention_verbs(head: Head, place: Place) -> list[Verb]:
+    """What an operator can do about a session."""
+    found = [verb for wait in head.waits if wait.kind == "operator" for verb in wait_verbs(head, wait, place)]
+    return found or verbs(head, place)
+
+
+# --- one session -----------------------------------------------------------------------------------------------
+
+
+def show_lines(head: Head, recent: Sequence[Event], place: Place, paper: Paper, now: datetime) -> Iterator[str]:
+    """A session in full, but for its log."""
+    yield from _facts(_identity(head, paper, now), paper)
+    for wait in head.waits:
+        yield ""
+        yield f"Waits for {wait_text(wait, now)}"
+        yield from verb_lines(wait_verbs(head, wait, place), paper)
+    if not head.waits and needs_attention(head):
+        yield from ("", *verb_lines(verbs(head, place), paper))
+    yield ""
+    yield from event_lines(recent, Telling(), paper)
+
+
+def _facts(facts: Sequence[tuple[str, str]], paper: Paper) -> Iterator[str]:
+    for name, text in facts:
+        if text:
+            yield f"{paper.tint(f'{name:<9}', 'dim')} {text}"
+
+
+def _identity(head: Head, paper: Paper, now: datetime) -> list[tuple[str, str]]:
+    tone = _TONES.get(head.status, "ask" if head.waits else "plain")
+    return [
+        ("session", paper.tint(head.id, "strong")),
+        ("program", f"{head.program} {head.version}"),
+        ("status", paper.tint(status_text(head), tone)),
+        ("error", f"{said(head.error.message)} [{head.error.code}]" if head.error else ""),
+        ("started", f"{moment(head.created_at, now)} ({ago(head.created_at, now)})"),
+        ("moved", f"{moment(head.updated_at, now)} ({ago(head.updated_at, now)}), {head.seq} events"),
+        ("next", until(head.wake_at, now) if head.wake_at and head.waits else ""),
+        ("spent", spent_text(head.spent, head.limits)),
+        ("labels", ", ".join(f"{name}={shown(value)}" for name, value in head.labels)),
+        ("head", head.hash),
+    ]
+
+
+def spent_text(spent: Spent, limits: Limits) -> str:
+    """What was spent, and of how much."""
+    parts = [_of(getattr(spent, name), getattr(limits, name), name) for name in ("turns", "calls", "tokens")]
+    parts += [f"at most {span(limits.time)}"] if limits.time else []
+    parts += [f"{spent.lost} lost"] if spent.lost else []
+    return ", ".join(parts)
+
+
+def _of(used: int, allowed: int | None, name: str) -> str:
+    return f"{used:,} {name}" if allowed is None else f"{used:,} of {allowed:,} {name}"
+
+
+def event_lines(events: Sequence[Event], telling: Telling, paper: Paper) -> Iterator[str]:
+    for event in events:
+        yield event_line(event, telling, paper)
+
+
+def event_line(event: Event, telling: Telling, paper: Paper) -> str:
+    """An event in one line."""
+    note = telling.note(event)
+    by = brief(who(event.actor), 24)
+    words = " ".join(part for part in (note.text, *note.below) if part)
+    start = f"{event.seq:>5}  {event.at.astimezone():%Y-%m-%d %H:%M:%S}  "
+    rest = f"{event.kind:<19} {by:<20} "
+    text = brief(words, max(30, paper.width - len(start) - len(rest)))
+    return f"{paper.tint(start, 'dim')}{paper.tint(f'{event.kind:<19}', note.tone)} {paper.tint(f'{by:<20}', 'dim')} {text}".rstrip()
