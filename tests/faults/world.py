@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from onward.adapters.local.memory import MemoryBackend
@@ -38,6 +39,7 @@ ANN = Actor(kind="person", name="ann@example.com")
 OPERATOR = Actor(kind="person", name="olga@example.com")
 PAUSE = TTL + MARGIN + 1
 TRIES = 200
+DELIVERIES = 1000
 
 
 class Place:
@@ -183,7 +185,7 @@ class World:
     async def _go_on(self, seconds: float) -> None:
         for _ in range(TRIES):
             try:
-                await self.worker.runner.finish(seconds)
+                await self.worker.finish(seconds)
                 if self.worker.stopping:
                     self.worker = self.process("worker")
                 elif not self.sweeping or not await self._sweep_on(seconds):
@@ -370,10 +372,23 @@ class Worker:
         """From now on it runs these."""
         self._programs.replace(programs)
 
+    async def finish(self, seconds: float) -> None:
+        """Deliver what is due within so many seconds, until the process is asked to stop."""
+        end = self.world.clock.now() + timedelta(seconds=seconds)
+        for _ in range(DELIVERIES):
+            if self.stopping:
+                return await self.runner.parts.performing.close()
+            if not await self.runner.deliver():
+                due = self.backend.queue.next_due()
+                if due is None or due > end:
+                    return
+                self.world.clock.advance_to(due)
+        raise AssertionError(f"{DELIVERIES} wakes were delivered, and it goes on")
+
     async def settle(self, seconds: float = 0.0) -> None:
         """Deliver what is due now, or within so many seconds; it may die of it."""
         try:
-            await self.runner.finish(seconds)
+            await self.finish(seconds)
         except Killed:
             self.world.bury(self)
         except Retryable:

@@ -24,6 +24,8 @@ from onward.errors import CorruptLog, UnreadableLog
 FORMAT = 1
 """The lowest reader able to fold what this release writes (R21)."""
 
+_ELSEWHERE = {kind: kind.private | {"kind"} for kind in BODIES.values()}
+
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = MappingProxyType({})
 """(kind, schema) to the function that turns that schema's fields into the next one's."""
@@ -66,22 +68,26 @@ def stamp(at: datetime) -> str:
 
 
 def cell(value: Any, salt: str) -> Cell:
-    text = canonical(value)
+    """The cell of a JSON value. Raises BadInput for any other."""
+    return _cell(canonical(value), salt)
+
+
+def _cell(text: str, salt: str) -> Cell:
     return Cell(sha256(salt + text), salt, text, size=len(text) if text.isascii() else len(text.encode()))
 
 
 def encode(event: Event, salts: Iterator[str]) -> Record:
-    """The record of an event. `salts` yields a fresh random text for each body."""
+    """The record of an event. `salts` yields a fresh random text for each body. Raises BadInput for private values
+    that are not JSON."""
     body = event.body
-    fields = body.model_dump(mode="json", exclude={"kind"})
-    private = {name: cell(fields.pop(name), next(salts)) for name in sorted(body.private) if fields[name] is not None}
+    private = {name: cell(value, next(salts)) for name in body.private if (value := getattr(body, name)) is not None}
     return Record(
         seq=event.seq,
         kind=body.kind,
         schema=body.schema_version,
         at=stamp(event.at),
         actor={"kind": event.actor.kind, "name": event.actor.name},
-        body=cell({k: v for k, v in fields.items() if k not in body.private}, next(salts)),
+        body=_cell(body.model_dump_json(exclude=_ELSEWHERE[type(body)]), next(salts)),
         private=private,
         trace=event.trace,
     )

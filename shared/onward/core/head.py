@@ -147,7 +147,7 @@ def _call_wait(state: State, id: str) -> Wait:
 
 def fold_text(state: State) -> str:
     """The state as it is kept in a head or a snapshot."""
-    rest = changed(state, transcript=()).model_dump_json(exclude_defaults=True)
+    rest = state.model_dump_json(exclude_unset=True, exclude={"transcript"})
     entries = ",".join([entry.text for entry in state.transcript])
     return f'{rest[:-1]},"transcript":[{entries}]}}'
 

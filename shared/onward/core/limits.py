@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from onward.core.events import LimitReached
+from onward.core.events import LimitReached, Limits
 from onward.core.program import AskModel, Effect, MakeCall
 from onward.core.state import State
 
 
+_NONE = Limits()
+
+
 def exceeded(state: State, effects: Sequence[Effect], now: datetime, longest: float) -> LimitReached | None:
     """The first limit that these effects could exceed, or None. `longest` is the time limit of the slowest, in seconds."""
+    if state.limits == _NONE:
+        return None
     needed = costs(effects)
     elapsed = (now - (state.started_at or now)).total_seconds()
     checks = (

@@ -64,7 +64,7 @@ class Entry(Value):
     @cached_property
     def text(self) -> str:
         """The entry as JSON, made once: a transcript is written again with each commit, and only grows at its end."""
-        return self.model_dump_json(exclude_defaults=True)
+        return self.model_dump_json(exclude_unset=True)
 
 
 class Spent(Value):

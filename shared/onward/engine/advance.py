@@ -149,8 +149,10 @@ class Engine:
     async def _absorb(self, session: Session) -> None:
         """Only a wake that says so, a mark or a due timer makes a holder read the inbox (R16)."""
         draft = session.draft
+        if not session.look and not session.state.timers:
+            return
         draft.now = session.hold.now()
-        if not session.look and not any(at <= draft.now for at in session.state.timers.values()):
+        if not session.look and min(session.state.timers.values()) > draft.now:
             return
         inbox = await self.store.pending(session.hold.key)
         draft.now = max(draft.now, inbox.now)
@@ -269,11 +271,16 @@ class Engine:
         if session.changed:
             await self._append(session, release=True, wake=wake)
         else:
-            session.look = await self.store.release(hold.lease) is not None or looked
+            session.look = await self._release(hold) or looked
             await self.wakes.publish(replace(wake, look=session.look, published=hold.published))
             return
         if not self.store.embedded or session.look != looked:
             await self.wakes.publish(replace(wake, look=session.look))
+
+    async def _release(self, hold: Hold) -> bool:
+        """Let go of a session that did not change. Whether somebody was turned away since its mark was last seen."""
+        mark = await self.store.release(hold.lease)
+        return mark is not None and mark != hold.lease.mark
 
     async def _leave(self, session: Session) -> None:
         """The program is not here. Keep what was absorbed; others, or this instance later, go on."""

@@ -267,7 +267,6 @@ def _completed(hold: Hold, call: Call, result: Any) -> Body:
     if isinstance(result, Pending):
         return _pending(hold, call.id, call.attempt, result, polls=0)
     value = result.result if isinstance(result, Done) else result
-    canonical(value)
     return ev.CallCompleted(call=call.id, attempt=call.attempt, result=value)
 
 

@@ -324,9 +324,12 @@ def delete_blobs(c: Connection, key: str, prefix: str, keep: str | None) -> None
 def _sources(query: Query) -> Iterator[tuple[str, Sequence[str]]]:
     """The indexes to read, each with the terms that make it fit; what else is asked for is tested on the way."""
     if query.wait is not None:
-        yield f"sessions_waiting_{query.wait}", [f"waits & {WAIT_BITS.get(query.wait, 0)}"]
+        if query.wait in WAIT_BITS:
+            yield f"sessions_waiting_{query.wait}", [f"waits & {WAIT_BITS[query.wait]}"]
         return
-    for status in query.status or STATUSES:
+    for status in STATUSES:
+        if query.status and status not in query.status:
+            continue
         if status == "running":
             yield "sessions_running", ["status = 'running'"]
         else:
