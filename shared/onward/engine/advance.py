@@ -260,7 +260,7 @@ class Engine:
             await self._append(session, at_rest=True)
         else:
             head = resting(hold.lease.head, session.state) if hold.lease.head.status == "running" else None
-            session.look = await self.store.release(hold.lease, head) is not None or session.look
+            session.look = await self._release(hold, head) or session.look
         if session.look:
             await self.wakes.publish(Wake(hold.key, look=True, published=hold.published))
 
@@ -277,9 +277,9 @@ class Engine:
         if not self.store.embedded or session.look != looked:
             await self.wakes.publish(replace(wake, look=session.look))
 
-    async def _release(self, hold: Hold) -> bool:
+    async def _release(self, hold: Hold, head: Head | None = None) -> bool:
         """Let go of a session that did not change. Whether somebody was turned away since its mark was last seen."""
-        mark = await self.store.release(hold.lease)
+        mark = await self.store.release(hold.lease, head)
         return mark is not None and mark != hold.lease.mark
 
     async def _leave(self, session: Session) -> None:

@@ -136,7 +136,7 @@ class Gateway:
         """What stands already is said at once, but for the same decision filed again (R17)."""
         open = {wait.call: wait for wait in head.waits if wait.kind == "approval"}
         known = open.get(body.call)
-        if known and known.digest == body.digest and signal.sender.kind == "person":
+        if known and known.digest == body.digest and signal.sender.kind == "person" and signal.sender.name:
             return
         if any(wait.id == signal.id for wait in (await self._store.pending(head.key)).signals):
             return

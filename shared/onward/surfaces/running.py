@@ -1,0 +1,231 @@
+"""`onward run` and `onward worker`: advancing sessions until they rest, or until asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onward.core.events import Event
+from onward.core.head import Head
+from onward.core.ids import check_id
+from onward.errors import BadInput, NotFound, Refused
+from onward.programs.app import App, load_target
+from onward.runtime import Runtime
+from onward.surfaces.answers import FAILED
+from onward.surfaces.asking import Asker
+from onward.surfaces.documents import session_doc
+from onward.surfaces.follow import Following
+from onward.surfaces.interrupts import Interrupts, interrupts
+from onward.surfaces.output import Output
+from onward.surfaces.reports import status_text
+from onward.surfaces.terminal import Keyboard
+from onward.surfaces.text import moment
+from onward.surfaces.verbs import Place, needs_attention
+from onward.surfaces.views import JsonLines, Screen, Timeline, View
+from onward.wiring import Policy, local_model
+
+PATIENCE = 0.5
+"""Seconds that stopping may take before it is said what it takes so long for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An application, loaded, its models resolved; `source` and `model` are as they were written."""
+
+    app: App
+    program: str | None
+    source: str
+    model: str | None
+    place: Place
+
+    @classmethod
+    def load(cls, source: str, model: str | None, place: Place) -> Plan:
+        """Raises BadInput for an application or a model that can't be had."""
+        target = load_target(source)
+        if model is None:
+            app = target.app.resolved(lambda name: local_model(name, target.directory))
+        else:
+            found = local_model(model, Path.cwd())
+            if found is None:
+                raise BadInput(f"--model: this release reaches no model by name, and so not {model!r}: write scripted:FILE")
+            app = target.app.with_model(found)
+        return cls(app, target.program, source, model, place)
+
+    def again(self, id: str) -> str:
+        """The command that takes the session up again."""
+        more = ("--model", self.model) if self.model else ()
+        return self.place.command("run", self.source, "--id", id, more=more)
+
+    def check(self, head: Head | None, id: str | None, input: str | None) -> None:
+        """Before anything is changed: whether this can be started, or rejoined. Raises BadInput, Refused."""
+        if head is None:
+            check_id(id or "new")
+            program: Any = self.app.choose(self.program)
+            if input is None:
+                raise BadInput("INPUT is missing: a new session starts with one")
+        else:
+            program = self._for(head)
+        if head is None or not head.ended:
+            _reachable(program)
+
+    def _for(self, head: Head) -> Any:
+        """The program of a session that is there."""
+        if self.program not in (None, head.program):
+            raise Refused(f"session {head.id} exists", "exists", f"it runs program {head.program!r}, not {self.program!r}")
+        newest = self.app.newest(head.program)
+        if newest is None:
+            raise BadInput(f"session {head.id} runs program {head.program!r}, and {self.source} has {', '.join(self.app.names)}")
+        return self.app.program(head.program, head.version) or newest
+
+
+def _reachable(program: Any) -> None:
+    if hasattr(program, "reachable_model"):
+        program.reachable_model()
+
+
+# --- run -------------------------------------------------------------------------------------------------------
+
+
+async def run(plan: Plan, input: str | None, id: str | None, output: Output) -> int:
+    """Start or rejoin a session, and follow it until it rests. Answers the exit code."""
+    there = await _existing(plan.place.db, id)
+    plan.check(there, id, input)
+    id = id or secrets.token_hex(6)
+    view, asker = _view(plan.place, output)
+    with interrupts() as stop:
+        async with Runtime(plan.app, plan.place.db, only=id, policy=Policy(handover=0)) as runtime:
+            head = await _begin(runtime, plan, there, id, input)
+            view.opened(head, there is None)
+            following = Following(runtime, id, view, asker)
+            await following.history(head)
+            rested = await _unless(stop, runtime, following)
+            if rested is None:
+                return await _left(stop, following, view, plan)
+            return await _over(rested, following, view, plan)
+
+
+async def _existing(db: str, id: str | None) -> Head | None:
+    """The session of this id, if there is one; nothing is made by looking."""
+    if id is None or not Path(db).exists():
+        return None
+    async with Runtime(db=db, create=False) as runtime:
+        try:
+            return await runtime.get(id)
+        except NotFound:
+            return None
+
+
+def _view(place: Place, output: Output) -> tuple[View, Asker | None]:
+    if output.json:
+        return JsonLines(output.out, place), None
+    screen = Screen(output.out, output.paper)
+    asker = Asker(screen, Keyboard(sys.stdin.fileno())) if output.terminal else None
+    return Timeline(screen, place), asker
+
+
+async def _begin(runtime: Runtime, plan: Plan, there: Head | None, id: str, input: str | None) -> Head:
+    if there is not None and input is None:
+        return await runtime.rejoin(id)
+    return await runtime.start(there.program if there else plan.program, input, id=id)
+
+
+async def _unless(stop: Interrupts, runtime: Runtime, following: Following) -> Head | None:
+    """Follow to rest; None if asked to stop first. Raises what kept this process from working."""
+    follow = asyncio.create_task(following.to_rest())
+    others = [asyncio.create_task(stop.wait()), asyncio.create_task(runtime.working())]
+    try:
+        await asyncio.wait({follow, *others}, return_when=asyncio.FIRST_COMPLETED)
+        if others[1].done() and not follow.done():
+            others[1].result()
+        return await follow if follow.done() else None
+    finally:
+        for task in (follow, *others):
+            task.cancel()
+        await asyncio.gather(follow, *others, return_exceptions=True)
+
+
+async def _over(head: Head, following: Following, view: View, plan: Plan) -> int:
+    if head.ended:
+        view.ended(head, await following.output())
+    else:
+        view.rests(head, list(following.open.values()), plan.again(head.id), following.now())
+    return FAILED if head.status in ("failed", "cancelled") or needs_attention(head) else 0
+
+
+async def _left(stop: Interrupts, following: Following, view: View, plan: Plan) -> int:
+    """Start nothing new, wait for what may not be interrupted, and say how the session is taken up again."""
+    stopping = asyncio.create_task(following.runtime.stop())
+    await asyncio.wait({stopping}, timeout=PATIENCE)
+    if not stopping.done():
+        await _tell_lasting(following, view)
+    await stopping
+    head = await following.catch_up()
+    if head.ended:
+        return await _over(head, following, view, plan)
+    view.left(head, plan.again(head.id))
+    return stop.code
+
+
+async def _tell_lasting(following: Following, view: View) -> None:
+    state = await following.runtime.state(following.id)
+    begun = [call.tool for call in state.calls.values() if call.status == "started"]
+    view.note(
+        f"stopping; {', '.join(begun) or 'a call'} was begun and is not interrupted. Again Ctrl-C leaves at once, "
+        "and what came of it is then in doubt."
+    )
+
+
+# --- worker ----------------------------------------------------------------------------------------------------
+
+
+async def work(plan: Plan, output: Output) -> int:
+    """Advance whatever is due until asked to stop."""
+    if plan.program is not None:
+        raise BadInput(f"{plan.source}: {plan.program!r} is a program; a worker runs the whole application")
+    for program in plan.app.programs.values():
+        _reachable(program)
+    log = WorkLog(output)
+    with interrupts() as stop:
+        async with Runtime(plan.app, plan.place.db, observe=log.moved) as runtime:
+            log.says("working", f"{plan.app!r} on {plan.place.db}; Ctrl-C stops it")
+            working, asked = asyncio.create_task(runtime.working()), asyncio.create_task(stop.wait())
+            await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+            asked.cancel()
+            if working.done():
+                working.result()
+            log.says("stopping", "nothing new is begun")
+            await runtime.stop()
+    log.says("stopped", f"{log.commits:,} commits")
+    return 0
+
+
+class WorkLog:
+    """A worker's own account: sessions that come to rest here, one line each."""
+
+    def __init__(self, output: Output) -> None:
+        self.commits = 0
+        self._output = output
+
+    def says(self, what: str, text: str) -> None:
+        self._write({"worker": what, "commits": self.commits}, f"{what}: {text}")
+
+    def _write(self, doc: Any, text: str) -> None:
+        with suppress(BrokenPipeError):  # sessions go on, though nobody reads
+            if self._output.json:
+                self._output.doc(doc, indent=None)
+            else:
+                self._output.lines([text])
+
+    def moved(self, head: Head, events: Sequence[Event]) -> None:
+        self.commits += 1
+        if head.status == "running":
+            return
+        at = moment(head.updated_at, head.updated_at)
+        text = f"{at}  {head.id}  {head.program} {head.version}  {status_text(head)}"
+        self._write(session_doc(head), text)
