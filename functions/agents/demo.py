@@ -39,7 +39,7 @@ shop.FILE = FOLDER / "shop.db"
 
 SESSION = "refund-1042"
 CUSTOMER = "maria.keller@example.com"
-APPROVER = "grace.lindqvist@shop.example"
+APPROVER = "grace@shop.example"
 REASON = "The photo she sent shows the crack."
 ORDER, AMOUNT = "A-1042", Decimal("89.00")
 MESSAGE = (
@@ -117,6 +117,7 @@ class Page:
         self._colours = self._terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         self._plain = "utf" not in (out.encoding or "").lower()
         self._began = time.monotonic()
+        self._left = ""
 
     @property
     def elapsed(self) -> float:
@@ -154,8 +155,10 @@ class Page:
 
     def countdown(self, seconds: float) -> None:
         """How long it still takes, where somebody is looking."""
-        if self._terminal:
-            self._out.write(f"\r{'':11}{f'{seconds:.0f} s ...' if seconds > 0 else '':20}\r")
+        left = f"{seconds:.0f} s ..." if seconds > 0 else ""
+        if self._terminal and left != self._left:
+            self._left = left
+            self._out.write(f"\r{'':{self.gutter}}{left:20}\r")
             self._out.flush()
 
     def _marked(self, mark: str, text: str) -> None:
@@ -188,7 +191,7 @@ def written(tool: str, arguments: Mapping[str, Any]) -> str:
 
 
 class Demo:
-    """The scenes. Between them this process has no file of Onward open: only workers move the session."""
+    """The scenes. Between them this process has no file of Onward's open."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -222,7 +225,7 @@ class Demo:
             items = ", ".join(f"{item['name']} EUR {item['price']}" for item in found["items"])
             self.page.says(f"The agent looks up order {found['id']}: {items}.")
             amount = (await self._until("approval_requested", runtime, worker)).arguments["amount"]
-            self.page.says(f"It wants to refund EUR {amount}. Above EUR {LIMIT} it has to ask a person, so it asks.")
+            self.page.says(f"It wants to refund EUR {amount}. Above EUR {LIMIT} it has to ask a person.")
             self._ended(worker, "leave the session at rest")
             head = await runtime.get(SESSION)
             self._check(
@@ -312,7 +315,7 @@ class Demo:
             found = f"{booked['reference']}, EUR {booked['amount']}"
             self.page.says(f"The shop finds it in its ledger by the call's key, {booked['key']}: {found}.")
             self._check(
-                "The doubt is settled by what really happened: no second payment, and nobody had to step in.",
+                "Settled by what really happened: no second payment, and nobody had to step in.",
                 settled.by == "reconcile" and len(shop.ledger()) == 1,
             )
             await self._answers(runtime, worker)
@@ -344,7 +347,14 @@ class Demo:
             last, head = await runtime.verify(SESSION)
             whole = self.log[-1].kind == "session_completed" and last == len(self.log)
             self._check(f"The session is complete, and its log of {last} events verifies (hash {head[:12]}).", whole)
-            self.page.more("All of it is kept in build/demo. The agent: functions/agents/refund_desk.py.")
+        self.page.title("From here")
+        self.page.table(
+            [
+                ("the agent", "functions/agents/refund_desk.py"),
+                ("its session", f".venv/bin/onward events {SESSION} --db build/demo/onward.db"),
+                ("your decision", "ASK=1 make demo"),
+            ]
+        )
 
     def _check_ledger(self, booked: Sequence[shop.Receipt], approved: bool) -> None:
         if not approved:
@@ -431,8 +441,8 @@ def _told(event: Event, tool: Callable[[str], str]) -> str:
         "model_answered": lambda: f"says {quoted(body.answer['text'])}",
         "approval_requested": lambda: f"{body.tool} waits for a person",
         "approval_decided": lambda: f"{tool(body.call)} {body.verdict}: {quoted(body.reason)}",
-        "call_started": lambda: f"{tool(body.call)} started",
-        "call_in_doubt": lambda: f"{tool(body.call)} in doubt: {body.error.message}",
+        "call_started": lambda: f"{tool(body.call)} started, not judged before {body.not_after.astimezone():%H:%M:%S}",
+        "call_in_doubt": lambda: f"{tool(body.call)} in doubt",
         "call_completed": lambda: f"{tool(body.call)} done{', says the shop' if body.by == 'reconcile' else ''}",
         "session_completed": lambda: "session completed",
     }
@@ -495,22 +505,23 @@ def main(options: Sequence[str]) -> int:
         return 0
     signal.signal(signal.SIGTERM, interrupted)
     signal.signal(signal.SIGHUP, interrupted)
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     page = Page(sys.stdout)
     demo = Demo(page)
     try:
         with stage(), leaving_nobody_behind(demo.workers):
             demo.play(ask=os.environ.get("ASK", "") not in ("", "0"))
-    except (Failed, OnwardError) as exc:
-        page.wrong(str(exc))
-        return 1
-    except KeyboardInterrupt:
-        page.wrong("Stopped. No process was left behind.")
-        return 130
     except BrokenPipeError:  # whoever was reading has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (Failed, OnwardError, OSError) as exc:
+        page.wrong(str(exc))
+        return 1
+    except KeyboardInterrupt:
+        page.title("Stopped. No process was left behind.")
+        return 130
     return 0
 
 

@@ -41,7 +41,7 @@ def find_order(order_id: str) -> shop.Order:
 
 @tool(
     effect="irreversible",  # money that was paid can't be called back: never run this twice on a guess
-    approval=Approval(when=lambda refund: refund.amount > LIMIT, rule=f"a person decides above EUR {LIMIT}"),
+    approval=Approval(when=lambda refund: refund.amount > LIMIT, rule=f"a refund above EUR {LIMIT}"),
     timeout="4s",  # the shop confirms within two; until this time is over nobody calls a refund in doubt
 )
 def refund(order_id: str, amount: Euros, *, call: Call) -> shop.Receipt:

@@ -75,7 +75,7 @@ class Runtime:
     advanced. `observe` is called after each commit of this process, with the head and the events.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
         self,
         app: Registry | None = None,
         db: str | Path = "onward.db",
@@ -103,13 +103,16 @@ class Runtime:
 
     async def __aenter__(self) -> Runtime:
         self.identity = self._identity or Settings.from_env().identity
-        self.parts: Parts = embedded(self._db, self._app if self._work else None, policy=self._policy, create=self._create)
+        self.parts: Parts = embedded(
+            self._db, self._app if self._work else None, policy=self._policy, create=self._create
+        )
         self.parts.renewer.start()
         if self._work:
             if self._observe is not None:
                 self.parts.engine.feed = _Observed(self.parts.engine.feed, self._observe)
             self._worker = Worker(self.parts.backend.queue, self._advance, MANY if self._only else self._concurrency)
             self._tasks = [asyncio.create_task(self._work_on(self._worker)), asyncio.create_task(self._sweep())]
+            await asyncio.sleep(0)  # the queue has its consumer before anything is written
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -159,7 +162,7 @@ class Runtime:
 
     # --- starting and reading ----------------------------------------------------------------------------------
 
-    async def start(
+    async def start(  # noqa: PLR0913 - the same
         self,
         program: str | None = None,
         input: Any = None,
@@ -237,7 +240,9 @@ class Runtime:
         """Sessions, newest first."""
         return await self.parts.backend.store.list(query or Query())
 
-    async def events(self, id: str, after: int = 0, follow: bool = False, tenant: str = "default") -> AsyncIterator[Event]:
+    async def events(
+        self, id: str, after: int = 0, follow: bool = False, tenant: str = "default"
+    ) -> AsyncIterator[Event]:
         """Every event after this seq, in order, once; with `follow`, those to come too, until the session has ended."""
         head = await self.get(id, tenant)
         while True:
@@ -308,10 +313,14 @@ class Runtime:
     async def _open_approval(self, id: str, call: str | None, tenant: str, shown: str | None) -> tuple[str, str]:
         found = [wait for _, wait in await self.approvals(id, tenant) if call in (None, wait.call)]
         if len(found) > 1:
-            raise BadInput(f"session {id} has {len(found)} open approvals; say which call: {', '.join(str(w.call) for w in found)}")
+            calls = ", ".join(str(wait.call) for wait in found)
+            raise BadInput(f"session {id} has {len(found)} open approvals; say which call: {calls}")
         if not found:
             state = await self.state(id, tenant)
-            stands = state.decisions.get(call or "") or (list(state.decisions.values()) or [f"no approval is open; it is {state.ended or 'going on'}"])[-1]
+            stands = (
+                state.decisions.get(call or "")
+                or (list(state.decisions.values()) or [f"no approval is open; it is {state.ended or 'going on'}"])[-1]
+            )
             raise Refused("decision refused", "not_open", stands)
         return str(found[0].call), shown or str(found[0].digest)
 
@@ -336,16 +345,28 @@ class Runtime:
     async def _open_doubt(self, id: str, tenant: str) -> str:
         state = await self.state(id, tenant)
         found = [call.id for call in state.calls.values() if call.status in ("person", "doubt", "pending")]
-        if len(found) != 1:
-            what = "no call is in doubt" if not found else f"calls in doubt or pending: {', '.join(found)}; say which"
-            raise Refused("resolve refused", "not_in_doubt", what)
+        if len(found) > 1:
+            raise BadInput(f"session {id} has {len(found)} calls in doubt or pending; say which: {', '.join(found)}")
+        if not found:
+            raise Refused("resolve refused", "not_in_doubt", "no call is in doubt")
         return found[0]
 
     async def complete(
-        self, id: str, call: str, token: str, *, result: Any = None, error: Mapping[str, str] | None = None, tenant: str = "default"
+        self,
+        id: str,
+        call: str,
+        token: str,
+        *,
+        result: Any = None,
+        error: Mapping[str, str] | None = None,
+        tenant: str = "default",
     ) -> Outcome:
         """Complete a call that goes on outside, with the token its tool was given."""
-        body = {"call": call, "status": "failed", "error": dict(error)} if error else {"call": call, "status": "done", "result": result}
+        body = (
+            {"call": call, "status": "failed", "error": dict(error)}
+            if error
+            else {"call": call, "status": "done", "result": result}
+        )
         session = await self.get(id, tenant)
         signal = await self.parts.gateway.complete(session.key, body, token)
         return await self._outcome(session, signal)
@@ -354,7 +375,9 @@ class Runtime:
         """End a session as cancelled, once nothing that was started is unsettled."""
         return await self._signal(id, "cancel", {"reason": reason}, secrets.token_hex(8), tenant)
 
-    async def retry(self, id: str, reason: str = "", *, limits: Limits | None = None, tenant: str = "default") -> Outcome:
+    async def retry(
+        self, id: str, reason: str = "", *, limits: Limits | None = None, tenant: str = "default"
+    ) -> Outcome:
         """Set a session going that needs attention, if need be under other limits."""
         body = {"reason": reason, "limits": limits.model_dump() if limits else None}
         return await self._signal(id, "resume", body, secrets.token_hex(8), tenant)
@@ -407,7 +430,9 @@ def _answered(signal: str, event: Event) -> Outcome:
     return Outcome(signal, event)
 
 
-def run(program: Any, input: Any = None, *, id: str | None = None, db: str | Path = "onward.db", app: Any = None) -> State:
+def run(
+    program: Any, input: Any = None, *, id: str | None = None, db: str | Path = "onward.db", app: Any = None
+) -> State:
     """Run a session of one agent until it rests or ends, and answer its state: the synchronous way, for scripts.
 
     With the same `id` it goes on where it was. `app` names more programs that the session may need.

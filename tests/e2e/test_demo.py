@@ -14,13 +14,14 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -52,6 +53,7 @@ class Play:
     output: str = ""
     took: float = 0.0
     before: set[Path] = field(default_factory=set)
+    watch: Timer = field(init=False)
 
     @property
     def db(self) -> Path:
@@ -69,12 +71,16 @@ class Play:
         environ = {key: value for key, value in os.environ.items() if key not in ("ASK", "NO_COLOR", "ONWARD_IDENTITY")}
         environ |= {"PYTHONPATH": str(CLONE / "shared"), "TERM": "xterm", "PYTHONIOENCODING": "utf-8", **env}
         stdin, out = (terminal, terminal) if terminal is not None else (subprocess.DEVNULL, subprocess.PIPE)
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, cwd=self.folder, env=environ, stdin=stdin, stdout=out, stderr=out, start_new_session=True
         )
+        self.watch = Timer(LONGEST, process.kill)
+        self.watch.start()
+        return process
 
     def ended(self, process: subprocess.Popen[bytes], began: float) -> Play:
-        out, err = process.communicate(timeout=LONGEST)
+        out, err = process.communicate()
+        self.watch.cancel()
         self.code, self.output = process.returncode, ((out or b"") + (err or b"")).decode()
         self.took = time.monotonic() - began
         return self
@@ -124,9 +130,8 @@ def booked_by_somebody_else_too(play: Play) -> Play:
     process, began = play.start(), time.monotonic()
     wait_until(lambda: _tables(play) and play.ledger(), "a booking")
     with closing(sqlite3.connect(play.folder / "build" / "demo" / "shop.db", timeout=10)) as db:
-        db.execute(
-            "INSERT INTO ledger (order_id, cents, key, booked_at) SELECT order_id, cents, key, booked_at FROM ledger"
-        )
+        columns = "order_id, cents, key, booked_at"
+        db.execute(f"INSERT INTO ledger ({columns}) SELECT {columns} FROM ledger")
         db.commit()
     return play.ended(process, began)
 
@@ -139,10 +144,9 @@ def _tables(play: Play) -> bool:
         return bool(db.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger'").fetchone())
 
 
-def wrongly_declared(play: Play) -> Play:
-    """A refund that claims to be harmless to repeat is repeated; then the crash costs the shop another refund."""
-    play.edit("refund_desk.py", 'effect="irreversible"', 'effect="idempotent"')
-    play.edit("demo.py", 'self.log[-1].kind == "call_started"', "True")
+def wrongly_reconciled(play: Play) -> Play:
+    """The tool says that the refund did not happen, so it is made again."""
+    play.edit("refund_desk.py", "return Done(receipt) if receipt else NotDone()", "return NotDone()")
     return as_it_is(play)
 
 
@@ -152,14 +156,10 @@ def other_amount(play: Play) -> Play:
 
 
 def hung(play: Play) -> Play:
-    """A worker that never gets on with it."""
-    play.edit("refund_desk.py", "return shop.find_orders(email)", "return []")
-    play.edit("refund_desk.py", "    order = shop.find_order(order_id)\n    if order is None:\n", _HANGS)
+    """The shop never answers the first question."""
+    play.edit("shop.py", '    """The order with this number."""\n', "    time.sleep(1000)\n")
     play.edit("demo.py", "PATIENCE = 15.0", "PATIENCE = 4.0")
     return as_it_is(play)
-
-
-_HANGS = "    __import__('time').sleep(1000)\n    order = shop.find_order(order_id)\n    if order is None:\n"
 
 
 def interrupted(play: Play) -> Play:
@@ -167,28 +167,26 @@ def interrupted(play: Play) -> Play:
     process, began = play.start(), time.monotonic()
     assert process.stdout is not None
     seen = b""
-    while b"Worker 3 starts" not in seen:
-        seen += os.read(process.stdout.fileno(), 4096)
+    while b"Worker 3 starts" not in seen and (chunk := os.read(process.stdout.fileno(), 4096)):
+        seen += chunk
     os.killpg(process.pid, signal.SIGINT)
     play.ended(process, began)
     play.output = seen.decode() + play.output
     return play
 
 
-def at_terminal(answers: Mapping[str, bytes], play: Play) -> Play:
-    """Somebody sits at a terminal, and answers each time that they read this."""
+def at_terminal(answers: Sequence[bytes], play: Play) -> Play:
+    """Somebody sits at a terminal, and gives these answers to what they are asked."""
     ours, theirs = os.openpty()
     began = time.monotonic()
     process = play.start(theirs, ASK="1", ONWARD_IDENTITY="ada@shop.example")
     os.close(theirs)
-    seen, typed = "", 0
+    seen, given = "", 0
     for chunk in _chunks(ours):
         seen += chunk
-        for question, answer in list(answers.items())[typed:]:
-            if question not in seen:
-                break
-            os.write(ours, answer)
-            typed += 1
+        if given < min(seen.count(QUESTION), len(answers)):
+            os.write(ours, answers[given])
+            given += 1
     os.close(ours)
     play.ended(process, began)
     play.output = seen.replace("\r\n", "\n")
@@ -210,13 +208,13 @@ QUESTION = "as ada@shop.example? y or n: "
 PLAYS: dict[str, Callable[[Play], Play]] = {
     "twice": twice,
     "doubled": booked_by_somebody_else_too,
-    "wrongly declared": wrongly_declared,
+    "wrongly reconciled": wrongly_reconciled,
     "other amount": other_amount,
     "hung": hung,
     "interrupted": interrupted,
-    "approved": partial(at_terminal, {QUESTION: b"maybe\n", "is neither": b"\n", "n to reject.\n": b"Y\n"}),
-    "rejected": partial(at_terminal, {QUESTION: b"n\n"}),
-    "left": partial(at_terminal, {QUESTION: b"\x04"}),
+    "approved": partial(at_terminal, (b"maybe\n", b"\n", b"Y\n")),
+    "rejected": partial(at_terminal, (b"n\n",)),
+    "left": partial(at_terminal, (b"\x04",)),
 }
 
 
@@ -248,7 +246,7 @@ async def test_it_refunds_once_and_does_so_again_in_the_next_run(plays: Plays) -
     log = await play.log()
     assert [event.kind for event in log] == KINDS
     decided, settled = log[7], log[10]
-    assert (decided.actor.kind, decided.actor.name) == ("person", "grace.lindqvist@shop.example")
+    assert (decided.actor.kind, decided.actor.name) == ("person", "grace@shop.example")
     assert getattr(settled.body, "by", "") == "reconcile"
     assert play.left_behind() == []
     assert play.took < 40
@@ -258,7 +256,7 @@ def test_its_page_is_plain_and_fits(plays: Plays) -> None:
     output = plays["twice"].result().output
     assert "\033" not in output
     assert max(map(len, output.splitlines())) <= 100
-    assert output.count("✓") == 9
+    assert output.count("✓") == 8
     assert "✗" not in output
 
 
@@ -271,7 +269,7 @@ def test_it_writes_nothing_outside_build(plays: Plays) -> None:
 # --- the play gone wrong ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["doubled", "wrongly declared"])
+@pytest.mark.parametrize("name", ["doubled", "wrongly reconciled"])
 def test_a_second_refund_in_the_ledger_fails_it(plays: Plays, name: str) -> None:
     play = plays[name].result()
     assert len(play.ledger()) == 2
@@ -332,6 +330,22 @@ async def test_without_an_answer_the_session_goes_on_waiting(plays: Plays) -> No
 
 
 DESK = CLONE / "functions" / "agents" / "refund_desk.py"
+
+
+def test_it_runs_as_its_docstring_says(plays: Plays) -> None:
+    folder = plays["left"].result().folder
+    command = [sys.executable, "-c", "from onward.surfaces.cli import main; main()", "run"]
+    ran = subprocess.run(
+        [*command, "functions/agents/refund_desk.py", "My grinder is broken.", "--id", "s"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(CLONE / "shared")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "a refund above EUR 50" in ran.stdout
+    assert "onward approve s" in ran.stdout
 
 
 @pytest.fixture

@@ -208,7 +208,7 @@ async def quietly_arrived(call: Call) -> Done[str] | Pending:
     return Done("arrived") if len(outside.entries("asked", call.idempotency_key)) > 2 and asked else Pending("24h", "10m")
 
 
-@tool(effect="idempotent", retry=1)
+@tool(effect="idempotent", retry=QUICK)
 async def ship_and_forget(order: str, *, call: Call) -> Pending:
     """Ship an order with a carrier who never says anything."""
     await World.current.outside.book("ship_and_forget", call.idempotency_key)

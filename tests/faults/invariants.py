@@ -114,7 +114,8 @@ def everything_published(run: Run) -> list[str]:
 
 
 def normalised(events: Sequence[Event], ignore: Iterable[str] = ()) -> list[str]:
-    """The log without times, attempts, ids and recoveries; calls of one turn stand in the order of their proposal."""
+    """The log without times, attempts, ids and recoveries; calls of one turn stand in the order of their proposal, and
+    that the session is closing after them."""
     names: dict[str, tuple[int, int]] = {}
     lines: list[tuple[tuple[int, ...], str]] = []
     section, seen = 0, set()
@@ -125,10 +126,11 @@ def normalised(events: Sequence[Event], ignore: Iterable[str] = ()) -> list[str]
         if event.kind in skip or _is_repeat(event, seen) or _is_retry(event):
             continue
         call = getattr(event.body, "call", None)
-        section += not call
-        order = names.get(call, (0, 0)) if call else (0, 0)
+        alone = not call and event.kind != "closing_began"
+        order = names.get(call, (0, 0)) if call else (len(names), 0)
+        section += alone
         lines.append(((section, *order), _line(event, order)))
-        section += not call
+        section += alone
     return [line for _, line in sorted(lines, key=lambda pair: pair[0])]
 
 
@@ -159,6 +161,8 @@ def _line(event: Event, order: tuple[int, int]) -> str:
     fields = {name: value for name, value in event.body.model_dump(mode="json").items() if name not in _VOLATILE}
     if "call" in fields:
         fields["call"] = order
+    if event.kind == "call_failed" and event.body.error.code == "tool_error":  # type: ignore[union-attr]
+        fields["error"] = "whatever the tool raised"
     if event.kind == "session_cancelled" or event.kind == "closing_began":
         fields.pop("signal", None)
     if event.kind in _NAMED_ACTORS:

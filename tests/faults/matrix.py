@@ -1,6 +1,8 @@
 """The fault matrix: every scripted session, interrupted at every call to the outside, in every way.
 
 First an undisturbed run counts and names the calls; then each call meets each fault that fits it, in a run of its own.
+A process does nothing between two calls, so what happens before one happens after the one before it too: the longer
+faults are made before a call only where that is an effect.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from onward.core.lease import TTL
 from onward.testing import faults
 from onward.testing.faults import Delayed, Doubled, Dropped, Plan, Process, Redelivered, Reordered
 from onward.wiring import Policy
@@ -43,6 +46,10 @@ def _is_message(name: str) -> bool:
     return name in ("wakes.publish", "timers.arm")
 
 
+def _is_effect(name: str) -> bool:
+    return name.startswith(("model.", "tool."))
+
+
 def _is_commit(name: str) -> bool:
     return name in faults.COMMITS
 
@@ -53,6 +60,10 @@ def _writes(name: str) -> bool:
 
 async def _visit(process: Process) -> None:
     await World.current.visit(process)
+
+
+async def _dawdle(process: Process) -> None:
+    World.current.clock.advance(TTL - 2)
 
 
 async def _overtake(process: Process) -> None:
@@ -66,19 +77,21 @@ async def _stop(process: Process) -> None:
 KINDS = (
     Kind("killed before", lambda: faults.kill_before),
     Kind("killed after", lambda: faults.kill_after, _writes),
-    Kind("killed before, found after the lease", lambda: faults.kill_before, late=True),
     Kind("killed after, found after the lease", lambda: faults.kill_after, _writes, late=True),
     Kind("error before", lambda: faults.error_before),
     Kind("error after", lambda: faults.error_after, _writes),
-    Kind("applied late", lambda: faults.applied_late, _is_commit),
+    Kind("applied late", lambda: faults.applied_late(1), _is_commit),
+    Kind("applied later", lambda: faults.applied_late(2), _is_commit),
+    Kind("slow before", lambda: faults.meanwhile_before(_dawdle), lambda name: name == "store.append"),
+    Kind("slow after", lambda: faults.meanwhile_after(_dawdle), _is_commit),
     Kind("delivered twice", lambda: faults.twice, _is_message),
     Kind("lost, with the sweep", lambda: faults.lost, _is_message, sweeping=True),
-    Kind("visited before", lambda: faults.meanwhile_before(_visit)),
+    Kind("visited before", lambda: faults.meanwhile_before(_visit), _is_effect),
     Kind("visited after", lambda: faults.meanwhile_after(_visit)),
     Kind("visited, then killed", lambda: faults.meanwhile_then_kill(_visit)),
     Kind("paused before", lambda: faults.meanwhile_before(_overtake)),
     Kind("paused after", lambda: faults.meanwhile_after(_overtake)),
-    Kind("asked to stop before", lambda: faults.meanwhile_before(_stop)),
+    Kind("asked to stop before", lambda: faults.meanwhile_before(_stop), _is_effect),
     Kind("asked to stop after", lambda: faults.meanwhile_after(_stop)),
 )
 
@@ -157,7 +170,7 @@ def plays(scenario: Scenario, calls: list[str]) -> Iterator[tuple[int, Kind]]:
 
 async def disturbed(scenario: Scenario, ledger: Ledger, calm: Run, at: int, kind: Kind, **options: Any) -> list[str]:
     """The complaints about one run whose `at`-th call meets this fault."""
-    plan = Plan(kind.make(), at)
+    plan = Plan({at: kind.make()})
     try:
         run = await play(scenario, ledger, plan, late=kind.late, sweeping=kind.sweeping, **options)
     except Exception as exc:

@@ -248,8 +248,9 @@ async def completed_too_early(world: World) -> None:
     await runs(world)
 
 
-@scenario(desk(turn(("ship_for_good", ORDER))))
+@scenario(desk(turn(("ship_for_good", ORDER))), ignore=("call_pending",))
 async def irreversible_completed_too_early(world: World) -> None:
+    """It may fall in doubt, and never be pending; the outcome that came too early settles that, and nobody is asked."""
     await runs(world)
 
 
@@ -275,9 +276,12 @@ async def input_while_it_asks(world: World) -> None:
     await world.rest()
 
 
-@scenario(desk(turn(("call_back", ORDER))), ignore=("input_received",))
+@scenario(desk(turn(("call_back", ORDER)), turn(("pay_out", REFUND))), ignore=("input_received",))
 async def input_while_it_works(world: World) -> None:
+    """The input may be found a turn sooner or later."""
     await runs(world)
+    await world.decide("pay_out", "approved")
+    await world.rest()
 
 
 @scenario(desk(turn(("pay_out", REFUND), ("ship", ORDER))), ends="cancelled")
@@ -287,7 +291,7 @@ async def cancelled_while_it_asks(world: World) -> None:
     await world.rest()
 
 
-@scenario(desk(turn(("refund_while_cancelled", ORDER), ("refund", REFUND))), ends="cancelled")
+@scenario(desk(turn(("refund_while_cancelled", ORDER), ("pay_out", REFUND))), ends="cancelled")
 async def cancelled_while_it_works(world: World) -> None:
     await runs(world)
 
@@ -313,7 +317,7 @@ async def large_values(world: World) -> None:
     await world.rest()
 
 
-@scenario(desk(*[turn(("find_order", {"order": "x" * 3000}))] * 6))
+@scenario(desk(*[turn(("find_order", {"order": "x" * 6000}))] * 3))
 async def long_log(world: World) -> None:
     await runs(world)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from onward.adapters.local.memory import MemoryBackend
+from onward.adapters.local.memory import Delivery, MemoryBackend, MemoryQueue
 from onward.core.events import Actor, Event, Limits
 from onward.core.head import Head, Wait
 from onward.core.ids import idempotency_key, session_key
@@ -42,11 +42,20 @@ TRIES = 200
 DELIVERIES = 1000
 
 
+class _Queue(MemoryQueue):
+    """Something that was redelivered meanwhile is not put back: it is on its way."""
+
+    async def put_back(self, delivery: Delivery, delay: float = 0.0) -> None:
+        if delivery.receipt in self._taken:
+            await super().put_back(delivery, delay)
+
+
 class Place:
     """Where sessions live while processes come and go: memory, which knows no process and outlives all."""
 
     def __init__(self, clock: AutoClock, ttl: float = TTL) -> None:
         self._backend = MemoryBackend(clock, ttl)
+        self._backend.queue = _Queue(clock)
 
     def open(self) -> Any:
         """The backend as a new process sees it."""
@@ -202,6 +211,7 @@ class World:
         self.kills += 1
         self.place.crash(worker.backend)
         if self.late:
+            self.zombies = self.zombies or worker is not self.worker
             self.clock.advance(PAUSE)
         self.place.redeliver()
 

@@ -16,7 +16,7 @@ from onward.core.draft import ENGINE, TIMER, Draft
 from onward.core.events import Actor, Body, Failure
 from onward.core.signals import CancelBody, DecisionBody, InputBody, OutcomeBody, ResumeBody, Signal
 from onward.core.state import OpenCall, State
-from onward.errors import Refused
+from onward.errors import Refused, UsageError
 
 Bodies = list[Body]
 
@@ -70,18 +70,17 @@ def _never_completed(call: OpenCall) -> Body:
 def _take(draft: Draft, signal: Signal) -> None:
     try:
         draft.add(signal.sender, *bodies_of(draft.state, signal))
-    except Refused as no:
-        refused = ev.SignalRefused(
-            signal=signal.id, signal_kind=signal.kind, error=Failure(code=no.code, message=str(no)), stands=no.stands
-        )
-        draft.add(ENGINE, refused)
+    except UsageError as no:
+        error, stands = Failure(code=no.code, message=str(no)), no.stands if isinstance(no, Refused) else ""
+        draft.add(ENGINE, ev.SignalRefused(signal=signal.id, signal_kind=signal.kind, error=error, stands=stands))
 
 
 def bodies_of(state: State, signal: Signal) -> Bodies:
-    """What this signal amounts to now. Raises Refused, saying what stands instead."""
+    """What this signal amounts to now. Raises Refused, saying what stands instead, and BadInput."""
     if state.ended:
         raise Refused(f"{signal.kind} refused", "session_ended", f"the session is {state.ended}")
-    return _TAKES[signal.kind](state, signal, signal.parsed())
+    body = signal.parsed()
+    return _TAKES[signal.kind](state, signal, body)
 
 
 def _input(state: State, signal: Signal, body: InputBody) -> Bodies:

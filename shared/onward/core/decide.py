@@ -18,10 +18,10 @@ def decide(state: State, program: Program) -> Decision:
     if state.ended:
         return Rest()
     if state.closing:
-        return _doubts(state, program) or close(state)
+        return _kept(state) or _doubts(state, program) or close(state)
     if state.held:
         return Rest()
-    return _doubts(state, program) or _kept(state) or _calls(state, program) or program.decide(state)
+    return _kept(state) or _doubts(state, program) or _calls(state, program) or program.decide(state)
 
 
 def close(state: State) -> Decision:
@@ -47,8 +47,9 @@ def _doubts(state: State, program: Program) -> Decision | None:
 
 
 def _kept(state: State) -> Decision | None:
+    """An outcome that came early settles a doubt too: its call may have been started and never got to be pending."""
     for id, kept in state.kept.items():
-        if state.calls[id].status == "pending":
+        if state.calls[id].status in ("pending", "doubt", "person"):
             body = OutcomeBody.model_validate(kept.body)
             return Record(tuple(settle(state.calls[id], kept.signal, body, "outcome")), kept.sender)
     return None

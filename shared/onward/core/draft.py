@@ -25,11 +25,14 @@ class Draft:
         self.events: list[Event] = []
 
     def add(self, actor: Actor, *bodies: Body) -> None:
-        """Write these down, in this order."""
+        """Write these down, in this order: all, or none if one of them can't be."""
+        state, events = self.state, list[Event]()
         for body in bodies:
-            event = Event(seq=self.state.seq + 1, at=self.now, actor=actor, body=body, trace=self.trace)  # type: ignore[arg-type]
-            self.state = evolve(self.state, event)
-            self.events.append(event)
+            event = Event(seq=state.seq + 1, at=self.now, actor=actor, body=body, trace=self.trace)  # type: ignore[arg-type]
+            state = evolve(state, event)
+            events.append(event)
+        self.state = state
+        self.events += events
 
     def add_all(self, pairs: Iterable[tuple[Actor, Body]]) -> None:
         for actor, body in pairs:

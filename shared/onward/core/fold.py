@@ -368,7 +368,8 @@ def _in_doubt(state: State, event: ev.Event, body: ev.CallInDoubt) -> State:
 
 @folds(ev.CallReconciled)
 def _reconciled(state: State, event: ev.Event, body: ev.CallReconciled) -> State:
-    return _update(state, body.call, {"status": "ready" if body.answer == "not_done" else "person"})
+    kept = {key: signal for key, signal in state.kept.items() if key != body.call or body.answer != "not_done"}
+    return _update(changed(state, kept=kept), body.call, {"status": "ready" if body.answer == "not_done" else "person"})
 
 
 @folds(ev.CallPending)

@@ -69,7 +69,7 @@ class Engine:
         claimed = await self._claim(wake)
         if not isinstance(claimed, Lease):
             return await self._turned_away(wake, claimed)
-        async with self._floor.use(alone=claimed.stalls > ALONE_AFTER), self.renewer.holding(claimed) as hold:
+        async with self.renewer.holding(claimed) as hold, self._floor.use(alone=claimed.stalls > ALONE_AFTER):
             try:
                 await self._step(hold, wake)
             except LeaseLost as exc:
@@ -78,7 +78,6 @@ class Engine:
                 await self._let_go(hold, wake)
 
     async def _step(self, hold: Hold, wake: Wake) -> None:
-        await self._publish_rest(hold)
         session = await self._open(hold, wake)
         steps = 0
         while session:
@@ -90,7 +89,7 @@ class Engine:
             if isinstance(decision, Perform):
                 if steps >= self.steps_per_wake or hold.spent:
                     return await self._hand_on(session)
-                await self._perform(session, decision.effects)
+                await self._try(session, decision.effects)
                 steps += 1
             elif not await self._more_to_absorb(session):
                 return await self._rest(session)
@@ -136,7 +135,8 @@ class Engine:
         lease = hold.lease
         look = wake.look or lease.mark is not None
         try:
-            if lease.stalls >= STALLS_TO_PARK and lease.head.status != "needs_attention":
+            await self._publish_rest(hold)
+            if lease.stalls >= STALLS_TO_PARK:
                 raise Permanent(f"{lease.stalls} attempts at this step ended their process")
             state = await self.loader.load(lease.head)
         except Permanent as exc:
@@ -168,16 +168,28 @@ class Engine:
         return session.state.seq != seq
 
     async def _by_head(self, hold: Hold, error: Failure) -> None:
-        """Park, or cancel if that was asked for, without the fold: it may be what is wrong."""
-        inbox = await self.store.pending(hold.key)
+        """Park, or cancel if that was asked for, without the fold: it may be what is wrong. Then look once more: what
+        happened is to be published, and if the fold was not what is wrong, there may be timers to arm."""
+        inbox, head = await self.store.pending(hold.key), hold.lease.head
         cancels = [signal for signal in inbox.signals if signal.kind == "cancel"]
         body = ev.SessionCancelled(reason=error.message) if cancels else ev.SessionParked(error=error)
-        if cancels or hold.lease.head.status != "needs_attention":
+        if not head.ended and (cancels or head.status != "needs_attention"):
             await self.appender.append_by_head(hold, body, absorbed=tuple(signal.id for signal in cancels))
-        else:
-            await self.store.release(hold.lease)
+        elif not await self._release(hold):
+            return
+        await self.wakes.publish(Wake(hold.key, look=True, published=hold.published))
 
     # --- perform -----------------------------------------------------------------------------------------------
+
+    async def _try(self, session: Session, effects: Sequence[Effect]) -> None:
+        """An attempt that fails, and not because of the store, is an event and a timer (R11)."""
+        try:
+            await self._perform(session, effects)
+        except (LeaseLost, Retryable, Stopping):
+            raise
+        except Exception as exc:
+            session.start_over()
+            self.decider.failed(session, exc)
 
     async def _perform(self, session: Session, effects: Sequence[Effect]) -> None:
         """Perform effects and take down what came of them; what they rest on is in the log first (R6)."""
@@ -186,6 +198,8 @@ class Engine:
         program = self.decider.program(session.state)
         assert program is not None, "only a program decides to perform"
         started = await self._begin(session, program, effects)
+        if not started:
+            return
         async with aclosing(self.performing.run(session.hold, session.state, program, started)) as batches:
             async for facts in batches:
                 if session.performed:
@@ -202,13 +216,16 @@ class Engine:
     async def _begin(self, session: Session, program: Program, effects: Sequence[Effect]) -> Sequence[Effect]:
         first = effects[0]
         if isinstance(first, MakeCall) and not first.call.repeatable:
-            return [await self._start(session, program, first)]
+            return await self._start(session, program, first)
         if session.changed and (session.performed or not isinstance(first, AskModel)):
             await self._append(session)
         return effects
 
-    async def _start(self, session: Session, program: Program, effect: MakeCall) -> MakeCall:
-        """An irreversible call says first that it starts, and starts only under a lease that can't have lapsed (R7)."""
+    async def _start(self, session: Session, program: Program, effect: MakeCall) -> Sequence[MakeCall]:
+        """An irreversible call says first that it starts, and starts only under a lease that can't have lapsed (R7).
+
+        If saying so took too long, nothing is done, and that is written down.
+        """
         tool = program.performer(effect.call.tool)
         assert tool is not None
         session.draft.now = session.hold.now()
@@ -216,8 +233,10 @@ class Engine:
         session.draft.add(ENGINE, ev.CallStarted(call=effect.call.id, attempt=effect.call.attempt + 1, not_after=not_after))
         await self._append(session)
         if not session.hold.fresh:
-            raise LeaseLost("the lease may have lapsed, so the call was not made")
-        return MakeCall(session.state.calls[effect.call.id])
+            error = Failure(code="not_made", message="the lease may have lapsed, so the call was not made")
+            session.draft.add(ENGINE, ev.CallReconciled(call=effect.call.id, answer="not_done", error=error))
+            return []
+        return [MakeCall(session.state.calls[effect.call.id])]
 
     # --- append, publish, let go -------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class Appender:
         appended = await hold.write(self._write(hold, request))
         hold.confirm(appended.lease)
         self._cache.put(hold.key, Known(commit.last_seq, commit.hash, draft.state))
-        draft.events, session.absorbed, session.outcomes = [], [], []
+        session.saved, draft.events, session.absorbed, session.outcomes = draft.state, [], [], []
         session.inbox_read = session.performed = False
         return appended.mark
 
@@ -98,14 +98,19 @@ class Appender:
         return Fold(state.seq, hash, FOLD_VERSION, number, snapshot=name)
 
     async def _write(self, hold: Hold, request: Append) -> Appended:
-        """Append, and if need be find out whether it happened: the commit document holds the append's token."""
+        """Append, and if need be find out whether it happened: the commit document holds the append's token.
+
+        A lease seems lost, too, when an append that was not answered arrives before the next try does.
+        """
         for delay in (*RETRY_DELAYS, None):
             try:
                 return await self._store.append(hold.lease, request)
-            except Ambiguous:
+            except (Ambiguous, LeaseLost) as exc:
                 settled = await self._settled(hold.lease, request)
                 if settled:
                     return settled
+                if isinstance(exc, LeaseLost):
+                    raise
             except StoreUnavailable as exc:
                 if delay is None or not hold.fresh:
                     raise
@@ -125,4 +130,4 @@ class Appender:
         again = await self._store.claim(lease.key, lease.owner)
         if not isinstance(again, Lease):
             raise LeaseLost(f"session {request.head.id}: appended, and the lease has gone since")
-        return Appended(replace(again, now=lease.now), again.mark)
+        return Appended(replace(again, now=lease.now, confirmed=lease.confirmed), again.mark)

@@ -56,8 +56,12 @@ class Decider:
                 session.draft.add(decision.actor, *decision.bodies)
             return decision
         except Exception as exc:
-            session.draft.add(ENGINE, *_step_failed(session, exc))
+            self.failed(session, exc)
             return Rest()
+
+    def failed(self, session: Session, exc: Exception) -> None:
+        """Write down that this attempt at a step failed."""
+        session.draft.add(ENGINE, *_step_failed(session, exc))
 
     def _next(self, session: Session) -> Decision | Leave:
         if session.state.ended:

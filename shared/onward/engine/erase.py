@@ -13,7 +13,7 @@ from onward.engine.append import Appender
 from onward.engine.hold import Hold, Renewer
 from onward.engine.load import Loader
 from onward.engine.session import Session
-from onward.errors import NotFound, Refused
+from onward.errors import LeaseLost, NotFound, Refused
 from onward.ports import Blobs, Lease, SessionStore, Wake, Wakes
 
 
@@ -47,9 +47,12 @@ class Eraser:
         lease = await self._store.claim(key, self._owners())
         if not isinstance(lease, Lease):
             raise Refused("not erased", "busy", "the session is being advanced; try again when it rests")
-        async with self._renewer.holding(lease) as hold:
-            await self._replace(hold, commit, at, field)
-            await self._write_down(hold, FieldErased(seq=seq, field=field, reason=reason), actor)
+        try:
+            async with self._renewer.holding(lease) as hold:
+                await self._replace(hold, commit, at, field)
+                await self._write_down(hold, FieldErased(seq=seq, field=field, reason=reason), actor)
+        except LeaseLost:
+            raise Refused("not erased", "busy", "the session was taken over meanwhile; try again when it rests") from None
         await self._wakes.publish(Wake(key, look=True))
 
     async def _find(self, key: str, seq: int, field: str) -> tuple[Commit, int]:

@@ -20,7 +20,7 @@ from onward.core.payload import Erased
 from onward.core.signals import DecisionBody, Signal, parse
 from onward.core.state import State
 from onward.engine.append import Appender
-from onward.engine.load import Loader
+from onward.engine.load import PAGE, Loader
 from onward.errors import Ambiguous, BadInput, NotFound, Refused
 from onward.ports import Ports, Wake
 
@@ -95,7 +95,8 @@ class Gateway:
             created_at=now,
             updated_at=now,
         )
-        return await self._appender.head_after(blank, draft.state, commit.hash, at_rest=False, published=int(self._store.embedded)), commit
+        later, published = draft.state.held, int(self._store.embedded)
+        return await self._appender.head_after(blank, draft.state, commit.hash, at_rest=later, published=published), commit
 
     async def _rejoin(self, start: Start, there: Head) -> None:
         """The id is taken: the same program and input are the same session (R22)."""
@@ -118,11 +119,12 @@ class Gateway:
         head = await self._store.read(key)
         if head is None:
             raise NotFound(f"there is no such session to send {kind} to")
-        if head.ended:
-            raise Refused(f"{kind} refused", "session_ended", f"session {head.id} is {head.status}")
         signal = Signal(signal_id(f"{sender.kind}/{sender.name}", kind, idempotency_key), kind, dict(body), sender)
-        if isinstance(form, DecisionBody):
-            await self._check_decision(head, signal, form)
+        try:
+            await self._check(head, signal, form)
+        except Refused:
+            if not await self._taken(key, signal.id):
+                raise
         return await self._file(key, signal)
 
     async def complete(self, key: str, body: Mapping[str, Any], token: str) -> Signal:
@@ -131,6 +133,22 @@ class Gateway:
         if not hmac.compare_digest(completion_token(self._secret, key, form.call).encode(), token.encode()):
             raise Refused("outcome refused", "wrong_token", "the token is not this call's")
         return await self.signal(key, "outcome", body, Actor(kind="external"), f"{form.call}/{digest(dict(body))}")
+
+    async def _check(self, head: Head, signal: Signal, form: Any) -> None:
+        if head.ended:
+            raise Refused(f"{signal.kind} refused", "session_ended", f"session {head.id} is {head.status}")
+        if isinstance(form, DecisionBody):
+            await self._check_decision(head, signal, form)
+
+    async def _taken(self, key: str, id: str) -> bool:
+        """Whether this very signal is in the log: who got no answer to it asks again, and is not to be refused (R16)."""
+        seq, named = 0, f'"signal":"{id}"'
+        while commits := await self._store.commits(key, after=seq, limit=PAGE):
+            records = [record for commit in commits for record in commit.records if record.kind != "signal_refused"]
+            if any(named in (record.body.text or "") for record in records):
+                return True
+            seq = commits[-1].last_seq
+        return False
 
     async def _check_decision(self, head: Head, signal: Signal, body: DecisionBody) -> None:
         """What stands already is said at once, but for the same decision filed again (R17)."""

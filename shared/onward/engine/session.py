@@ -25,10 +25,21 @@ class Session:
     stalls: int = 0
     absorbed: list[str] = field(default_factory=list)
     outcomes: list[tuple[OpenCall, Body]] = field(default_factory=list)
+    saved: State = field(init=False)
+    """The state that is in the log."""
+
+    def __post_init__(self) -> None:
+        self.saved = self.draft.state
 
     @property
     def state(self) -> State:
         return self.draft.state
+
+    def start_over(self) -> None:
+        """Forget what is not in the log: it may be what can't be written. Signals stay in the inbox, to be read again."""
+        self.look = self.look or bool(self.absorbed)
+        self.draft.state, self.draft.events, self.absorbed, self.outcomes = self.saved, [], [], []
+        self.performed = self.inbox_read = False
 
     @property
     def changed(self) -> bool:

@@ -263,7 +263,7 @@ class Results:
     def _by_annotation(self, value: Any) -> bytes:
         if self._adapter is None:
             return _by_value(value)
-        return self._adapter.dump_json(value, by_alias=True, warnings="error")
+        return self._adapter.dump_json(value, by_alias=True, warnings=False)
 
 
 def _by_value(value: Any) -> bytes:

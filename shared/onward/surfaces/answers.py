@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from onward.errors import CorruptLog, NotFound, OnwardError, Refused, UsageError
+from onward.errors import NotFound, OnwardError, Refused, UsageError
 
 FAILED = 1
 """The session failed, was cancelled or needs attention; or the command could not be carried out."""
@@ -31,13 +31,15 @@ def exit_code(error: OnwardError) -> int:
 
 def message(error: OnwardError) -> str:
     """The error in one line: its code, what happened, and what stands or can be done."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    advice = "; nothing of it should be trusted until that is explained" if isinstance(error, CorruptLog) else ""
-    return f"{error.code}: {text}{advice}"
+    return f"{error.code}: {' '.join(str(error).split()) or type(error).__name__}"
 
 
-def document(error: OnwardError) -> str:
+def document(code: str, message: str, exit: int, stands: str = "") -> str:
     """The same for programs."""
-    doc = {"code": error.code, "message": str(error), "exit": exit_code(error)}
-    stands = {"stands": error.stands} if isinstance(error, Refused) and error.stands else {}
-    return json.dumps({"error": doc | stands})
+    return json.dumps(
+        {"error": {"code": code, "message": message, "exit": exit} | ({"stands": stands} if stands else {})}
+    )
+
+
+class ReaderGone(Exception):
+    """Standard output is a pipe that nobody reads any more."""

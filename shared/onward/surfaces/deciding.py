@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,9 +14,10 @@ from onward.surfaces.output import Output
 from onward.surfaces.questions import Question, questions
 from onward.surfaces.reports import status_text
 from onward.surfaces.text import said
-from onward.surfaces.timeline import Telling, who
+from onward.surfaces.timeline import who
 from onward.surfaces.verbs import Place
 
+Verdict = Literal["approved", "rejected"]
 GOES_ON = 0.5
 """Seconds in which a session shows that somebody works on it."""
 
@@ -32,17 +32,15 @@ class Told:
 
 
 async def decide(
-    runtime: Runtime, id: str, verdict: Literal["approved", "rejected"], call: str | None, digest: str | None, reason: str
+    runtime: Runtime, id: str, verdict: Verdict, call: str | None, digest: str | None, reason: str
 ) -> Told:
     """Decide an approval. `digest` may be the beginning of one."""
     question = await _meant(runtime, await runtime.get(id), call, digest)
-    if question is None:
-        outcome = await runtime.decide(id, verdict, call=call, digest=digest, reason=reason)
-        text = verdict
-    else:
-        outcome = await runtime.decide(id, verdict, call=question.call, digest=question.digest, reason=reason)
-        text = question.text
-    return await _told(runtime, id, outcome, f"{verdict} by {_by(runtime, outcome)}: {text}")
+    if question is not None:
+        call, digest = question.call, question.digest
+    outcome = await runtime.decide(id, verdict, call=call, digest=digest, reason=reason)
+    what = question.text if question is not None else f"call {call}"
+    return await _told(runtime, id, outcome, f"{verdict} by {_by(runtime, outcome)}: {what}")
 
 
 async def _meant(runtime: Runtime, head: Head, call: str | None, digest: str | None) -> Question | None:
@@ -64,7 +62,11 @@ async def resolve(
 ) -> Told:
     """Say what became of a call in doubt."""
     outcome = await runtime.resolve(id, status, call=call, result=result, reason=reason)
-    words = {"done": "it happened", "not_done": "it did not happen, and may be performed", "failed": "it failed for good"}
+    words = {
+        "done": "it happened",
+        "not_done": "it did not happen, and may be performed",
+        "failed": "it failed for good",
+    }
     return await _told(runtime, id, outcome, f"resolved by {_by(runtime, outcome)}: {words[status]}")
 
 
@@ -108,7 +110,12 @@ def tell(told: Told, place: Place, app: str, output: Output) -> None:
 
 def _document(told: Told) -> dict[str, Any]:
     event = event_doc(told.outcome.event) if told.outcome.event else None
-    return {"decided": told.outcome.decided, "signal": told.outcome.signal, "event": event, "session": session_doc(told.head)}
+    return {
+        "decided": told.outcome.decided,
+        "signal": told.outcome.signal,
+        "event": event,
+        "session": session_doc(told.head),
+    }
 
 
 def _lines(told: Told, place: Place, app: str) -> list[str]:
@@ -125,11 +132,11 @@ def _onward(head: Head, seq: int, place: Place, app: str) -> list[str]:
         return [f"The session is {status_text(head)}."]
     if head.seq > seq:
         return ["The session goes on."]
-    return ["Unless a worker has it, it goes on with one of:", *(f"  {command}" for command in _commands(head, place, app))]
+    return [
+        "Unless a worker has it, it goes on with one of:",
+        *(f"  {command}" for command in _commands(head, place, app)),
+    ]
 
 
 def _commands(head: Head, place: Place, app: str) -> list[str]:
     return [place.command("run", app, "--id", head.id), place.command("worker", app)]
-
-
-Deed = Callable[[Runtime], Awaitable[Told]]

@@ -21,8 +21,8 @@ async def whole(runtime: Runtime, session: str, event: Event) -> Event:
 
 def event_doc(event: Event) -> dict[str, Any]:
     """One event. `body` has the fields of its kind."""
-    plain = {name: None for name, value in event.body if isinstance(value, Erased)}
-    body = event.body.model_copy(update=plain).model_dump(mode="json", exclude={"kind"})
+    gone = {name: None for name, value in event.body if isinstance(value, Erased)}
+    body = event.body.model_copy(update=gone).model_dump(mode="json", exclude={"kind"})
     doc = {
         "seq": event.seq,
         "at": stamp(event.at),
@@ -30,7 +30,12 @@ def event_doc(event: Event) -> dict[str, Any]:
         "actor": event.actor.model_dump(),
         "body": body,
     }
-    return doc | ({"erased": sorted(plain)} if plain else {}) | ({"trace": event.trace} if event.trace else {})
+    return doc | ({"erased": sorted(gone)} if gone else {}) | ({"trace": event.trace} if event.trace else {})
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it; what was erased is null."""
+    return None if isinstance(value, Erased) else value
 
 
 def session_doc(head: Head) -> dict[str, Any]:
@@ -44,7 +49,7 @@ def session_doc(head: Head) -> dict[str, Any]:
         "hash": head.hash,
         "created_at": stamp(head.created_at),
         "updated_at": stamp(head.updated_at),
-        "wake_at": head.wake_at and not head.ended and stamp(head.wake_at) or None,
+        "wake_at": stamp(head.wake_at) if head.wake_at and not head.ended else None,
         "waits": [wait_doc(wait) for wait in head.waits],
         "error": head.error and head.error.model_dump(),
         "spent": head.spent.model_dump(),

@@ -38,7 +38,9 @@ class Output:
             sys.stdout = sys.stderr
         tty = out.isatty()
         width = max(40, shutil.get_terminal_size((PIPE_WIDTH, 24)).columns) if tty else PIPE_WIDTH
-        return cls(out, Paper(width, tty and settings.color), json, tty and sys.stdin is not None and sys.stdin.isatty())
+        return cls(
+            out, Paper(width, tty and settings.color), json, tty and sys.stdin is not None and sys.stdin.isatty()
+        )
 
     def lines(self, lines: Iterable[str]) -> None:
         for text in lines:
@@ -73,6 +75,6 @@ def log_to_stderr(verbose: bool, *, told: frozenset[str] = frozenset()) -> None:
     if not verbose:
         handler.addFilter(lambda record: getattr(record, "action", "") not in told)
     log = logging.getLogger("onward")
-    log.addHandler(handler)
+    log.handlers = [handler]
     log.setLevel(logging.INFO if verbose else logging.WARNING)
     log.propagate = False

@@ -103,7 +103,9 @@ def _arguments(arguments: Any) -> list[tuple[str, str]]:
 
 def _long(value: Any) -> str:
     text = shown(value, exact=True)
-    return text if len(text) <= LONGEST else f"{cut(text, LONGEST)} NOT SHOWN WHOLE: {len(text):,} characters, see --json"
+    return (
+        text if len(text) <= LONGEST else f"{cut(text, LONGEST)} NOT SHOWN WHOLE: {len(text):,} characters, see --json"
+    )
 
 
 def _stakes(question: Question, now: datetime) -> list[tuple[str, str]]:

@@ -66,13 +66,15 @@ def rest_lines(head: Head, asked: Sequence[Question], place: Place, paper: Paper
         yield from verb_lines(verbs(head, place), paper)
 
 
-def question_block(asked: Sequence[Question], place: Place, paper: Paper, now: datetime) -> Iterator[str]:
+def question_block(
+    asked: Sequence[Question], place: Place, paper: Paper, now: datetime, alone: bool | None = None
+) -> Iterator[str]:
     """Open approvals of one session, each with the commands that decide it."""
     for question in asked:
         yield "Waits for a person to decide:"
         yield from question_lines(question, paper, now)
-        alone = len(asked) == 1
-        yield from verb_lines(decisions(question.session, question.call, question.digest, place, alone), paper)
+        only = len(asked) == 1 if alone is None else alone
+        yield from verb_lines(decisions(question.session, question.call, question.digest, place, only), paper)
 
 
 # --- many sessions ---------------------------------------------------------------------------------------------
@@ -113,7 +115,9 @@ def attention_verbs(head: Head, place: Place) -> list[Verb]:
 # --- one session -----------------------------------------------------------------------------------------------
 
 
-def show_lines(head: Head, recent: Sequence[Event], place: Place, paper: Paper, now: datetime) -> Iterator[str]:
+def show_lines(
+    head: Head, recent: Sequence[Event], telling: Telling, place: Place, paper: Paper, now: datetime
+) -> Iterator[str]:
     """A session in full, but for its log."""
     yield from _facts(_identity(head, paper, now), paper)
     for wait in head.waits:
@@ -123,7 +127,8 @@ def show_lines(head: Head, recent: Sequence[Event], place: Place, paper: Paper, 
     if not head.waits and needs_attention(head):
         yield from ("", *verb_lines(verbs(head, place), paper))
     yield ""
-    yield from event_lines(recent, Telling(), paper)
+    for event in recent:
+        yield event_line(event, telling, paper)
 
 
 def _facts(facts: Sequence[tuple[str, str]], paper: Paper) -> Iterator[str]:
@@ -157,12 +162,7 @@ def spent_text(spent: Spent, limits: Limits) -> str:
 
 
 def _of(used: int, allowed: int | None, name: str) -> str:
-    return f"{used:,} {name}" if allowed is None else f"{used:,} of {allowed:,} {name}"
-
-
-def event_lines(events: Sequence[Event], telling: Telling, paper: Paper) -> Iterator[str]:
-    for event in events:
-        yield event_line(event, telling, paper)
+    return f"{name} {used:,}" if allowed is None else f"{name} {used:,} of {allowed:,}"
 
 
 def event_line(event: Event, telling: Telling, paper: Paper) -> str:
@@ -173,4 +173,5 @@ def event_line(event: Event, telling: Telling, paper: Paper) -> str:
     start = f"{event.seq:>5}  {event.at.astimezone():%Y-%m-%d %H:%M:%S}  "
     rest = f"{event.kind:<19} {by:<20} "
     text = brief(words, max(30, paper.width - len(start) - len(rest)))
-    return f"{paper.tint(start, 'dim')}{paper.tint(f'{event.kind:<19}', note.tone)} {paper.tint(f'{by:<20}', 'dim')} {text}".rstrip()
+    kind, actor = paper.tint(f"{event.kind:<19}", note.tone), paper.tint(f"{by:<20}", "dim")
+    return f"{paper.tint(start, 'dim')}{kind} {actor} {text}".rstrip()

@@ -19,7 +19,7 @@ from onward.programs.app import App, load_target
 from onward.runtime import Runtime
 from onward.surfaces.answers import FAILED
 from onward.surfaces.asking import Asker
-from onward.surfaces.documents import session_doc
+from onward.surfaces.documents import plain, session_doc
 from onward.surfaces.follow import Following
 from onward.surfaces.interrupts import Interrupts, interrupts
 from onward.surfaces.output import Output
@@ -53,7 +53,9 @@ class Plan:
         else:
             found = local_model(model, Path.cwd())
             if found is None:
-                raise BadInput(f"--model: this release reaches no model by name, and so not {model!r}: write scripted:FILE")
+                raise BadInput(
+                    f"--model: this release reaches no model by name, and so not {model!r}: write scripted:FILE"
+                )
             app = target.app.with_model(found)
         return cls(app, target.program, source, model, place)
 
@@ -77,10 +79,14 @@ class Plan:
     def _for(self, head: Head) -> Any:
         """The program of a session that is there."""
         if self.program not in (None, head.program):
-            raise Refused(f"session {head.id} exists", "exists", f"it runs program {head.program!r}, not {self.program!r}")
+            raise Refused(
+                f"session {head.id} exists", "exists", f"it runs program {head.program!r}, not {self.program!r}"
+            )
         newest = self.app.newest(head.program)
         if newest is None:
-            raise BadInput(f"session {head.id} runs program {head.program!r}, and {self.source} has {', '.join(self.app.names)}")
+            raise BadInput(
+                f"session {head.id} runs program {head.program!r}, and {self.source} has {', '.join(self.app.names)}"
+            )
         return self.app.program(head.program, head.version) or newest
 
 
@@ -152,7 +158,7 @@ async def _unless(stop: Interrupts, runtime: Runtime, following: Following) -> H
 
 async def _over(head: Head, following: Following, view: View, plan: Plan) -> int:
     if head.ended:
-        view.ended(head, await following.output())
+        view.ended(head, plain(await following.output()))
     else:
         view.rests(head, list(following.open.values()), plan.again(head.id), following.now())
     return FAILED if head.status in ("failed", "cancelled") or needs_attention(head) else 0
@@ -163,7 +169,7 @@ async def _left(stop: Interrupts, following: Following, view: View, plan: Plan) 
     stopping = asyncio.create_task(following.runtime.stop())
     await asyncio.wait({stopping}, timeout=PATIENCE)
     if not stopping.done():
-        await _tell_lasting(following, view)
+        await _tell_lasting(following, view, plan)
     await stopping
     head = await following.catch_up()
     if head.ended:
@@ -172,12 +178,12 @@ async def _left(stop: Interrupts, following: Following, view: View, plan: Plan) 
     return stop.code
 
 
-async def _tell_lasting(following: Following, view: View) -> None:
+async def _tell_lasting(following: Following, view: View, plan: Plan) -> None:
     state = await following.runtime.state(following.id)
     begun = [call.tool for call in state.calls.values() if call.status == "started"]
     view.note(
         f"stopping; {', '.join(begun) or 'a call'} was begun and is not interrupted. Again Ctrl-C leaves at once, "
-        "and what came of it is then in doubt."
+        f"and what came of it is then in doubt; that is taken up with: {plan.again(following.id)}"
     )
 
 

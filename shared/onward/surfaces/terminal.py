@@ -32,10 +32,10 @@ class Keyboard:
 
     async def _readable(self) -> None:
         loop = asyncio.get_running_loop()
-        ready = loop.create_future()
-        loop.add_reader(self._fd, lambda: ready.done() or ready.set_result(None))
+        ready = asyncio.Event()
+        loop.add_reader(self._fd, ready.set)
         try:
-            await ready
+            await ready.wait()
         finally:
             loop.remove_reader(self._fd)
 

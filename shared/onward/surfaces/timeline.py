@@ -14,6 +14,7 @@ from onward.surfaces.text import Tone, call_text, said, shown, span, until
 
 B = TypeVar("B", bound=ev.Body)
 
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """One event in words: what kind of thing it is, what it says, and what belongs below it."""
@@ -40,7 +41,6 @@ class Telling:
         """The name of the tool that a call is for, as far as it is known."""
         by = actor.name if actor and actor.kind == "tool" else ""
         return self.tools.get(call) or by or f"call {call}"
-
 
 
 _NOTES: dict[type[ev.Body], Callable[[Telling, Event, Any], Note]] = {}
@@ -164,7 +164,9 @@ def _limit_reached(tell: Telling, event: Event, body: ev.LimitReached) -> Note:
 
 @_tells(ev.LabelsChanged)
 def _labels(tell: Telling, event: Event, body: ev.LabelsChanged) -> Note:
-    parts = [f"{name}={shown(value)}" for name, value in body.set.items()] + [f"{name} removed" for name in body.removed]
+    parts = [f"{name}={shown(value)}" for name, value in body.set.items()] + [
+        f"{name} removed" for name in body.removed
+    ]
     return Note("labels", ", ".join(parts), "dim")
 
 
@@ -273,7 +275,9 @@ def _decided(tell: Telling, event: Event, body: ev.ApprovalDecided) -> Note:
 
 @_tells(ev.ApprovalExpired)
 def _expired(tell: Telling, event: Event, body: ev.ApprovalExpired) -> Note:
-    return Note(body.verdict, f"{tell.tool(body.call)}: nobody decided in time", "bad" if body.verdict == "rejected" else "ask")
+    return Note(
+        body.verdict, f"{tell.tool(body.call)}: nobody decided in time", "bad" if body.verdict == "rejected" else "ask"
+    )
 
 
 @_tells(ev.CallStarted)
@@ -319,7 +323,11 @@ def _reconciled(tell: Telling, event: Event, body: ev.CallReconciled) -> Note:
 @_tells(ev.CallPending)
 def _pending(tell: Telling, event: Event, body: ev.CallPending) -> Note:
     polled = f", asked again {_due(body.poll_at, event)}" if body.poll_at else ""
-    return Note("outside", f"{tell.tool(body.call, event.actor)} goes on until {_due(body.expires_at, event)}{polled}", quiet=body.polls > 0)
+    return Note(
+        "outside",
+        f"{tell.tool(body.call, event.actor)} goes on until {_due(body.expires_at, event)}{polled}",
+        quiet=body.polls > 0,
+    )
 
 
 # --- other sessions --------------------------------------------------------------------------------------------
@@ -333,4 +341,6 @@ def _child_started(tell: Telling, event: Event, body: ev.ChildStarted) -> Note:
 @_tells(ev.ChildEnded)
 def _child_ended(tell: Telling, event: Event, body: ev.ChildEnded) -> Note:
     became = why(body.error) if body.error else shown(body.output)
-    return Note("child", f"session {body.session} {body.status}: {became}", "plain" if body.status == "completed" else "bad")
+    return Note(
+        "child", f"session {body.session} {body.status}: {became}", "plain" if body.status == "completed" else "bad"
+    )

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TextIO
 
 from onward.core.events import Event
 from onward.core.head import Head
-from onward.surfaces.documents import event_doc, line, session_doc
+from onward.surfaces.documents import ascii_only, event_doc, line, session_doc
 from onward.surfaces.questions import Question
 from onward.surfaces.reports import question_block, rest_lines
 from onward.surfaces.text import Paper, indented, preview, said
@@ -18,9 +18,10 @@ from onward.surfaces.verbs import Place, verbs
 
 LABEL = 11
 INDENT = 10 + LABEL
-LINES = 12
-MOST = 1200
+LINES = 8
+MOST = 800
 """How much of a long text a timeline shows."""
+
 
 class View(Protocol):
     """Somebody who follows a session. `whole` says that large values are to be fetched for it."""
@@ -77,7 +78,9 @@ class Timeline:
         return self.screen.paper
 
     def opened(self, head: Head, new: bool) -> None:
-        facts = f"{head.program} {head.version}, {self.place.db}{'' if new else f', {head.status} since event {head.seq}'}"
+        facts = (
+            f"{head.program} {head.version}, {self.place.db}{'' if new else f', {head.status} since event {head.seq}'}"
+        )
         self.screen.line(f"{self.paper.tint(f'session {head.id}', 'strong')}  {self.paper.tint(facts, 'dim')}")
 
     def event(self, event: Event) -> None:

@@ -1,6 +1,6 @@
 """Faults at every call to the outside: what crashes, outages and slow networks do to a process, done on purpose.
 
-    plan = Plan(kill_after, at=17)                  # every call of every process is counted and named; one is met
+    plan = Plan({17: kill_after})                   # every call of every process is counted and named; the 17th is met
     process = Process("first", plan)
     runner = Runner(process.programs(app), backend=process.backend(real), clock=clock)
 
@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from onward.core.model import Model, ModelAnswer, ModelRequest
@@ -39,30 +41,28 @@ class Killed(BaseException):
 
 
 class Plan:
-    """Counts and names the calls of all processes that share it; `fault` happens at the `at`-th one, from 1."""
+    """Counts and names the calls of all processes that share it, from 1, and says which of them meet a fault."""
 
-    def __init__(self, fault: Fault | None = None, at: int = 0) -> None:
+    def __init__(self, faults: Mapping[int, Fault] = MappingProxyType({})) -> None:
         self.calls: list[str] = []
-        self._fault = fault
-        self._at = at
-        self._delayed: Act | None = None
+        self._faults = faults
+        self._under_way: tuple[int, Act] | None = None
 
     def next(self, name: str) -> Fault | None:
         """The fault that this call meets, if any."""
         self.calls.append(name)
-        return self._fault if len(self.calls) == self._at else None
+        return self._faults.get(len(self.calls))
 
-    def delay(self, act: Act) -> None:
-        """Apply this when the next call is made: a request that was slow on its way."""
-        self._delayed = act
+    def delay(self, act: Act, calls: int) -> None:
+        """Apply this only when so many more calls are made: a request that is slow on its way."""
+        self._under_way = (len(self.calls) + calls, act)
 
-    async def catch_up(self) -> None:
-        act, self._delayed = self._delayed, None
-        if act is not None:
-            try:
+    async def arrive(self) -> None:
+        """Apply what was slow and is here now."""
+        if self._under_way is not None and len(self.calls) >= self._under_way[0]:
+            act, self._under_way = self._under_way[1], None
+            with suppress(OnwardError):
                 await act()
-            except OnwardError:
-                return
 
 
 class Process:
@@ -81,8 +81,8 @@ class Process:
     async def call(self, name: str, act: Act) -> Any:
         """Make this call, or let it meet its fault."""
         self._check_alive()
-        await self.plan.catch_up()
         fault = self.plan.next(name)
+        await self.plan.arrive()
         answer = await (act() if fault is None else fault(self, name, act))
         self._check_alive()
         return answer
@@ -128,10 +128,14 @@ async def error_after(process: Process, name: str, act: Act) -> Any:
     raise _error(name, applied=True)
 
 
-async def applied_late(process: Process, name: str, act: Act) -> Any:
-    """The call fails and seems not to be applied; it is, just before the next call of anybody."""
-    process.plan.delay(act)
-    raise _error(name, applied=True)
+def applied_late(calls: int) -> Fault:
+    """The call fails and seems not to be applied; it is, just before the first, second, ... call after it."""
+
+    async def fault(process: Process, name: str, act: Act) -> Any:
+        process.plan.delay(act, calls)
+        raise _error(name, applied=True)
+
+    return fault
 
 
 async def lost(process: Process, name: str, act: Act) -> Any:

@@ -262,6 +262,7 @@ def _connect(path: Path) -> Connection:
         _switch_to_wal(connection)
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA secure_delete = ON")
     except BaseException:
         connection.close()
         raise

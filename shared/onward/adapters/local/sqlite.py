@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
@@ -13,7 +13,7 @@ from onward.adapters.local.database import Database
 from onward.adapters.local.following import Followers
 from onward.adapters.local.queue import SqliteQueue
 from onward.adapters.local.rows import from_ms, head_row
-from onward.adapters.local.transactions import Claimed, Transactions, delete_blobs, get_blob, put_blob
+from onward.adapters.local.transactions import Claimed, Transactions, Version, delete_blobs, get_blob, put_blob
 from onward.adapters.local.wakes import WakeRow
 from onward.core.events import Event
 from onward.core.head import Head
@@ -29,6 +29,18 @@ HEADS_KEPT = 256
 """Heads of sessions on the move, kept so that their claims need no parsing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A head as this process wrote it, and the epoch it was settled in."""
+
+    head: Head
+    settled: int
+
+    @property
+    def version(self) -> Version:
+        return self.head.hash, self.settled
+
+
 class SqliteStore:
     """The SessionStore port. Documents are made and read on the caller's thread, not while the file is locked."""
 
@@ -40,18 +52,18 @@ class SqliteStore:
         self._do = Transactions(database)
         self._queue = queue
         self._followers = followers
-        self._heads: dict[str, Head] = {}
+        self._heads: dict[str, Known] = {}
 
     # --- the lease -----------------------------------------------------------------------------------------------
 
     async def claim(self, key: str, owner: str, published: int = 0) -> Lease | Busy | Later | None:
         sent, known = self._clock.monotonic(), self._heads.get(key)
-        hash = known.hash if known else None
-        claim = partial(self._do.claim, key=key, owner=owner, published=published, known=hash)
+        version = known.version if known else None
+        claim = partial(self._do.claim, key=key, owner=owner, published=published, known=version)
         claimed = await self._database.write(claim, durable=False, quick=True)
         if not isinstance(claimed, Claimed):
             return claimed
-        head = claimed.head or known
+        head = claimed.head or (known.head if known else None)
         assert head is not None
         if head.published != claimed.published:
             head = replace(head, published=claimed.published)
@@ -67,35 +79,42 @@ class SqliteStore:
             partial(self._do.mark, key=key, epoch=epoch, seq=seq), durable=False, quick=True
         )
 
-    async def release(self, lease: Lease) -> tuple[int, int] | None:
-        return await self._database.write(partial(self._do.release, lease=lease), durable=False, quick=True)
+    async def release(self, lease: Lease, head: Head | None = None) -> tuple[int, int] | None:
+        self._heads.pop(lease.key, None)
+        row = head_row(head) if head else None
+        return await self._database.write(partial(self._do.release, lease=lease, row=row), durable=False, quick=True)
 
     # --- the log -------------------------------------------------------------------------------------------------
 
     async def create(self, head: Head, commit: Commit, wake: Wake) -> Head | None:
         doc, row, wake_row = commit.to_json(), head_row(head), self._queue.row(wake)
         create = partial(self._do.create, head=head, row=row, commit=commit, doc=doc, wake=wake_row)
-        return await self._write(create, len(doc), lambda there: None if there else self._committed(head, wake_row))
+
+        def after(there: Head | None) -> None:
+            if there is None:
+                self._committed(Known(head, commit.epoch), wake_row)
+
+        return await self._write(create, len(doc), after)
 
     async def append(self, lease: Lease, append: Append) -> Appended:
         sent, head = self._clock.monotonic(), append.head
         doc, row = append.commit.to_json(), head_row(head)
         wake = self._queue.row(append.wake) if append.wake else None
         work = partial(self._do.append, lease=lease, append=append, row=row, doc=doc, wake=wake)
-        keep = wake is not None or not append.release
-        mark = await self._write(work, len(doc) + 4096, lambda _: self._committed(head, wake, keep))
+        mark = await self._write(work, len(doc) + 4096, lambda _: self._committed(Known(head, lease.epoch), wake))
         return Appended(Lease(lease.key, lease.epoch, lease.owner, head, lease.now, sent, 0, mark), mark)
 
-    def _committed(self, head: Head, wake: WakeRow | None, keep: bool = True) -> None:
+    def _committed(self, known: Known, wake: WakeRow | None) -> None:
         """Tell this process's own followers and queue; keep the head while the session is on the move."""
-        self._heads.pop(head.key, None)
-        if keep:
-            self._heads[head.key] = head
+        key = known.head.key
+        self._heads.pop(key, None)
+        if known.head.status == "running":
+            self._heads[key] = known
             if len(self._heads) > HEADS_KEPT:
                 self._heads.pop(next(iter(self._heads)))
         if wake is not None:
             self._queue.recorded(wake)
-        self._followers.committed(head.key)
+        self._followers.committed(key)
 
     async def _write(self, work: Callable[[Connection], T], size: int, after: Callable[[T], None]) -> T:
         try:

@@ -24,6 +24,8 @@ from onward.errors import CorruptLog, LeaseLost, Refused
 from onward.ports import Append, Inbox, Lease, Query
 
 Mark = tuple[int, int] | None
+Version = tuple[str, int]
+"""A head's hash and settled epoch."""
 
 KEPT_MS = KEPT_DAYS * 86_400_000
 FORGOTTEN_AT_ONCE = 16
@@ -43,6 +45,8 @@ _APPEND_STATUS = _APPEND.format(", ".join(_SET))
 _APPEND_RUNNING = _APPEND.format(", ".join(_SET[:-1]))
 """For a session that goes on running: to leave the status alone is to leave its indexes alone."""
 
+_RELEASE = f"UPDATE sessions SET {', '.join(_SET)} WHERE key = ? AND seq = ? AND hash = ?"
+
 _LEASE = "id, epoch, owner, held, renewed, boot, settled, mark_epoch, mark_seq, seq, format, hash, published"
 
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -50,12 +54,15 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A claim that was granted. `head` is None where the claimant has the head of this hash already."""
+    """A claim that was granted. `head` is None where the claimant has this one already.
+
+    `version` tells one document of a head from another: only who appends or lets go writes one, and settles its epoch.
+    """
 
     epoch: int
     stalls: int
     mark: Mark
-    hash: str
+    version: Version
     published: int
     head: Head | None
     now_ms: int
@@ -77,7 +84,7 @@ class Transactions:
     # --- the lease -----------------------------------------------------------------------------------------------
 
     def claim(
-        self, c: Connection, key: str, owner: str, published: int, known: str | None
+        self, c: Connection, key: str, owner: str, published: int, known: Version | None
     ) -> Claimed | Busy | Later | None:
         row = c.execute(f"SELECT {_LEASE} FROM sessions WHERE key = ?", (key,)).fetchone()
         if row is None:
@@ -96,11 +103,11 @@ class Transactions:
         )
         return self._claimed(c, row, free, known, max(published, row[12]))
 
-    def _claimed(self, c: Connection, row: Sequence[Any], free: Free, known: str | None, published: int) -> Claimed:
-        head = None
-        if row[11] != known:
+    def _claimed(self, c: Connection, row: Sequence[Any], free: Free, known: Version | None, published: int) -> Claimed:
+        head, version = None, (row[11], row[6])
+        if version != known:
             head = head_from(c.execute(f"SELECT {HEAD} FROM sessions WHERE id = ?", (row[0],)).fetchone())
-        return Claimed(free.epoch, free.stalls, _mark(row[7], row[8]), row[11], published, head, self._now_ms())
+        return Claimed(free.epoch, free.stalls, _mark(row[7], row[8]), version, published, head, self._now_ms())
 
     def _judge(self, row: Sequence[Any]) -> Free | Busy | Later:
         _, epoch, holder, held, renewed, boot, settled, mark_epoch, mark_seq, seq, format, *_ = row
@@ -130,11 +137,12 @@ class Transactions:
         )
         return changed.rowcount == 1
 
-    def release(self, c: Connection, lease: Lease) -> Mark:
+    def release(self, c: Connection, lease: Lease, row: tuple[Any, ...] | None) -> Mark:
         let_go = "UPDATE sessions SET held = 0, settled = epoch WHERE key = ? AND epoch = ? AND held"
-        c.execute(let_go, (lease.key, lease.epoch))
-        row = c.execute("SELECT mark_epoch, mark_seq FROM sessions WHERE key = ?", (lease.key,)).fetchone()
-        return _mark(*row) if row else None
+        if c.execute(let_go, (lease.key, lease.epoch)).rowcount and row is not None:
+            c.execute(_RELEASE, (*row, lease.key, *row[1:3]))
+        found = c.execute("SELECT mark_epoch, mark_seq FROM sessions WHERE key = ?", (lease.key,)).fetchone()
+        return _mark(*found) if found else None
 
     def _lost(self, c: Connection, lease: Lease) -> LeaseLost:
         row = c.execute("SELECT epoch, held, seq FROM sessions WHERE key = ?", (lease.key,)).fetchone()
@@ -175,11 +183,9 @@ class Transactions:
         old, new = standing or (None, None), left or (None, None)
         held = (not append.release, self._clock.monotonic())
         precondition = (lease.key, lease.epoch, append.commit.first_seq - 1)
-        if append.head.status == lease.head.status == "running":
-            sql, row = _APPEND_RUNNING, row[:-1]
-        else:
-            sql = _APPEND_STATUS
-        if c.execute(sql, (*held, *new, *row, *precondition, *old)).rowcount:
+        stays = append.head.status == lease.head.status == "running"
+        sql, values = (_APPEND_RUNNING, row[:-1]) if stays else (_APPEND_STATUS, row)
+        if c.execute(sql, (*held, *new, *values, *precondition, *old)).rowcount:
             return left
         return self._advance(c, lease, append, row, self._other_mark(c, lease, append, standing))
 

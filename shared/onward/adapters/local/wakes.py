@@ -111,14 +111,15 @@ class WakeTable:
             put_wake(c, WakeRow(key, now, look=True, published=0, rev=_NOBODYS, home=None))
         c.executemany("DELETE FROM timers WHERE at_ms = ? AND key = ?", timers)
         terms = self._terms(now) | {"keys": AT_ONCE}
-        found = c.execute(f"SELECT key, due_ms, look, published {_FREE} ORDER BY due_ms LIMIT :keys", terms).fetchall()
-        return Taken(tuple(self._own(c, *row) for row in found), AT_ONCE in (len(timers), len(found)))
+        found = c.execute(f"SELECT key, look, published {_FREE} ORDER BY due_ms LIMIT :keys", terms).fetchall()
+        return Taken(tuple(self._own(c, now, *row) for row in found), AT_ONCE in (len(timers), len(found)))
 
-    def _own(self, c: Connection, key: str, due_ms: int, look: int, published: int) -> WakeRow:
+    def _own(self, c: Connection, now: int, key: str, look: int, published: int) -> WakeRow:
+        """Due now, so that nobody takes it over at once in turn."""
         rev = self.next_rev()
-        changes = (rev, self.home, rev if look else 0, key)
-        c.execute("UPDATE wakes SET rev = ?, home = ?, look = ? WHERE key = ?", changes)
-        return WakeRow(key, due_ms, bool(look), published, rev, self.home)
+        changes = (now, rev, self.home, rev if look else 0, key)
+        c.execute("UPDATE wakes SET due_ms = ?, rev = ?, home = ?, look = ? WHERE key = ?", changes)
+        return WakeRow(key, now, bool(look), published, rev, self.home)
 
     def _terms(self, now: int) -> dict[str, Any]:
         return {

@@ -1,0 +1,150 @@
+"""The commands that only look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from onward.core.codec import stamp
+from onward.core.head import Head
+from onward.core.state import State
+from onward.errors import Permanent
+from onward.ports import Query
+from onward.runtime import MANY, Runtime
+from onward.surfaces.documents import event_doc, plain, session_doc, whole
+from onward.surfaces.output import Output
+from onward.surfaces.questions import Question, questions
+from onward.surfaces.reports import attention_lines, event_line, list_lines, question_block, show_lines
+from onward.surfaces.text import preview, said
+from onward.surfaces.timeline import Telling
+from onward.surfaces.verbs import Place, decisions, needs_attention, verbs
+
+RECENT = 8
+"""Events that `show` ends with."""
+
+LINES = 40
+MOST = 4000
+"""How much of an output is shown on a terminal."""
+
+
+# --- sessions --------------------------------------------------------------------------------------------------
+
+
+async def sessions(runtime: Runtime, statuses: Sequence[Any], limit: int, output: Output) -> None:
+    """The newest sessions."""
+    heads = list(await runtime.list(Query(status=tuple(statuses), limit=limit + 1)))
+    more, heads = len(heads) > limit, heads[:limit]
+    if output.json:
+        return output.doc([session_doc(head) for head in heads])
+    if not heads:
+        return output.lines(["No sessions."])
+    output.lines(list_lines(heads, output.paper, runtime.parts.clock.now()))
+    if more:
+        output.lines([output.paper.tint(f"… and older ones: --limit {limit * 10}", "dim")])
+
+
+async def attention(runtime: Runtime, place: Place, output: Output) -> None:
+    """Every session that nothing moves but somebody who looks, the oldest first."""
+    parked = await runtime.list(Query(status=("needs_attention",), limit=MANY))
+    doubted = await runtime.list(Query(wait="operator", limit=MANY))
+    found = {head.id: head for head in (*parked, *doubted) if needs_attention(head)}
+    heads = sorted(found.values(), key=lambda head: head.updated_at)
+    if output.json:
+        return output.doc([_with_verbs(head, place) for head in heads])
+    lines = attention_lines(heads, place, output.paper, runtime.parts.clock.now())
+    output.lines(lines if heads else ["No session needs attention."])
+
+
+def _with_verbs(head: Head, place: Place) -> dict[str, Any]:
+    return session_doc(head) | {"next": [verb.command for verb in verbs(head, place)]}
+
+
+async def show(runtime: Runtime, id: str, place: Place, output: Output) -> None:
+    """One session, as far as its log can be read."""
+    head = await runtime.get(id)
+    try:
+        state = await runtime.state(id)
+    except Permanent as exc:
+        return _show_head(runtime, head, exc, place, output)
+    if output.json:
+        told = {"input": await runtime.value(id, state.input), "output": await runtime.value(id, state.output)}
+        return output.doc(_with_verbs(head, place) | {name: plain(value) for name, value in told.items()})
+    recent = [event async for event in runtime.events(id, after=max(0, head.seq - RECENT))]
+    telling = Telling(_tools(state))
+    output.lines(show_lines(head, recent, telling, place, output.paper, runtime.parts.clock.now()))
+    if state.ended == "completed":
+        text = said(await runtime.value(id, state.output))
+        output.lines(["", preview(text, LINES, MOST) if output.out.isatty() else text])
+
+
+def _show_head(runtime: Runtime, head: Head, error: Permanent, place: Place, output: Output) -> None:
+    if output.json:
+        return output.doc(_with_verbs(head, place) | {"log_error": {"code": error.code, "message": str(error)}})
+    output.lines(show_lines(head, (), Telling(), place, output.paper, runtime.parts.clock.now()))
+    output.lines([output.paper.tint(f"The log can't be read: {said(str(error))} [{error.code}]", "bad")])
+
+
+def _tools(state: State) -> dict[str, str]:
+    """Which tool each call is for."""
+    settled = {entry.call: said(entry.tool) for entry in state.transcript if entry.call and entry.tool}
+    return settled | {call.id: said(call.tool) for call in state.calls.values()}
+
+
+# --- one session's log -----------------------------------------------------------------------------------------
+
+
+async def events(runtime: Runtime, id: str, after: int, follow: bool, output: Output) -> None:
+    """The log after this event; with `follow`, as it goes on, until the session has ended."""
+    telling = Telling(_tools(await runtime.state(id)))
+    async for event in runtime.events(id, after=after, follow=follow):
+        if output.json:
+            output.doc(event_doc(await whole(runtime, id, event)), indent=None)
+        else:
+            output.lines([event_line(event, telling, output.paper)])
+
+
+async def verify(runtime: Runtime, id: str, head: str | None, output: Output) -> None:
+    """Check the whole log. Raises CorruptLog."""
+    seq, last = await runtime.verify(id, head)
+    if output.json:
+        return output.doc({"session": id, "verified": True, "seq": seq, "hash": last})
+    against = "" if head is None else f"; {head} is one of its hashes"
+    output.lines([f"whole: {seq} events{against}", f"head {last}"])
+
+
+# --- approvals -------------------------------------------------------------------------------------------------
+
+
+async def approvals(runtime: Runtime, place: Place, output: Output) -> None:
+    """Every open approval, the oldest first."""
+    heads = dict.fromkeys(head.id for head, _ in await runtime.approvals())
+    asked = [await questions(runtime, await runtime.get(id)) for id in heads]
+    if output.json:
+        return output.doc([_question_doc(question, place, len(all)) for all in asked for question in all])
+    output.lines(_approval_lines(asked, place, output, runtime) if any(asked) else ["No approval is open."])
+
+
+def _approval_lines(
+    asked: Sequence[Sequence[Question]], place: Place, output: Output, runtime: Runtime
+) -> Iterator[str]:
+    for all in asked:
+        for question in all:
+            yield output.paper.tint(f"session {question.session}", "strong")
+            yield from question_block([question], place, output.paper, runtime.parts.clock.now(), alone=len(all) == 1)
+            yield ""
+
+
+def _question_doc(question: Question, place: Place, open: int) -> dict[str, Any]:
+    found = decisions(question.session, question.call, question.digest, place, open == 1)
+    return {
+        "session": question.session,
+        "call": question.call,
+        "tool": question.tool,
+        "arguments": question.arguments,
+        "digest": question.digest,
+        "rule": question.rule,
+        "effect": question.effect,
+        "expires_at": question.expires_at and stamp(question.expires_at),
+        "on_timeout": question.on_timeout,
+        "next": [verb.command for verb in found],
+    }

@@ -1,0 +1,27 @@
+"""The promises of the ports as pytest suites: a backend keeps them by passing.
+
+    class TestStore(SessionStoreContract): ...
+
+with two fixtures: `clock`, a ManualClock, and `backend`, which has `store`, `blobs` and `queue` on that clock. The
+suites of wakes and timers ask for a third one, `after_death`: an async function that answers the backend as the next
+process finds it, after this one died without a word. Each test carries the number of the clause that it is for.
+"""
+
+import pytest
+
+for _suite in ("blobs", "inbox", "leases", "log", "queue"):
+    pytest.register_assert_rewrite(f"{__name__}.{_suite}")
+
+# ruff: noqa: E402 - what is imported before it is registered is not rewritten
+from onward.testing.contracts.blobs import BlobsContract
+from onward.testing.contracts.inbox import InboxContract
+from onward.testing.contracts.leases import LeaseContract
+from onward.testing.contracts.log import LogContract
+from onward.testing.contracts.queue import TimersContract, WakesContract
+
+
+class SessionStoreContract(LogContract, LeaseContract, InboxContract):
+    """Clauses S1 to S13."""
+
+
+__all__ = ["BlobsContract", "SessionStoreContract", "TimersContract", "WakesContract"]

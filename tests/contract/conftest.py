@@ -1,0 +1,41 @@
+"""The backends, by id."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onward.adapters.local.memory import MemoryBackend
+from onward.adapters.local.sqlite import SqliteBackend
+from onward.testing.clock import ManualClock
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def backend(request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Any]:
+    made = MemoryBackend(clock) if request.param == "memory" else SqliteBackend.open(tmp_path / "onward.db", clock)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def after_death(backend: Any, clock: ManualClock) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+    """The backend as the next process finds it."""
+    born: list[Any] = []
+
+    async def die() -> Any:
+        if isinstance(backend, MemoryBackend):
+            backend.queue.redeliver()
+            return backend
+        backend.database.holders.abandon()
+        born.append(SqliteBackend.open(backend.database.path, clock))
+        return born[-1]
+
+    yield die
+    for other in born:
+        await other.close()

@@ -1,0 +1,5 @@
+from onward.testing.contracts import BlobsContract
+
+
+class TestBlobs(BlobsContract):
+    pass

@@ -1,0 +1,5 @@
+from onward.testing.contracts import SessionStoreContract
+
+
+class TestStore(SessionStoreContract):
+    pass
