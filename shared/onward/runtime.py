@@ -97,6 +97,8 @@ class Runtime:
         self._create = create
         self._only = only and session_key("default", check_id(only))
         self._observe = observe
+        self.looked = asyncio.Event()
+        """Set once a session was looked at by this runtime."""
         self._stopped = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._worker: Worker | None = None
@@ -133,10 +135,13 @@ class Runtime:
     async def _advance(self, wake: Wake) -> None:
         """Move the session, if it is one for this runtime. A wake of another is kept from nobody: unacknowledged and
         overdue it is free for every other process, and with the end of this one."""
-        if self._only in (None, wake.key):
-            return await self.parts.engine.advance(wake)
-        await self._stopped.wait()
-        raise asyncio.CancelledError
+        if self._only not in (None, wake.key):
+            await self._stopped.wait()
+            raise asyncio.CancelledError
+        try:
+            await self.parts.engine.advance(wake)
+        finally:
+            self.looked.set()
 
     async def working(self) -> None:
         """Return when this runtime has stopped advancing sessions. Raises what stopped it, if nobody asked it to."""

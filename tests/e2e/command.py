@@ -73,6 +73,14 @@ def pay(seconds: float) -> str:
     return "paid"
 
 
+@tool(timeout="1s")
+def wire() -> str:
+    """Pay, and take longer than it lives."""
+    book("wire")
+    time.sleep(20)
+    return "wired"
+
+
 @tool
 def explode() -> str:
     """Fail in a way that says nothing of what happened."""
@@ -94,7 +102,7 @@ def outside() -> Pending:
     return Pending(timeout="1h")
 
 
-TOOLS = [find_order, refund, index, stare, pay, explode, flaky, outside]
+TOOLS = [find_order, refund, index, stare, pay, wire, explode, flaky, outside]
 desk = Agent("desk", model="scripted:turns.json", tools=TOOLS)
 strict = Agent("strict", model="scripted:turns.json", tools=TOOLS, limits=Limits(turns=1))
 far = Agent("far", model="some-model-of-the-cloud")
@@ -175,7 +183,7 @@ class Desk:
         if number is not None:
             process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE)
-        return Answer(process.returncode, out.decode(), err.decode())
+        return Answer(process.returncode, (out or b"").decode(), err.decode())
 
     def books(self) -> list[str]:
         """What the tools have done in the world."""

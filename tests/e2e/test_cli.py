@@ -164,21 +164,21 @@ def test_after_kill_9_the_same_command_goes_on_where_it_was(desk: Desk) -> None:
 
 
 def test_killed_in_the_middle_of_a_payment_it_is_in_doubt_and_a_person_settles_it(desk: Desk) -> None:
-    desk.write(says("", pay={"seconds": 1.5}), DONE)
+    desk.write(says("", wire={}), DONE)
     process = desk.start("run", APP, "Go", "--id", "s1")
-    desk.until_booked("pay")
+    desk.until_booked("wire")
     desk.end(process, signal.SIGKILL)
     doubted = desk.run("run", APP, "--id", "s1")
     assert doubted.code == 1
-    assert "pay was begun, and what came of it is not recorded" in doubted.out
-    assert "pay: a person must say what happened" in doubted.out
+    assert "wire was begun, and what came of it is not recorded" in doubted.out
+    assert "wire: a person must say what happened" in doubted.out
     attention = desk.run("list", "--attention")
     assert ["resolve", "s1", "--call", "3.0", "--done"] in attention.commands
-    resolved = desk.run("resolve", "s1", "--done", "--result", '"paid"', "--reason", "The bank says so.")
+    resolved = desk.run("resolve", "s1", "--done", "--result", '"wired"', "--reason", "The bank says so.")
     assert resolved.code == 0
     assert "resolved by ann: it happened" in resolved.out
     assert desk.run("run", APP, "--id", "s1").code == 0
-    assert desk.books() == ["pay"]
+    assert desk.books() == ["wire"]
 
 
 def test_a_short_retry_is_no_rest(desk: Desk) -> None:
@@ -207,7 +207,8 @@ def test_a_reader_who_has_seen_enough_ends_the_command_quietly(desk: Desk) -> No
     process.stdout.read(10)
     process.stdout.close()
     process.stdout = None
-    assert (desk.end(process).code, desk.end(process).err) == (141, "")
+    ended = desk.end(process)
+    assert (ended.code, ended.err) == (141, "")
 
 
 def test_any_encoding_will_do(desk: Desk) -> None:

@@ -22,7 +22,8 @@ from onward.testing.faults import Delayed, Doubled, Dropped, Plan, Process, Rede
 from onward.wiring import Policy
 from tests.faults.invariants import Run, differences
 from tests.faults.scenarios import Scenario
-from tests.faults.world import Place, World
+from tests.faults.places import Memory
+from tests.faults.world import World
 from tests.ledger import Ledger
 
 _runs = itertools.count(1)
@@ -130,7 +131,7 @@ async def play(
     ledger: Ledger,
     plan: Plan | None = None,
     *,
-    place: Callable[[Any], Any] = Place,
+    place: Callable[[Any], Any] = Memory,
     **options: Any,
 ) -> Run:
     """One run of a scenario, to its end."""

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from onward.adapters.local.memory import Delivery, MemoryBackend, MemoryQueue
 from onward.core.events import Actor, Event, Limits
 from onward.core.head import Head, Wait
 from onward.core.ids import idempotency_key, session_key
@@ -26,8 +25,9 @@ from onward.engine.sweep import sweep
 from onward.errors import OnwardError, Refused, Retryable
 from onward.ports import Query, Wake
 from onward.testing.faults import Killed, Plan, Process
-from onward.testing.runner import AutoClock, Runner
-from onward.wiring import Backend, Policy
+from onward.testing.runner import AutoClock, Runner, counted_entropy
+from onward.wiring import Backend, Policy, assemble
+from tests.faults.places import Memory
 from tests.ledger import Entry, Ledger
 
 T = TypeVar("T")
@@ -40,36 +40,6 @@ OPERATOR = Actor(kind="person", name="olga@example.com")
 PAUSE = TTL + MARGIN + 1
 TRIES = 200
 DELIVERIES = 1000
-
-
-class _Queue(MemoryQueue):
-    """Something that was redelivered meanwhile is not put back: it is on its way."""
-
-    async def put_back(self, delivery: Delivery, delay: float = 0.0) -> None:
-        if delivery.receipt in self._taken:
-            await super().put_back(delivery, delay)
-
-
-class Place:
-    """Where sessions live while processes come and go: memory, which knows no process and outlives all."""
-
-    def __init__(self, clock: AutoClock, ttl: float = TTL) -> None:
-        self._backend = MemoryBackend(clock, ttl)
-        self._backend.queue = _Queue(clock)
-
-    def open(self) -> Any:
-        """The backend as a new process sees it."""
-        return self._backend
-
-    def crash(self, backend: Any) -> None:
-        """The process that had this one is dead."""
-
-    def redeliver(self) -> None:
-        """What was taken and not acknowledged comes again."""
-        self._backend.queue.redeliver()
-
-    async def close(self) -> None:
-        """The end of this world."""
 
 
 class Seen:
@@ -142,7 +112,7 @@ class World:
         run: str,
         plan: Plan | None = None,
         *,
-        place: Callable[[AutoClock], Any] = Place,
+        place: Callable[[AutoClock], Any] = Memory,
         late: bool = False,
         travel: Wrap | None = None,
         sweeping: bool = False,
@@ -196,6 +166,7 @@ class World:
             try:
                 await self.worker.finish(seconds)
                 if self.worker.stopping:
+                    await self.place.leave(self.worker.backend.real)
                     self.worker = self.process("worker")
                 elif not self.sweeping or not await self._sweep_on(seconds):
                     return
@@ -209,7 +180,7 @@ class World:
     def bury(self, worker: Worker) -> None:
         """A process is dead: what it took comes again, at once or when its lease has lapsed."""
         self.kills += 1
-        self.place.crash(worker.backend)
+        self.place.crash(worker.backend.real)
         if self.late:
             self.zombies = self.zombies or worker is not self.worker
             self.clock.advance(PAUSE)
@@ -240,14 +211,14 @@ class World:
 
     async def visit(self, process: Process) -> None:
         """What is under way is delivered again, to another process."""
-        self.place.redeliver()
+        await self.place.knock(KEY)
         await self.process("visitor").settle()
 
     async def overtake(self, process: Process) -> None:
         """The process sleeps past its lease, and another goes on as far as it can."""
         self.zombies = True
         self.clock.advance(PAUSE)
-        self.place.redeliver()
+        await self.place.knock(KEY)
         await self.process("rival").settle(60.0)
 
     async def stop(self, process: Process) -> None:
@@ -264,7 +235,7 @@ class World:
             try:
                 return await act(self.front.runner.parts.gateway)
             except Killed:
-                self.place.crash(self.front.backend)
+                self.place.crash(self.front.backend.real)
                 self.front = self.process("front")
             except Retryable:
                 self.clock.advance(1.0)
@@ -298,7 +269,7 @@ class World:
             try:
                 return await self.front.runner.parts.eraser.erase(KEY, seq, name, OPERATOR, "asked to")
             except Killed:
-                self.place.crash(self.front.backend)
+                self.place.crash(self.front.backend.real)
                 self.front = self.process("front")
             except (Retryable, Refused):
                 self.clock.advance(PAUSE)
@@ -373,6 +344,10 @@ class Worker:
         faulty: Backend = self.process.backend(self.backend)
         self._programs = self.process.programs(world.programs)
         self.runner = Runner(self._programs, backend=faulty, clock=world.clock, policy=world.policy, seed=f"{name}-")
+        owner = getattr(self.backend.real, "process", None)
+        if owner is not None:
+            parts = (faulty, world.clock, self._programs)
+            self.runner.parts = assemble(*parts, policy=world.policy, process=owner, entropy=counted_entropy(name))
 
     @property
     def stopping(self) -> bool:
@@ -400,9 +375,10 @@ class Worker:
         try:
             await self.finish(seconds)
         except Killed:
-            self.world.bury(self)
+            return self.world.bury(self)
         except Retryable:
             self.world.place.redeliver()
+        await self.world.place.leave(self.backend.real)
 
 
-__all__ = ["ANN", "KEY", "OPERATOR", "PAUSE", "SESSION", "Entry", "Outside", "Place", "Refused", "Wake", "World", "OnwardError"]
+__all__ = ["ANN", "KEY", "OPERATOR", "PAUSE", "SESSION", "Entry", "Outside", "Refused", "Wake", "World", "OnwardError"]

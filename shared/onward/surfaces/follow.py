@@ -27,6 +27,9 @@ SETTLES = timedelta(minutes=10)
 HISTORY = 30
 """How many events from before are shown again."""
 
+FIRST_LOOK = timedelta(seconds=5)
+"""What a session is said to wait for may be out of date until this process, or another, has looked at it."""
+
 LOOK = 5.0
 SILENCE = 10.0
 """Seconds without an event after which is said what is under way."""
@@ -57,13 +60,15 @@ class Following:
 
     async def to_rest(self) -> Head:
         """Follow until nothing more happens without somebody."""
+        first = self.now() + FIRST_LOOK
         try:
             while True:
+                looked = self.runtime.looked.is_set() or self.now() > first
                 head = await self.catch_up()
                 asking = self._asking is not None and self._asking.about(self.open.values(), self.now())
-                if head.ended or not (asking or await self._goes_on(head)):
+                if head.ended or not (asking or await self._goes_on(head) or not looked):
                     return head
-                await self._news(head)
+                await self._news(head, looked)
         finally:
             if self._asking is not None:
                 await self._asking.stop()
@@ -130,16 +135,18 @@ class Following:
             self._told.add(what)
             tell()
 
-    async def _news(self, head: Head) -> None:
+    async def _news(self, head: Head, looked: bool) -> None:
         """Return when there may be something new, or a person has answered."""
         news = asyncio.ensure_future(self.runtime.news(head, head.seq, LOOK))
+        look = set() if looked else {asyncio.ensure_future(self.runtime.looked.wait())}
         answer = {self._asking.task} if self._asking is not None and self._asking.task is not None else set()
         try:
-            await asyncio.wait({news, *answer}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({news, *look, *answer}, return_when=asyncio.FIRST_COMPLETED)
             if news.done() and not news.result() and head.status == "running":
                 await self._silence()
         finally:
-            news.cancel()
+            for task in (news, *look):
+                task.cancel()
 
     async def _silence(self) -> None:
         """Long work is not kept quiet about."""

@@ -58,7 +58,7 @@ def rest_lines(head: Head, asked: Sequence[Question], place: Place, paper: Paper
     if asked:
         yield from question_block(asked, place, paper, now)
     for wait in head.waits:
-        if wait.kind != "approval" and wait.note != "deadline":
+        if wait.kind != "approval" and (wait.kind != "timer" or (wait.until and wait.note != "deadline")):
             yield f"Waits for {wait_text(wait, now)}"
             yield from verb_lines(wait_verbs(head, wait, place), paper)
     if not head.waits and head.error:

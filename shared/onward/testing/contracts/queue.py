@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -37,8 +38,7 @@ class WakesContract:
 
     async def test_w1_what_was_published_before_anybody_took_is_delivered(self, backend: Backend) -> None:
         keys = {f"{n:032x}" for n in range(1000)}
-        for key in keys:
-            await backend.queue.publish(Wake(key))
+        await asyncio.gather(*(backend.queue.publish(Wake(key)) for key in keys))
         assert {wake.key for wake in await taken(backend)} == keys
 
     async def test_w1_wakes_that_unite_say_all_that_each_said(self, backend: Backend) -> None:
@@ -138,8 +138,7 @@ class TimersContract:
     async def test_t1_a_thousand_at_once_are_all_delivered(self, backend: Backend, clock: Clock) -> None:
         at = clock.now() + timedelta(seconds=10)
         keys = {f"{n:032x}" for n in range(1000)}
-        for key in keys:
-            await backend.queue.arm(key, at)
+        await asyncio.gather(*(backend.queue.arm(key, at) for key in keys))
         assert await taken(backend) == []
         clock.advance(10)
         assert {wake.key for wake in await taken(backend)} == keys

@@ -1,0 +1,87 @@
+"""Where sessions live while processes come and go: memory, and one SQLite file that each process opens for itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from onward.adapters.local.memory import Delivery, MemoryBackend, MemoryQueue
+from onward.adapters.local.sqlite import SqliteBackend
+from onward.core.lease import TTL
+from onward.ports import Wake
+from onward.testing.runner import AutoClock
+
+
+class _Queue(MemoryQueue):
+    """Something that was redelivered meanwhile is not put back: it is on its way."""
+
+    async def put_back(self, delivery: Delivery, delay: float = 0.0) -> None:
+        if delivery.receipt in self._taken:
+            await super().put_back(delivery, delay)
+
+
+class Memory:
+    """Knows no process and outlives all. What was taken and not acknowledged comes again."""
+
+    embedded = False
+    certain: frozenset[str] = frozenset()
+
+    def __init__(self, clock: AutoClock, ttl: float = TTL) -> None:
+        self._backend = MemoryBackend(clock, ttl)
+        self._backend.queue = _Queue(clock)
+
+    def open(self) -> Any:
+        """The backend, as a new process sees it."""
+        return self._backend
+
+    def crash(self, backend: Any) -> None:
+        """The process that had this one is dead."""
+
+    async def leave(self, backend: Any) -> None:
+        """The process that had this one takes nothing more."""
+
+    def redeliver(self) -> None:
+        """What was taken and not acknowledged comes again."""
+        self._backend.queue.redeliver()
+
+    async def knock(self, key: str) -> None:
+        """What is under way comes again, though its taker is alive."""
+        self.redeliver()
+
+    async def close(self) -> None:
+        """The end of this world."""
+
+
+class Sqlite:
+    """One file. Whether the dead are known to be dead is `known`; else only their leases' end tells."""
+
+    embedded = True
+    certain = frozenset({"queue.done", "queue.put_back", "feed.publish"})
+    """Calls that can't fail there: nobody waits for them, or there is nothing to do."""
+
+    def __init__(self, path: Path, clock: AutoClock, known: bool = True) -> None:
+        self._path = path
+        self._clock = clock
+        self._known = known
+        self._open: list[SqliteBackend] = []
+
+    def open(self) -> SqliteBackend:
+        self._open.append(SqliteBackend.open(self._path, self._clock))
+        return self._open[-1]
+
+    def crash(self, backend: SqliteBackend) -> None:
+        if self._known:
+            backend.database.holders.abandon()
+
+    async def leave(self, backend: SqliteBackend) -> None:
+        await backend.queue.close()
+
+    def redeliver(self) -> None:
+        """Wakes are rows, and come by themselves when their taker is dead."""
+
+    async def knock(self, key: str) -> None:
+        await self._open[0].queue.publish(Wake(key))
+
+    async def close(self) -> None:
+        for backend in self._open:
+            await backend.close()
