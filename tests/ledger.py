@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,14 @@ class Ledger:
         with self._lock:
             self._line.send(question)
             return self._line.recv()
+
+    @classmethod
+    @contextlib.contextmanager
+    def at(cls, address: str) -> Iterator[Ledger]:
+        """The way to it for as long as a block runs."""
+        ledger = cls(address)
+        yield ledger
+        ledger.close()
 
     def close(self) -> None:
         self._line.close()

@@ -35,6 +35,8 @@ DECISION_WAIT = 10.0
 SWEEP_EVERY = 60.0
 AGAIN = 1.0
 PAGE = 200
+PATIENCE = 60.0
+"""Seconds after which one who waits looks for himself."""
 MANY = 100_000
 """More sessions than one looks through."""
 
@@ -269,11 +271,14 @@ class Runtime:
 
     async def wait(self, id: str, *, ended: bool = False, tenant: str = "default") -> Head:
         """Wait until the session rests, or with `ended` until it has ended."""
-        while True:
-            head = await self.get(id, tenant)
-            if head.ended or (not ended and head.status not in ("running", "scheduled")):
-                return head
-            await self.news(head, head.seq)
+        session = await self.get(id, tenant)
+
+        def there(head: Head) -> bool:
+            return head.ended or (not ended and head.status not in ("running", "scheduled"))
+
+        while (head := await self.parts.backend.wait_for(session.key, there, PATIENCE)) is None:
+            continue
+        return head
 
     async def verify(self, id: str, head: str | None = None, tenant: str = "default") -> tuple[int, str]:
         """Check a session's whole log; `head` is a hash kept elsewhere. Raises CorruptLog."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from onward.adapters.local.entropy import SystemEntropy
+from onward.core.head import Head
 from onward.core.lease import TTL
 from onward.engine.advance import Engine
 from onward.engine.append import Appender, Entropy
@@ -43,6 +44,7 @@ class Backend(Protocol):
     def feed(self) -> Feed: ...
     @property
     def secret(self) -> bytes: ...
+    async def wait_for(self, key: str, test: Callable[[Head], bool], timeout: float) -> Head | None: ...
     async def wait_for_commit(self, key: str, after_seq: int, timeout: float) -> bool: ...
     async def close(self) -> None: ...
 

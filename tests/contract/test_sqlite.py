@@ -400,6 +400,22 @@ async def test_followers_hear_of_commits_of_this_and_other_processes(another: Op
     assert not backend.database._watching
 
 
+async def test_followers_hear_of_a_head_that_changed_without_a_commit(another: Open) -> None:
+    backend, other = another(), another()
+    key = await begin(backend.store)
+    for writer in (backend, other):
+        resting = asyncio.ensure_future(backend.wait_for(key, lambda head: head.status == "waiting", 60.0))
+        await settle()
+        lease = await claimed(writer.store, key, "w:1")
+        moved = (await writer.store.append(lease, append_of(lease, head={"status": "running"}))).lease
+        head = replace(moved.head, status="waiting")
+        await writer.store.release(moved, head)
+        async with asyncio.timeout(SOON):
+            assert await resting == head
+        lease = await claimed(backend.store, key, "w:2")
+        await backend.store.append(lease, append_of(lease, head={"status": "running"}, release=True))
+
+
 async def test_followers_of_silence_are_told_so(backend: SqliteBackend, clock: ManualClock) -> None:
     key = await begin(backend.store)
     following = asyncio.ensure_future(backend.wait_for_commit(key, 1, 60.0))

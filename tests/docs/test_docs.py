@@ -46,11 +46,11 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_every_command_that_the_docs_name_exists() -> None:
-    from onward.surfaces.cli import main
+    from onward.surfaces.cli import onward
 
     named = {name for page in PAGES for name in re.findall(r"\$ (?:\.venv/bin/)?onward (\w+)", page.read_text())}
     assert named
-    assert named <= set(main.commands)
+    assert named <= set(onward.commands)
 
 
 def test_every_guarantee_has_tests_that_carry_its_number_and_a_broken_variant() -> None:

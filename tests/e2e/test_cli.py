@@ -151,7 +151,7 @@ def test_a_second_ctrl_c_leaves_at_once(desk: Desk) -> None:
 
 
 def test_after_kill_9_the_same_command_goes_on_where_it_was(desk: Desk) -> None:
-    desk.write(LOOKUP, says("", index={"seconds": 3}), DONE)
+    desk.write(LOOKUP, says("", index={"seconds": 1.5}), DONE)
     command = ("run", APP, "Go", "--id", "s1")
     process = desk.start(*command)
     desk.until_booked("index")

@@ -10,21 +10,32 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from onward.core.lease import TTL
 from onward.testing import faults
-from onward.testing.faults import Delayed, Doubled, Dropped, Plan, Process, Redelivered, Reordered
+from onward.testing.faults import Delayed, Doubled, Plan, Process, Redelivered, Reordered
+from onward.testing.runner import AutoClock
 from onward.wiring import Policy
 from tests.faults.invariants import Run, differences
-from tests.faults.scenarios import Scenario
-from tests.faults.places import Memory
+from tests.faults.places import Memory, Sqlite
+from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.world import World
 from tests.ledger import Ledger
+
+PATIENCE = 30.0
+"""Real seconds after which a run hangs."""
+
+SHM = Path("/dev/shm")
+SAMPLED = frozenset({1, 9})
+"""Which occurrences of a fault at a kind of call are played on SQLite."""
 
 _runs = itertools.count(1)
 
@@ -41,6 +52,7 @@ class Kind:
     fits: Callable[[str], bool] = lambda name: True
     late: bool = False
     sweeping: bool = False
+    error: bool = False
 
 
 def _is_message(name: str) -> bool:
@@ -79,8 +91,8 @@ KINDS = (
     Kind("killed before", lambda: faults.kill_before),
     Kind("killed after", lambda: faults.kill_after, _writes),
     Kind("killed after, found after the lease", lambda: faults.kill_after, _writes, late=True),
-    Kind("error before", lambda: faults.error_before),
-    Kind("error after", lambda: faults.error_after, _writes),
+    Kind("error before", lambda: faults.error_before, error=True),
+    Kind("error after", lambda: faults.error_after, _writes, error=True),
     Kind("applied late", lambda: faults.applied_late(1), _is_commit),
     Kind("applied later", lambda: faults.applied_late(2), _is_commit),
     Kind("slow before", lambda: faults.meanwhile_before(_dawdle), lambda name: name == "store.append"),
@@ -106,24 +118,56 @@ TRAVELS: dict[str, Callable[[Any], Any]] = {
 
 @dataclass
 class Matrix:
-    """What was run so far."""
+    """What was run so far: (place, session) to its calls, and how often a call met a fault."""
 
-    runs: int = 0
-    sessions: set[str] = field(default_factory=set)
-    interrupted: Counter[tuple[str, str]] = field(default_factory=Counter)
-    calls: int = 0
+    calls: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    met: Counter[tuple[str, str]] = field(default_factory=Counter)
     places: Counter[str] = field(default_factory=Counter)
 
-    def count(self, place: str, scenario: str, kind: str, call: str) -> None:
-        self.runs += 1
-        self.places[place] += 1
-        self.sessions.add(scenario)
-        self.interrupted[call, kind] += 1
+    @property
+    def runs(self) -> int:
+        return self.places.total()
+
+    def add(self, report: Report) -> None:
+        self.calls[report.place, report.scenario] = report.calls
+        self.met += report.met
+        self.places[report.place] += report.runs
+
+    def missing(self) -> list[str]:
+        """Calls that some session makes and that never met a fault, with the fault."""
+        made = {name for names in self.calls.values() for name in names}
+        pairs = [(name, kind.name) for name in sorted(made) for kind in KINDS if kind.fits(name)]
+        return [f"{name}: {kind}" for name, kind in pairs if not self.met[name, kind]]
 
     def __str__(self) -> str:
-        kinds = {kind for _, kind in self.interrupted}
+        sessions = {session for _, session in self.calls}
+        calls = sum(map(len, self.calls.values()))
+        names = len({name for names in self.calls.values() for name in names})
         where = ", ".join(f"{runs} on {place}" for place, runs in self.places.items())
-        return f"fault matrix: {self.calls} calls x {len(kinds)} faults x {len(self.sessions)} sessions: {self.runs} runs ({where})"
+        return (
+            f"fault matrix: {calls} calls ({names} kinds of calls) x {len(KINDS)} faults x {len(sessions)} sessions: "
+            f"{self.runs} runs ({where})"
+        )
+
+
+@dataclass
+class Report:
+    """What came of one session's part of the matrix."""
+
+    place: str
+    scenario: str
+    calls: list[str]
+    runs: int = 0
+    met: Counter[tuple[str, str]] = field(default_factory=Counter)
+    complaints: list[str] = field(default_factory=list)
+
+    def count(self, call: str, kind: str, complaints: list[str]) -> None:
+        self.runs += 1
+        self.met[call, kind] += 1
+        self.complaints += [f"{self.scenario}: {kind} at {call}: {complaint}" for complaint in complaints]
+
+
+MATRIX = Matrix()
 
 
 async def play(
@@ -131,11 +175,11 @@ async def play(
     ledger: Ledger,
     plan: Plan | None = None,
     *,
-    place: Callable[[Any], Any] = Memory,
+    place: Callable[[AutoClock], Any] = Memory,
     **options: Any,
 ) -> Run:
     """One run of a scenario, to its end."""
-    name = f"{scenario.name}/{next(_runs)}"
+    name = f"{scenario.name}/{os.getpid()}/{next(_runs)}"
     world = World(scenario.app, ledger, name, plan, place=place, policy=Policy(scenario.steps_per_wake), **options)
     try:
         await scenario.play(world)
@@ -154,18 +198,18 @@ async def _left_behind(world: World) -> Run:
         commits=await world.commits(),
         events=await world.events(),
         ledger=world.outside.ledger.entries(world.outside.run),
-        published=frozenset(world.feed.seqs),
+        published=None if world.place.embedded else frozenset(world.feed.seqs),
         early=world.feed.early,
         needless=world.outside.needless,
         calls=world.plan.calls,
     )
 
 
-def plays(scenario: Scenario, calls: list[str]) -> Iterator[tuple[int, Kind]]:
-    """Every call (from 1) with every fault that fits it."""
+def plays(calls: Sequence[str], certain: frozenset[str] = frozenset()) -> Iterator[tuple[int, Kind]]:
+    """Every call (from 1) with every fault that fits it; calls that are certain to succeed meet no error."""
     for at, name in enumerate(calls, start=1):
         for kind in KINDS:
-            if kind.fits(name):
+            if kind.fits(name) and not (name in certain and kind.error):
                 yield at, kind
 
 
@@ -173,10 +217,59 @@ async def disturbed(scenario: Scenario, ledger: Ledger, calm: Run, at: int, kind
     """The complaints about one run whose `at`-th call meets this fault."""
     plan = Plan({at: kind.make()})
     try:
-        run = await play(scenario, ledger, plan, late=kind.late, sweeping=kind.sweeping, **options)
+        async with asyncio.timeout(PATIENCE):
+            run = await play(scenario, ledger, plan, late=kind.late, sweeping=kind.sweeping, **options)
     except Exception as exc:
         return [f"{type(exc).__name__}: {exc}"]
-    return differences(run, calm, scenario.ignore)
+    return differences(run, calm, scenario.ignore, lossy=kind.sweeping)
+
+
+# --- in memory: every call, every fault ------------------------------------------------------------------------
+
+
+def whole(name: str, address: str) -> Report:
+    """One session's whole part of the matrix, in memory. Runs in a process of its own, beside others."""
+    with quiet(), Ledger.at(address) as ledger:
+        return asyncio.run(_whole(SCENARIOS[name], ledger))
+
+
+async def _whole(scenario: Scenario, ledger: Ledger) -> Report:
+    calm = await play(scenario, ledger)
+    report = Report("memory", scenario.name, list(calm.calls), complaints=differences(calm, calm))
+    for at, kind in plays(report.calls):
+        report.count(calm.calls[at - 1], kind.name, await disturbed(scenario, ledger, calm, at, kind))
+    return report
+
+
+# --- on SQLite: every kind of call, every fault ----------------------------------------------------------------
+
+
+def sampled(part: int, parts: int, address: str) -> list[Report]:
+    """Every fault at every kind of call, each in the first session that has it, and then in some others: this part."""
+    with quiet(), Ledger.at(address) as ledger, tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as place:
+        return asyncio.run(_sampled(part, parts, ledger, Path(place)))
+
+
+async def _sampled(part: int, parts: int, ledger: Ledger, directory: Path) -> list[Report]:
+    reports, seen = [], Counter[tuple[str, str]]()
+    for scenario in SCENARIOS.values():
+        calm = await play(scenario, ledger, place=_file(directory))
+        report = Report("SQLite", scenario.name, list(calm.calls), complaints=differences(calm, calm))
+        for at, kind in plays(report.calls, Sqlite.certain):
+            call = calm.calls[at - 1]
+            seen[call, kind.name] += 1
+            if seen[call, kind.name] in SAMPLED and sum(seen.values()) % parts == part:
+                place = _file(directory, known=not kind.late)
+                report.count(call, kind.name, await disturbed(scenario, ledger, calm, at, kind, place=place))
+        reports.append(report)
+    return reports
+
+
+def _file(directory: Path, known: bool = True) -> Callable[[AutoClock], Any]:
+    """A new file for each run."""
+    path = directory / f"{next(_runs)}"
+    path.mkdir()
+    return lambda clock: Sqlite(path / "onward.db", clock, known)
 
 
 @contextmanager
@@ -187,10 +280,3 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(logging.NOTSET)
-
-
-def run(coroutine: Any) -> Any:
-    return asyncio.run(coroutine)
-
-
-__all__ = ["KINDS", "TRAVELS", "Dropped", "Kind", "Matrix", "disturbed", "play", "plays", "quiet", "run"]

@@ -189,7 +189,7 @@ class World:
     async def _sweep_on(self, seconds: float) -> bool:
         """Nothing comes by itself: a sweep a minute, until nothing is due any more. Whether to go on."""
         self.clock.advance(60.0)
-        if await self.sweep():
+        if await sweep(self.watcher.store, self.watcher.queue, self.programs):
             return True
         times = [head.wake_at for head in await self.heads() if head.wake_at is not None]
         if not times or (min(times) - self.clock.now()).total_seconds() > seconds:
@@ -201,8 +201,9 @@ class World:
         """One sweep, by a process of its own, whose wakes do arrive. A sweep that fails comes again."""
         for _ in range(TRIES):
             sweeper = self.process("sweeper")
+            backend = sweeper.process.backend(sweeper.backend.real)
             try:
-                return await sweep(sweeper.backend.store, sweeper.process.backend(sweeper.backend.real).queue, self.programs)
+                return await sweep(backend.store, backend.queue, self.programs)
             except (Killed, Retryable):
                 self.clock.advance(60.0)
         raise AssertionError("no sweep gets through")

@@ -10,6 +10,9 @@ TTL = 90.0
 """Seconds a lease lasts after its last renewal."""
 
 RENEW_AFTER = 45.0
+TICK = 0.001
+"""What stores keep of a time; less than this is not worth waiting for, nor could a timer be set to it."""
+
 MARGIN = 5.0
 """Seconds kept in hand wherever two judgements of time could differ by a little."""
 
@@ -66,6 +69,6 @@ def judge(lease: LeaseFields, ttl: float, reads: int) -> Free | Busy | Later:
         return Busy(lease.epoch, lease.seq, ttl - lease.age + MARGIN, lease.mark == (lease.epoch, lease.seq))
     stalls = lease.epoch - lease.settled
     wait = stall_delay(stalls) - (lease.age if lease.dead or not lease.held else lease.age - ttl)
-    if stalls and wait > 0:
+    if stalls and wait >= TICK:
         return Later(wait=wait, reason="stalled")
     return Free(lease.epoch + 1, stalls)

@@ -14,6 +14,12 @@ from onward.surfaces.timeline import Telling, who
 from onward.surfaces.verbs import Place, Verb, decisions, needs_attention, verbs, wait_verbs
 
 _TONES: dict[str, Tone] = {"completed": "good", "failed": "bad", "cancelled": "bad", "needs_attention": "bad"}
+_TIMERS = {
+    "start": "its start",
+    "deadline": "its deadline",
+    "model": "the next attempt to ask the model",
+    "step": "its next attempt",
+}
 
 
 # --- waits -----------------------------------------------------------------------------------------------------
@@ -28,18 +34,29 @@ def status_text(head: Head) -> str:
 
 def wait_text(wait: Wait, now: datetime) -> str:
     """One wait in a line."""
-    due = f" until {until(wait.until, now)}" if wait.until else ""
-    note = f": {said(wait.note)}" if wait.note else ""
     of = f"{safe(wait.tool)} (call {wait.call})" if wait.tool else ""
     if wait.kind == "approval":
-        return f"a person's decision on {of}{f': {safe(wait.rule)}' if wait.rule else ''}{due}"
+        return f"a person's decision on {of}: {safe(wait.rule or '')}{_until(wait, now)}"
     if wait.kind == "external":
-        return f"{of}, which goes on outside{due}"
+        return f"{of}, which goes on outside{_until(wait, now)}"
     if wait.kind == "operator":
-        return f"somebody to look into {of}{note}" if of else f"somebody to look into it{note}"
+        return f"somebody to look into {of or 'it'}: {said(wait.note)}"
     if wait.kind == "timer":
-        return f"{of or f'a timer ({said(wait.note)})'}{due}{note if of else ''}"
+        return _timer_text(wait, of, now)
     return f"session {wait.note}" if wait.kind == "child" else "an input"
+
+
+def _timer_text(wait: Wait, of: str, now: datetime) -> str:
+    due = f", at {until(wait.until, now)}" if wait.until else ""
+    if of and wait.note:
+        return f"the next attempt at {of}{due}, after {said(wait.note)}"
+    if of:
+        return f"word of {of}, which was begun{_until(wait, now)}"
+    return f"{_TIMERS.get(wait.note, f'its timer {said(wait.note)}')}{due}"
+
+
+def _until(wait: Wait, now: datetime) -> str:
+    return f", until {until(wait.until, now)}" if wait.until else ""
 
 
 def verb_lines(found: Sequence[Verb], paper: Paper) -> list[str]:

@@ -142,8 +142,8 @@ def _paused(tell: Telling, event: Event, body: ev.SessionPaused) -> Note:
 
 @_tells(ev.StepFailed)
 def _step_failed(tell: Telling, event: Event, body: ev.StepFailed) -> Note:
-    again = f"attempt {body.attempt} failed, the next is due {_due(body.retry_at, event)}"
-    return Note("error", why(body.error), "bad", (again,))
+    again = f", the next is due {_due(body.retry_at, event)}" if body.retry_at > event.at else ", the last"
+    return Note("error", why(body.error), "bad", (f"attempt {body.attempt} failed{again}",))
 
 
 @_tells(ev.AttemptsLost)

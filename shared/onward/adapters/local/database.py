@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, TypeVar
@@ -84,8 +85,8 @@ class Database:
         connections: list[Connection] = []
         try:
             connections.append(_connect(path))
-            secret = schema.prepare(connections[0], path)
-            connections[0].execute("PRAGMA busy_timeout = 0")
+            secret = _patiently(lambda: schema.prepare(connections[0], path), may_wait=True)
+            assert secret is not None
             connections.append(_connect(path))
             connections[1].execute("PRAGMA query_only = ON")
             return cls(path, clock, ttl, secret, connections[0], connections[1])
@@ -107,9 +108,9 @@ class Database:
         """
         return self._write_lane.submit(work, durable=durable, quick=quick, size=size, after=after)
 
-    def read(self, work: Work[T]) -> asyncio.Future[T]:
-        """Have the work done on what is committed."""
-        return self._read_lane.submit(work)
+    def read(self, work: Work[T], *, quick: bool = False) -> asyncio.Future[T]:
+        """Have the work done on what is committed. `quick` work may be done at once on this thread."""
+        return self._read_lane.submit(work, quick=quick)
 
     def scrub(self) -> None:
         """From within a write: leave nothing of what was overwritten in SQLite's log either."""
@@ -166,7 +167,7 @@ class Database:
 
     def _write_all(self, batch: Sequence[Job[Any]], may_wait: bool) -> bool:
         try:
-            if not self._begin(any(job.durable for job in batch), PATIENCE if may_wait else 0.0):
+            if not self._begin(any(job.durable for job in batch), may_wait):
                 return False
             self._work(batch)
         except Exception as exc:
@@ -181,25 +182,12 @@ class Database:
         self._pages += sum(4 + job.size // PAGE for job in batch)
         return True
 
-    def _begin(self, durable: bool, patience: float) -> bool:
-        """Begin, waiting for other processes for so long. False where there was no patience and one is writing."""
+    def _begin(self, durable: bool, may_wait: bool) -> bool:
+        """Begin. False where another process is writing, and it may not be waited for."""
         if durable != self._synced:
             self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._synced = durable
-        end = time.monotonic() + patience
-        while True:
-            try:
-                self._writer.execute("BEGIN IMMEDIATE")
-                return True
-            except sqlite3.OperationalError as exc:
-                if not is_busy(exc):
-                    raise
-                if not patience:
-                    return False
-                if time.monotonic() >= end:
-                    raise
-            # Not SQLite's own waiting, whose steps grow so long that a busy neighbour always comes first.
-            time.sleep(0.001)
+        return _patiently(lambda: self._writer.execute("BEGIN IMMEDIATE"), may_wait) is not None
 
     def _work(self, batch: Sequence[Job[Any]]) -> None:
         """Do the jobs. One that raises is undone alone; raises only where the whole transaction is to be given up."""
@@ -243,10 +231,34 @@ class Database:
     def _read_all(self, batch: Sequence[Job[Any]], may_wait: bool) -> bool:
         for job in batch:
             try:
-                job.result = job.work(self._reader)
+                done = _patiently(partial(self._read_one, job), may_wait)
             except Exception as exc:
                 job.error = translate(exc, self.path)
+            else:
+                if not done:
+                    return False
         return True
+
+    def _read_one(self, job: Job[Any]) -> bool:
+        job.result = job.work(self._reader)
+        return True
+
+
+def _patiently(act: Callable[[], T], may_wait: bool) -> T | None:
+    """Do it once no other process keeps us from it. None where one does, and it may not be waited for.
+
+    Not SQLite's own waiting: its steps grow so long that a busy neighbour always comes first.
+    """
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return act()
+        except sqlite3.OperationalError as exc:
+            if not is_busy(exc) or (may_wait and time.monotonic() >= end):
+                raise
+            if not may_wait:
+                return None
+        time.sleep(0.001)
 
 
 def _fail(batch: Sequence[Job[Any]], error: Exception) -> None:
@@ -257,7 +269,7 @@ def _fail(batch: Sequence[Job[Any]], error: Exception) -> None:
 
 
 def _connect(path: Path) -> Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.0)
     try:
         _switch_to_wal(connection)
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -270,21 +282,9 @@ def _connect(path: Path) -> Connection:
 
 
 def _switch_to_wal(connection: Connection) -> None:
-    """SQLite does not wait here for another process that does the same, so we do."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        except sqlite3.OperationalError as exc:
-            if not is_busy(exc) or time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-            continue
-        if mode != "wal":
-            raise StoreUnavailable(
-                f"SQLite can't keep a log beside this file (mode {mode}): name a file on a local disk"
-            )
-        return
+    mode = _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone()[0], may_wait=True)
+    if mode != "wal":
+        raise StoreUnavailable(f"SQLite can't keep a log beside this file (mode {mode}): name a file on a local disk")
 
 
 def _data_version(connection: Connection) -> int:

@@ -1,30 +1,47 @@
-"""Readers that follow a session's log wait here for its next commit (G9, G10)."""
+"""Those who follow a session wait here for its next head (G9, G10)."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from sqlite3 import Connection
 
 from onward.adapters.local.database import Database, Watcher
+from onward.core.head import Head
+
+Test = Callable[[Head], bool]
 
 
 class Follower:
-    """One who waits. May be told from any thread."""
+    """One who waits for a head that passes its test. May be told from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, test: Test) -> None:
+        self.test = test
         self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
+        self._thread = threading.get_ident()
+        self._news: asyncio.Future[Head | None] = self._loop.create_future()
 
-    def tell(self) -> None:
+    def tell(self, head: Head | None) -> None:
+        """Here is the head; or, with None, look for yourself."""
+        if head is not None and not self.test(head):
+            return
+        if threading.get_ident() == self._thread:
+            return self._hear(head)
         with suppress(RuntimeError):  # its loop is closed
-            self._loop.call_soon_threadsafe(self._news.set)
+            self._loop.call_soon_threadsafe(self._hear, head)
 
-    async def told(self) -> None:
-        await self._news.wait()
-        self._news.clear()
+    def _hear(self, head: Head | None) -> None:
+        if not self._news.done():
+            self._news.set_result(head)
+
+    async def news(self) -> Head | None:
+        """What was told since the last call."""
+        try:
+            return await self._news
+        finally:
+            self._news = self._loop.create_future()
 
 
 class Followers:
@@ -35,29 +52,26 @@ class Followers:
         self._following: defaultdict[str, set[Follower]] = defaultdict(set)
         self._watcher = Watcher(self._tell_all)
 
-    async def wait(self, key: str, after_seq: int, timeout: float) -> bool:
-        """Wait until the session has an event after this seq; false where `timeout` seconds pass without."""
-        with self._follow(key) as follower:
+    async def wait(
+        self, key: str, test: Test, timeout: float, read: Callable[[], Awaitable[Head | None]]
+    ) -> Head | None:
+        """The session's head once it passes the test; None where `timeout` seconds pass without."""
+        with self._follow(key, test) as follower:
             sleeping = asyncio.ensure_future(self._database.clock.sleep(timeout))
+            sleeping.add_done_callback(lambda _: follower.tell(None))
             try:
-                return await self._told(follower, key, after_seq, sleeping)
+                while (head := await read()) is None or not test(head):
+                    if sleeping.done():
+                        return None
+                    if told := await follower.news():
+                        return told
+                return head
             finally:
                 sleeping.cancel()
 
-    async def _told(self, follower: Follower, key: str, after_seq: int, sleeping: asyncio.Future[None]) -> bool:
-        while await self._database.read(lambda c: _seq(c, key)) <= after_seq:
-            if sleeping.done():
-                return False
-            told = asyncio.ensure_future(follower.told())
-            try:
-                await asyncio.wait((told, sleeping), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                told.cancel()
-        return True
-
     @contextmanager
-    def _follow(self, key: str) -> Iterator[Follower]:
-        follower = Follower()
+    def _follow(self, key: str, test: Test) -> Iterator[Follower]:
+        follower = Follower(test)
         self._following[key].add(follower)
         self._database.watch(self._watcher)
         try:
@@ -69,17 +83,12 @@ class Followers:
             if not self._following:
                 self._database.unwatch(self._watcher)
 
-    def committed(self, key: str) -> None:
-        """This process has appended to the session."""
-        for follower in tuple(self._following.get(key, ())):
-            follower.tell()
+    def moved(self, head: Head) -> None:
+        """This process has written this head."""
+        for follower in tuple(self._following.get(head.key, ())):
+            follower.tell(head)
 
     def _tell_all(self) -> None:
         for followers in tuple(self._following.values()):
             for follower in tuple(followers):
-                follower.tell()
-
-
-def _seq(c: Connection, key: str) -> int:
-    row = c.execute("SELECT seq FROM sessions WHERE key = ?", (key,)).fetchone()
-    return row[0] if row else 0
+                follower.tell(None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -284,14 +284,18 @@ class MemoryBackend:
         self.feed = MemoryFeed()
         self.secret = b"memory"
 
-    async def wait_for_commit(self, key: str, after_seq: int, timeout: float) -> bool:
-        """Whether the session is past this seq; returns as soon as it is, or after `timeout` seconds."""
+    async def wait_for(self, key: str, test: Callable[[Head], bool], timeout: float) -> Head | None:
+        """The session's head once it passes the test; None where `timeout` seconds pass without."""
         for _ in range(max(1, int(timeout * 100))):
             head = await self.store.read(key)
-            if head is not None and head.seq > after_seq:
-                return True
+            if head is not None and test(head):
+                return head
             await asyncio.sleep(0.01)
-        return False
+        return None
+
+    async def wait_for_commit(self, key: str, after_seq: int, timeout: float) -> bool:
+        """Whether the session goes past this seq within `timeout` seconds."""
+        return await self.wait_for(key, lambda head: head.seq > after_seq, timeout) is not None
 
     async def close(self) -> None:
         return None

@@ -65,8 +65,7 @@ class SqliteStore:
             return claimed
         head = claimed.head or (known.head if known else None)
         assert head is not None
-        if head.published != claimed.published:
-            head = replace(head, published=claimed.published)
+        head = _published(head, claimed.published)
         return Lease(key, claimed.epoch, owner, head, from_ms(claimed.now_ms), sent, claimed.stalls, claimed.mark)
 
     async def renew(self, lease: Lease) -> Lease:
@@ -81,8 +80,11 @@ class SqliteStore:
 
     async def release(self, lease: Lease, head: Head | None = None) -> tuple[int, int] | None:
         self._heads.pop(lease.key, None)
-        row = head_row(head) if head else None
-        return await self._database.write(partial(self._do.release, lease=lease, row=row), durable=False, quick=True)
+        work = partial(self._do.release, lease=lease, row=head_row(head) if head else None)
+        there, mark = await self._database.write(work, durable=False, quick=True)
+        if there and head is not None:
+            self._followers.moved(head)
+        return mark
 
     # --- the log -------------------------------------------------------------------------------------------------
 
@@ -114,7 +116,7 @@ class SqliteStore:
                 self._heads.pop(next(iter(self._heads)))
         if wake is not None:
             self._queue.recorded(wake)
-        self._followers.committed(key)
+        self._followers.moved(known.head)
 
     async def _write(self, work: Callable[[Connection], T], size: int, after: Callable[[T], None]) -> T:
         try:
@@ -146,7 +148,12 @@ class SqliteStore:
     # --- reads ---------------------------------------------------------------------------------------------------
 
     async def read(self, key: str) -> Head | None:
-        return await self._database.read(lambda c: self._do.read(c, key))
+        known = self._heads.get(key)
+        if known is not None:
+            found = await self._database.read(lambda c: self._do.version(c, key), quick=True)
+            if found and found[0] == known.version:
+                return _published(known.head, found[1])
+        return await self._database.read(lambda c: self._do.read(c, key), quick=True)
 
     async def list(self, query: Query) -> Sequence[Head]:
         return await self._database.read(lambda c: self._do.list(c, query))
@@ -156,6 +163,10 @@ class SqliteStore:
 
     async def close(self) -> None:
         """The database is closed by its backend."""
+
+
+def _published(head: Head, seq: int) -> Head:
+    return head if head.published == seq else replace(head, published=seq)
 
 
 class SqliteBlobs:
@@ -210,9 +221,13 @@ class SqliteBackend:
         """The name of this process among all: an owner is `<process>:<anything>`."""
         return self.database.holders.id
 
+    async def wait_for(self, key: str, test: Callable[[Head], bool], timeout: float) -> Head | None:
+        """The session's head once it passes the test, which is pure; None where `timeout` seconds pass without."""
+        return await self._followers.wait(key, test, timeout, partial(self.store.read, key))
+
     async def wait_for_commit(self, key: str, after_seq: int, timeout: float) -> bool:
         """Wait until the session has an event after this seq; false where `timeout` seconds pass without."""
-        return await self._followers.wait(key, after_seq, timeout)
+        return await self.wait_for(key, lambda head: head.seq > after_seq, timeout) is not None
 
     async def close(self) -> None:
         await self.queue.close()

@@ -137,12 +137,14 @@ class Transactions:
         )
         return changed.rowcount == 1
 
-    def release(self, c: Connection, lease: Lease, row: tuple[Any, ...] | None) -> Mark:
+    def release(self, c: Connection, lease: Lease, row: tuple[Any, ...] | None) -> tuple[bool, Mark]:
+        """Answers whether the lease was still there, and the mark that stands."""
         let_go = "UPDATE sessions SET held = 0, settled = epoch WHERE key = ? AND epoch = ? AND held"
-        if c.execute(let_go, (lease.key, lease.epoch)).rowcount and row is not None:
+        there = c.execute(let_go, (lease.key, lease.epoch)).rowcount == 1
+        if there and row is not None:
             c.execute(_RELEASE, (*row, lease.key, *row[1:3]))
         found = c.execute("SELECT mark_epoch, mark_seq FROM sessions WHERE key = ?", (lease.key,)).fetchone()
-        return _mark(*found) if found else None
+        return there, _mark(*found) if found else None
 
     def _lost(self, c: Connection, lease: Lease) -> LeaseLost:
         row = c.execute("SELECT epoch, held, seq FROM sessions WHERE key = ?", (lease.key,)).fetchone()
@@ -253,6 +255,11 @@ class Transactions:
     def read(self, c: Connection, key: str) -> Head | None:
         row = c.execute(f"SELECT {HEAD} FROM sessions WHERE key = ?", (key,)).fetchone()
         return head_from(row) if row else None
+
+    def version(self, c: Connection, key: str) -> tuple[Version, int] | None:
+        """Which document of a head there is, and up to where it is published."""
+        row = c.execute("SELECT hash, settled, published FROM sessions WHERE key = ?", (key,)).fetchone()
+        return ((row[0], row[1]), row[2]) if row else None
 
     def commits(self, c: Connection, key: str, after: int, limit: int | None) -> list[Commit]:
         rows = c.execute(
