@@ -235,6 +235,10 @@ class Runtime:
             raise NotFound(f"there is no session {id}")
         return head
 
+    async def unread(self, id: str, tenant: str = "default") -> int:
+        """How many signals were filed for a session and not yet taken up."""
+        return len((await self.parts.backend.store.pending(session_key(tenant, check_id(id)))).signals)
+
     async def state(self, id: str, tenant: str = "default") -> State:
         """What the session's log amounts to. Raises NotFound."""
         return await self.parts.loader.load(await self.get(id, tenant))

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -90,12 +90,18 @@ def raw_steps() -> float:
 
 
 def sync_mode() -> str:
-    """What the store itself runs with, read back."""
+    """What the store itself commits with, read back inside a commit of its own."""
+    names = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
+
+    def read(link: sqlite3.Connection) -> str:
+        journal, sync = (link.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous"))
+        return f"journal_mode={journal}, synchronous={names[sync]}"
 
     async def main() -> str:
         with fresh() as db:
             async with Runtime(app, db) as runtime:
-                return str(await runtime.parts.backend.sync_mode())
+                database: Any = runtime.parts.backend
+                return str(await database.database.write(read, durable=True))
 
     return asyncio.run(main())
 
@@ -194,20 +200,23 @@ def _row(found: list[float]) -> Row:
     return {"median": statistics.median(found), "min": min(found), "max": max(found), "n": len(found)}
 
 
+def used(db: str) -> int:
+    """Bytes of the pages in use, those still in the write-ahead log included."""
+    with closing(sqlite3.connect(db)) as link:
+        pages, free, size = (link.execute(f"PRAGMA {n}").fetchone()[0] for n in ("page_count", "freelist_count", "page_size"))
+    return (pages - free) * size
+
+
 def bytes_per_turn(turns: int) -> Row:
     """What the database file grows by, for each turn of an agent that calls a tool in it."""
 
     async def main() -> float:
         with fresh() as db:
             async with Runtime(app, db, policy=Policy(steps_per_wake=1000)) as runtime:
-                await runtime.start("support", 0, id="empty")
-                await runtime.wait("empty", ended=True)
-                await runtime.parts.backend.compact()
-                empty = Path(db).stat().st_size
+                empty = used(db)
                 await runtime.start("support", turns, id="long")
                 await runtime.wait("long", ended=True)
-                await runtime.parts.backend.compact()
-                return (Path(db).stat().st_size - empty) / turns
+                return (used(db) - empty) / turns
 
     return median(lambda: asyncio.run(main()), 1)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from onward.adapters.local import database as database_module
 from onward.adapters.local.holders import Holders
 from onward.adapters.local.sqlite import SqliteBackend
 from onward.core import events as ev
@@ -96,6 +97,38 @@ async def test_what_fails_in_a_shared_commit_fails_alone(backend: SqliteBackend)
     assert there == [1, 2, 4, 5, 7, 8]
 
 
+async def test_s9_what_must_be_durable_is_synced_and_the_rest_is_not(
+    backend: SqliteBackend, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[bool] = []
+    begin_transaction = backend.database._begin
+
+    def noted(durable: bool, may_wait: bool) -> bool:
+        begun = begin_transaction(durable, may_wait)
+        synced.append(backend.database._writer.execute("PRAGMA synchronous").fetchone() == (2,))
+        return begun
+
+    monkeypatch.setattr(backend.database, "_begin", noted)
+    store, queue = backend.store, backend.queue
+    key = await begin(store)
+    lease = await claimed(store, key)
+    await store.renew(lease)
+    await store.mark(key, lease.epoch, 1)
+    await store.file(key, signal())
+    await store.refuse(key, ["s1"], "no")
+    (first,) = await store.commits(key)
+    await store.erase(lease, replace(first, records=(erase(first.records[0], "input"),)))
+    lease = (await store.append(lease, append_of(lease))).lease
+    await store.release(lease)
+    await queue.arm(key, clock.now())
+    await queue.publish(Wake(key))
+    durable = [True, False, False, False, True, True, True, True, False, True, True]
+    assert synced == durable
+    together = (store.claim(key, "x:1"), store.file(key, signal("s2")))
+    await asyncio.gather(*together)
+    assert synced[len(durable) :] in ([True], [False, True])
+
+
 async def test_any_loop_of_any_thread_may_ask(backend: SqliteBackend) -> None:
     keys = [await begin(backend.store, f"s{n}") for n in range(3)]
 
@@ -160,6 +193,19 @@ async def test_an_owner_that_is_no_process_lives_for_its_time(backend: SqliteBac
     assert isinstance(await backend.store.claim(key, f"{backend.process}:1"), Busy)
 
 
+async def test_a_lease_from_before_the_machine_started_is_free(
+    another: Open, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Monotonic times of different boots can't be compared."""
+    first = another()
+    key = await begin(first.store)
+    await claimed(first.store, key, "somebody:1")
+    monkeypatch.setattr(database_module, "boot_id", lambda: "another boot")
+    second = another()
+    assert list(await second.store.overdue()) == []
+    assert (await claimed(second.store, key, "somebody:2")).stalls == 1
+
+
 async def test_what_the_dead_held_is_overdue(another: Open, clock: ManualClock) -> None:
     first, second = another(), another()
     key = await begin(first.store, wake_at=clock.now())
@@ -191,6 +237,13 @@ KEY = "a" * 32
 
 async def keys(backend: SqliteBackend) -> list[str]:
     return [delivery.wake.key for delivery in await backend.queue.take(100)]
+
+
+async def rows(backend: SqliteBackend) -> int:
+    """How many wakes are on record."""
+    return await backend.database.write(
+        lambda c: int(c.execute("SELECT count(*) FROM wakes").fetchone()[0]), durable=False
+    )
 
 
 async def test_a_wake_is_first_for_the_process_that_made_it(another: Open, clock: ManualClock) -> None:
@@ -268,6 +321,7 @@ async def test_there_is_one_delivery_of_a_session_at_a_time(backend: SqliteBacke
     assert second.wake == Wake(KEY, look=True)
     await backend.queue.done(second)
     assert await backend.queue.take(10) == []
+    assert await rows(backend) == 0
 
 
 async def test_a_look_asked_for_elsewhere_is_not_acknowledged_unseen(another: Open, clock: ManualClock) -> None:
@@ -286,6 +340,24 @@ async def test_a_look_asked_for_elsewhere_is_not_acknowledged_unseen(another: Op
     assert True in looks
     clock.advance(10)
     assert await keys(worker) == await keys(other) == []
+    assert await rows(worker) == 0
+
+
+async def test_a_look_that_was_not_delivered_is_not_acknowledged(another: Open) -> None:
+    """The worker does not see what the other filed before it delivers: it has enough to do."""
+    worker, other = another(), another()
+    key = await begin(worker.store)
+    (delivery,) = await worker.queue.take(1)
+    await other.store.file(key, signal())
+    await worker.queue.publish(Wake(key))
+    await worker.queue.done(delivery)
+    (delivery,) = await worker.queue.take(1)
+    assert not delivery.wake.look
+    await worker.queue.done(delivery)
+    (delivery,) = await worker.queue.take(1)
+    assert delivery.wake.look
+    await worker.queue.done(delivery)
+    assert await rows(worker) == 0
 
 
 async def test_a_put_back_wake_gives_way_to_a_newer_one(backend: SqliteBackend, clock: ManualClock) -> None:
@@ -298,6 +370,7 @@ async def test_a_put_back_wake_gives_way_to_a_newer_one(backend: SqliteBackend, 
     await backend.queue.done(delivery)
     clock.advance(100)
     assert await backend.queue.take(10) == []
+    assert await rows(backend) == 0
 
 
 async def test_a_caller_that_gave_up_does_not_lose_its_wake(backend: SqliteBackend) -> None:

@@ -8,9 +8,12 @@ import pty
 import re
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +58,17 @@ async def index(seconds: float) -> str:
     book("index")
     await asyncio.sleep(seconds)
     return "indexed"
+
+
+@tool(effect="idempotent")
+async def hold() -> str:
+    """Take until somebody makes a file; may be repeated."""
+    import asyncio
+
+    book("hold")
+    while not BOOKS.with_name("go").exists():
+        await asyncio.sleep(0.02)
+    return "held"
 
 
 @tool(effect="read")
@@ -102,7 +116,7 @@ def outside() -> Pending:
     return Pending(timeout="1h")
 
 
-TOOLS = [find_order, refund, index, stare, pay, wire, explode, flaky, outside]
+TOOLS = [find_order, refund, index, hold, stare, pay, wire, explode, flaky, outside]
 desk = Agent("desk", model="scripted:turns.json", tools=TOOLS)
 strict = Agent("strict", model="scripted:turns.json", tools=TOOLS, limits=Limits(turns=1))
 far = Agent("far", model="some-model-of-the-cloud")
@@ -191,9 +205,18 @@ class Desk:
         return file.read_text().splitlines() if file.exists() else []
 
     def until_booked(self, line: str) -> None:
+        self._until(lambda: line in self.books(), f"nobody booked {line!r}")
+
+    def until_filed(self) -> None:
+        """Wait until a signal is in an inbox, unread."""
+        with closing(sqlite3.connect(self.path / "onward.db")) as db:
+            unread = "SELECT count(*) FROM inbox WHERE pending"
+            self._until(lambda: db.execute(unread).fetchone()[0] > 0, "nobody filed a signal")
+
+    def _until(self, holds: Callable[[], bool], otherwise: str) -> None:
         end = time.monotonic() + PATIENCE
-        while line not in self.books():
-            assert time.monotonic() < end, f"nobody booked {line!r}"
+        while not holds():
+            assert time.monotonic() < end, otherwise
             time.sleep(0.02)
 
     def at_terminal(self, *words: str, env: dict[str, str] | None = None) -> Terminal:

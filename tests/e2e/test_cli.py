@@ -102,6 +102,21 @@ def test_an_approval_that_is_decided_elsewhere_is_not_asked_any_more(desk: Desk)
     assert desk.books() == []
 
 
+def test_a_decision_that_comes_while_another_call_runs_is_taken_up_by_the_run(desk: Desk) -> None:
+    desk.write(says("", refund={"order_id": "A-1", "amount": 89}, hold={}), DONE)
+    process = desk.start("run", APP, "Go", "--id", "s1")
+    desk.until_booked("hold")
+    assert desk.run("approvals").out.count("refund  call 3.0") == 1
+    approving = desk.start("approve", "s1")
+    desk.until_filed()
+    (desk.path / "go").touch()
+    assert desk.end(approving).code == 0
+    ran = desk.end(process)
+    assert ran.code == 0
+    assert ran.out.endswith("\nIt is on its way.\n")
+    assert desk.books() == ["hold", "refund A-1 89"]
+
+
 def test_ctrl_c_lets_go_and_the_command_it_prints_goes_on(desk: Desk) -> None:
     desk.write(says("", index={"seconds": 30}), DONE, file="slow.json")
     process = desk.start("run", APP, "Go", "--id", "s1", "--db", "x.db", "--model", "scripted:slow.json")
@@ -218,19 +233,31 @@ def test_any_encoding_will_do(desk: Desk) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert "F\\xfcr Zo\\xeb" in ran.out
     assert desk.run("show", "s1", "--json", env=plain).doc["output"] == "Für Zoë: 100 €, ☕"
-    assert desk.run("run", APP, "-", "--id", "s2", input="Grüße".encode()).code == 0
-    assert desk.run("show", "s2", "--json").doc["input"] == "Grüße"
-    assert desk.run("run", APP, "-", "--id", "s3", input=b"Gr\xfc").code == 2
+    read = desk.run("run", APP, "-", "--json", input="Grüße".encode())
+    assert read.docs[1]["body"]["input"] == "Grüße"
 
 
 def test_a_worker_advances_whatever_is_due_until_it_is_asked_to_stop(desk: Desk) -> None:
     assert desk.run("run", APP, "Go", "--id", "s1").code == 0
     worker = desk.start("worker", "desk.py", "--model", "scripted:turns.json")
+    other = desk.start("worker", "desk.py", "--model", "scripted:turns.json", "--json")
+    follower = desk.start("events", "s1", "--follow", "--json")
     approved = desk.run("approve", "s1")
     assert approved.code == 0
-    desk.until_booked("refund A-1 89")
-    followed = desk.run("events", "s1", "--follow", "--after", "11")
-    assert "session_completed" in followed.out
-    stopped = desk.end(worker, signal.SIGTERM)
-    assert stopped.code == 0
-    assert "s1  desk 1  completed" in stopped.out
+    told = desk.end(follower).docs
+    assert [doc["seq"] for doc in told] == list(range(1, 13))
+    assert desk.books() == ["refund A-1 89"]
+    stopped = [desk.end(process, signal.SIGTERM) for process in (worker, other)]
+    assert [answer.code for answer in stopped] == [0, 0]
+    assert ("s1  desk 1  completed" in stopped[0].out) != ("completed" in stopped[1].out)
+    assert stopped[1].docs[-1]["worker"] == "stopped"
+
+
+def test_ctrl_c_ends_a_follower_and_changes_nothing(desk: Desk) -> None:
+    assert desk.run("run", APP, "Go", "--id", "s1").code == 0
+    terminal = desk.at_terminal("events", "s1", "--follow")
+    terminal.sees("approval_requested")
+    terminal.interrupt()
+    assert terminal.ends() == 130
+    assert "Traceback" not in terminal.seen
+    assert desk.run("show", "s1", "--json").doc["status"] == "waiting"

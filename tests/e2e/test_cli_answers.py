@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import subprocess
@@ -129,6 +130,13 @@ def test_a_mistake_is_one_clear_error_and_changes_nothing(
     assert says in told["message"]
 
 
+def test_standard_input_that_is_no_text_is_refused(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Gr\xfc")))
+    answer = here("run", APP, "-")
+    assert answer.code == 2
+    assert "not valid UTF-8" in answer.err
+
+
 @pytest.mark.parametrize("command", [("list",), ("approvals",), ("list", "--attention")])
 def test_looking_makes_no_database(desk: Desk, here: Here, command: tuple[str, ...]) -> None:
     answer = here(*command)
@@ -201,7 +209,7 @@ def test_a_call_that_goes_on_outside_is_completed_by_hand(desk: Desk, here: Here
     desk.write(says("", outside={}), DONE)
     rested = here("run", APP, "Go", "--id", "s1")
     assert rested.code == 0
-    assert "which goes on outside until" in rested.out
+    assert "which goes on outside, until" in rested.out
     assert here("resolve", "s1", "--done", "--result", '{"paid": true}').code == 0
     assert '{"paid": true}' in here("run", APP, "--id", "s1").out
 

@@ -83,6 +83,11 @@ async def _overtake(process: Process) -> None:
     await World.current.overtake(process)
 
 
+async def _freeze(process: Process) -> None:
+    World.current.clock.advance(400.0)
+    await World.current.overtake(process)
+
+
 async def _stop(process: Process) -> None:
     await World.current.stop(process)
 
@@ -104,6 +109,7 @@ KINDS = (
     Kind("visited, then killed", lambda: faults.meanwhile_then_kill(_visit)),
     Kind("paused before", lambda: faults.meanwhile_before(_overtake)),
     Kind("paused after", lambda: faults.meanwhile_after(_overtake)),
+    Kind("frozen after", lambda: faults.meanwhile_after(_freeze), lambda name: name == "tool.invoke"),
     Kind("asked to stop before", lambda: faults.meanwhile_before(_stop), _is_effect),
     Kind("asked to stop after", lambda: faults.meanwhile_after(_stop)),
 )
@@ -176,11 +182,13 @@ async def play(
     plan: Plan | None = None,
     *,
     place: Callable[[AutoClock], Any] = Memory,
+    cache: int = 1000,
     **options: Any,
 ) -> Run:
     """One run of a scenario, to its end."""
+    policy = Policy(scenario.steps_per_wake, cache=cache)
     name = f"{scenario.name}/{os.getpid()}/{next(_runs)}"
-    world = World(scenario.app, ledger, name, plan, place=place, policy=Policy(scenario.steps_per_wake), **options)
+    world = World(scenario.app, ledger, name, plan, place=place, policy=policy, **options)
     try:
         await scenario.play(world)
         await world.rest(24 * 400)

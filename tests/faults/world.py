@@ -59,11 +59,12 @@ class Seen:
 
 
 class _Backend:
-    """A backend whose feed is watched, and whose messages travel as `travel` says."""
+    """A backend whose feed is watched, and whose store and messages behave as the world says."""
 
-    def __init__(self, real: Any, feed: Seen, travel: Wrap | None) -> None:
-        self.store, self.blobs, self.secret, self.feed = real.store, real.blobs, real.secret, feed
-        self.queue = travel(real.queue) if travel else real.queue
+    def __init__(self, real: Any, world: World) -> None:
+        self.blobs, self.secret, self.feed = real.blobs, real.secret, world.feed
+        self.store = world.store(real.store) if world.store else real.store
+        self.queue = world.travel(real.queue) if world.travel else real.queue
         self.real = real
 
     async def close(self) -> None:
@@ -115,6 +116,7 @@ class World:
         place: Callable[[AutoClock], Any] = Memory,
         late: bool = False,
         travel: Wrap | None = None,
+        store: Wrap | None = None,
         sweeping: bool = False,
         policy: Policy | None = None,
     ) -> None:
@@ -124,6 +126,7 @@ class World:
         self.place = place(self.clock)
         self.late = late
         self.travel = travel
+        self.store = store
         self.sweeping = sweeping
         self.policy = policy or Policy()
         self.zombies = False
@@ -281,24 +284,21 @@ class World:
         head = await self.head()
         if head is None or head.ended:
             return False
-        for wait in head.waits:
-            if wait.kind == "operator" and wait.call:
-                await self._resolve(head, wait)
-                return True
-        if head.status == "needs_attention":
-            return await self._resume(head)
-        return False
+        doubts = [wait for wait in head.waits if wait.kind == "operator" and wait.call]
+        if not doubts and head.status != "needs_attention":
+            return False
+        if self.operator_may is not None and not await self.operator_may(self, head):
+            return False
+        await (self._resolve(head, doubts[0]) if doubts else self._resume(head))
+        return True
 
     async def _resolve(self, head: Head, wait: Wait) -> None:
         done = self.outside.entries(str(wait.tool), idempotency_key(SESSION, str(wait.call)))
         said: dict[str, Any] = {"status": "done", "result": done[-1]["result"]} if done else {"status": "not_done"}
         await self.signal("outcome", f"resolve/{wait.call}/{head.seq}", OPERATOR, call=wait.call, **said)
 
-    async def _resume(self, head: Head) -> bool:
-        if self.operator_may is not None and not await self.operator_may(self, head):
-            return False
+    async def _resume(self, head: Head) -> None:
         await self.signal("resume", f"resume/{head.seq}", OPERATOR, limits=Limits(turns=90, calls=90).model_dump())
-        return True
 
     # --- what is there ---------------------------------------------------------------------------------------------
 
@@ -341,7 +341,7 @@ class Worker:
     def __init__(self, world: World, name: str) -> None:
         self.world = world
         self.process = Process(name, world.plan)
-        self.backend = _Backend(world.place.open(), world.feed, world.travel)
+        self.backend = _Backend(world.place.open(), world)
         faulty: Backend = self.process.backend(self.backend)
         self._programs = self.process.programs(world.programs)
         self.runner = Runner(self._programs, backend=faulty, clock=world.clock, policy=world.policy, seed=f"{name}-")

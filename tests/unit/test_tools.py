@@ -197,11 +197,13 @@ async def test_pending_passes_and_done_is_the_result() -> None:
         ship.invoke(a_call(ship, order="?"))
 
 
-def test_g6_an_awaitable_nobody_awaits_is_no_result() -> None:
+async def test_g6_an_awaitable_nobody_awaits_is_no_result() -> None:
+    never = asyncio.get_running_loop().create_future()
+
     @tool
     def ship(order: str):  # type: ignore[no-untyped-def]
         """Ship."""
-        return asyncio.Future(loop=asyncio.new_event_loop())
+        return never
 
     with pytest.raises(TypeError, match="gave an awaitable"):
         ship.invoke(a_call(ship, order="o1"))

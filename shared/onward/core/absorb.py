@@ -77,10 +77,16 @@ def _take(draft: Draft, signal: Signal) -> None:
 
 def bodies_of(state: State, signal: Signal) -> Bodies:
     """What this signal amounts to now. Raises Refused, saying what stands instead, and BadInput."""
-    if state.ended:
-        raise Refused(f"{signal.kind} refused", "session_ended", f"the session is {state.ended}")
     body = signal.parsed()
+    if state.ended:
+        raise _too_late(state, signal, body)
     return _TAKES[signal.kind](state, signal, body)
+
+
+def _too_late(state: State, signal: Signal, body: Any) -> Refused:
+    if signal.sender.kind == "engine" and _was_done_after_all(state, body):
+        return Refused("outcome refused", "performed_twice", _twice_text(body))
+    return Refused(f"{signal.kind} refused", "session_ended", f"the session is {state.ended}")
 
 
 def _input(state: State, signal: Signal, body: InputBody) -> Bodies:
@@ -141,14 +147,17 @@ def _late(state: State, signal: Signal, body: OutcomeBody, call: OpenCall | None
         return settle(call, signal.id, body, "tool")
     if call is not None and same and call.status in ("ready", "backoff") and body.status == "done":
         return settle(call, signal.id, body, "tool")
-    if body.status == "done" and (state.doubted.get(body.call) == body.attempt):
-        return _twice(body, call)
+    if _was_done_after_all(state, body):
+        return [ev.SessionParked(error=Failure(code="performed_twice", message=_twice_text(body)))]
     raise Refused("outcome refused", "settled", f"call {body.call} is settled, or a later attempt is under way")
 
 
-def _twice(body: OutcomeBody, call: OpenCall | None) -> Bodies:
-    what = f"attempt {body.attempt} of call {body.call} was held for not done, and was done after all"
-    return [ev.SessionParked(error=Failure(code="performed_twice", message=what))]
+def _was_done_after_all(state: State, body: OutcomeBody) -> bool:
+    return body.status == "done" and state.doubted.get(body.call) == body.attempt
+
+
+def _twice_text(body: OutcomeBody) -> str:
+    return f"attempt {body.attempt} of call {body.call} was held for not done, and was done after all"
 
 
 def _cancel(state: State, signal: Signal, body: CancelBody) -> Bodies:

@@ -9,8 +9,8 @@ from onward.core.events import Actor, Body, Event
 from onward.core.fold import evolve
 from onward.core.state import State
 
-ENGINE = Actor(kind="engine")
-TIMER = Actor(kind="timer")
+ENGINE = Actor.model_construct(kind="engine")
+TIMER = Actor.model_construct(kind="timer")
 
 
 class Draft:
@@ -33,6 +33,10 @@ class Draft:
             events.append(event)
         self.state = state
         self.events += events
+
+    def rewind(self, state: State) -> None:
+        """Go back to this earlier state of the draft."""
+        self.state, self.events = state, [event for event in self.events if event.seq <= state.seq]
 
     def add_all(self, pairs: Iterable[tuple[Actor, Body]]) -> None:
         for actor, body in pairs:

@@ -13,8 +13,8 @@ from onward.core.state import Closing, Entry, Kept, OpenCall, State, changed
 
 B = TypeVar("B", bound=ev.Body)
 Step = Callable[[State, ev.Event, Any], State]
-_ENTRY = Entry(kind="input", seq=0, value=None)
-_CALL = OpenCall(id="", tool="", effect="irreversible", digest="", arguments=None, status="ready")
+_ENTRY = Entry.model_construct(kind="input", seq=0, value=None)
+_CALL = OpenCall.model_construct(id="", tool="", effect="irreversible", digest="", arguments=None, status="ready")
 _STEPS: dict[type[ev.Body], Step] = {}
 _CALL_TIMERS = ("approval", "retry", "doubt", "pending", "poll")
 _KEEPS_FAILURES = (ev.StepFailed, ev.SignalRefused, ev.AttemptsLost, ev.TimerFired, ev.SignalKept)
@@ -335,7 +335,9 @@ def _call_started(state: State, event: ev.Event, body: ev.CallStarted) -> State:
 
 @folds(ev.CallCompleted)
 def _call_completed(state: State, event: ev.Event, body: ev.CallCompleted) -> State:
-    return _settle(_count(state, body.call, body.attempt), event, body.call, body.result, failed=False)
+    known = {call: attempt for call, attempt in state.doubted.items() if (call, attempt) != (body.call, body.attempt)}
+    counted = _count(changed(state, doubted=known), body.call, body.attempt)
+    return _settle(counted, event, body.call, body.result, failed=False)
 
 
 def _count(state: State, id: str, attempt: int) -> State:

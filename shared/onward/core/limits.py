@@ -10,7 +10,7 @@ from onward.core.program import AskModel, Effect, MakeCall
 from onward.core.state import State
 
 
-_NONE = Limits()
+_NONE = Limits.model_construct()
 
 
 def exceeded(state: State, effects: Sequence[Effect], now: datetime, longest: float) -> LimitReached | None:

@@ -127,7 +127,8 @@ class State(Value):
     decisions: dict[str, str] = {}
     """What was decided on a call, in words: what a later decision is told stands."""
     doubted: dict[str, int] = {}
-    """Calls that were in doubt once, and the attempt that was: an outcome that comes late is held against them."""
+    """Calls that were in doubt once, and the attempt that was, unless it was found to be done: an outcome that comes
+    late is held against them."""
     model_failures: int = 0
     step_failures: int = 0
     ended: Ended | None = None

@@ -76,6 +76,9 @@ class Engine:
                 _note("lease_lost", hold.lease.head, exc)
             except Stopping:
                 await self._let_go(hold, wake)
+            except Retryable:
+                await self._give_back(hold)
+                raise
 
     async def _step(self, hold: Hold, wake: Wake) -> None:
         session = await self._open(hold, wake)
@@ -217,7 +220,7 @@ class Engine:
         first = effects[0]
         if isinstance(first, MakeCall) and not first.call.repeatable:
             return await self._start(session, program, first)
-        if session.changed and (session.performed or not isinstance(first, AskModel)):
+        if session.unsaved and (session.performed or not isinstance(first, AskModel)):
             await self._append(session)
         return effects
 
@@ -300,6 +303,13 @@ class Engine:
         """Let go of a session that did not change. Whether somebody was turned away since its mark was last seen."""
         mark = await self.store.release(hold.lease, head)
         return mark is not None and mark != hold.lease.mark
+
+    async def _give_back(self, hold: Hold) -> None:
+        """The store failed, and not the step: let go if that can be done, so that nobody takes it for a death (G13)."""
+        try:
+            await self.store.release(hold.lease)
+        except OnwardError as exc:
+            _note("lease_not_given_back", hold.lease.head, exc)
 
     async def _leave(self, session: Session) -> None:
         """The program is not here. Keep what was absorbed; others, or this instance later, go on."""

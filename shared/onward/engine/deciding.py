@@ -19,6 +19,9 @@ from onward.core.state import State
 from onward.engine.perform import failure
 from onward.engine.session import Session
 
+RECORDS_AT_ONCE = 1000
+"""Times that a program may write something down before it performs something, or rests."""
+
 log = logging.getLogger("onward.engine")
 
 
@@ -51,10 +54,15 @@ class Decider:
 
     def decide(self, session: Session) -> Decision | Leave:
         """The next decision that needs the world; whatever is only to be written down is written into the draft."""
+        before = session.state
         try:
-            while isinstance(decision := self._next(session), Record):
+            for _ in range(RECORDS_AT_ONCE):
+                decision = self._next(session)
+                if not isinstance(decision, Record):
+                    return decision
                 session.draft.add(decision.actor, *decision.bodies)
-            return decision
+            session.draft.rewind(before)
+            raise RuntimeError(f"the program wrote {RECORDS_AT_ONCE} times and came to no effect and no rest")
         except Exception as exc:
             self.failed(session, exc)
             return Rest()

@@ -30,7 +30,7 @@ class Known:
     state: State
 
 
-NOTHING = Known(0, ROOT, State())
+NOTHING = Known(0, ROOT, State.model_construct())
 
 
 class Cache:

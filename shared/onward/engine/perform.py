@@ -284,6 +284,9 @@ def _pending(hold: Hold, id: str, attempt: int, pending: Pending, polls: int, ex
 def _reconciled(open: OpenCall, answer: Any) -> Body:
     if isinstance(answer, Done):
         return ev.CallCompleted(call=open.id, attempt=open.attempt, result=answer.result, by="reconcile")
+    if isinstance(answer, NotDone) and open.attempt >= FAILURES_TO_PARK:
+        error = Failure(code="keeps_failing", message=f"{open.attempt} attempts, and reconcile says that it did not happen")
+        return ev.CallReconciled(call=open.id, answer="unknown", error=error)
     if isinstance(answer, NotDone):
         return ev.CallReconciled(call=open.id, answer="not_done")
     reason = answer.reason if isinstance(answer, Unknown) and answer.reason else f"reconcile answered {answer!r}"

@@ -42,6 +42,12 @@ class Session:
         self.performed = self.inbox_read = False
 
     @property
+    def unsaved(self) -> bool:
+        """Whether the draft holds something that the next effect may rest on. Lost attempts are nothing of that kind:
+        appended before the effect that was lost, they would be a trace of it, and nobody could count them (R11)."""
+        return bool(self.absorbed) or any(event.kind != "attempts_lost" for event in self.draft.events)
+
+    @property
     def changed(self) -> bool:
         """Whether there is something to append."""
         return bool(self.draft.events or self.absorbed)

@@ -20,7 +20,7 @@ from onward.programs.proposals import calls_of, propose, text_of
 from onward.programs.tools import Tool
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
-_DEFAULT_LIMITS = Limits(turns=50)
+_DEFAULT_LIMITS = Limits.model_construct(turns=50)
 _BYTES_PER_TOKEN = 3
 
 

@@ -18,7 +18,7 @@ from onward.surfaces.timeline import who
 from onward.surfaces.verbs import Place
 
 Verdict = Literal["approved", "rejected"]
-GOES_ON = 0.5
+GOES_ON = 0.25
 """Seconds in which a session shows that somebody works on it."""
 
 

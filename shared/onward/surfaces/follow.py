@@ -111,7 +111,7 @@ class Following:
 
     async def _goes_on(self, head: Head) -> bool:
         """Whether the session goes on by itself, soon enough to stay."""
-        if head.status == "running":
+        if head.status == "running" or await self.runtime.unread(self.id):
             return True
         if head.status in ("needs_attention", "paused") or head.wake_at is None:
             return False

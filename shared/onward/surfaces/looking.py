@@ -117,11 +117,21 @@ async def verify(runtime: Runtime, id: str, head: str | None, output: Output) ->
 
 async def approvals(runtime: Runtime, place: Place, output: Output) -> None:
     """Every open approval, the oldest first."""
-    heads = dict.fromkeys(head.id for head, _ in await runtime.approvals())
-    asked = [await questions(runtime, await runtime.get(id)) for id in heads]
+    resting = [head for head, _ in await runtime.approvals()]
+    running = await runtime.list(Query(status=("running",), limit=MANY))
+    heads = {head.id: head for head in sorted((*resting, *running), key=lambda head: head.updated_at)}
+    asked = [await _questions(runtime, head) for head in heads.values()]
     if output.json:
         return output.doc([_question_doc(question, place, len(all)) for all in asked for question in all])
     output.lines(_approval_lines(asked, place, output, runtime) if any(asked) else ["No approval is open."])
+
+
+async def _questions(runtime: Runtime, head: Head) -> list[Question]:
+    """What one session asks; where its log can't be read that needs attention, and hides nothing of the others."""
+    try:
+        return await questions(runtime, head)
+    except Permanent:
+        return []
 
 
 def _approval_lines(

@@ -199,16 +199,25 @@ async def work(plan: Plan, output: Output) -> int:
     log = WorkLog(output)
     with interrupts() as stop:
         async with Runtime(plan.app, plan.place.db, observe=log.moved) as runtime:
-            log.says("working", f"{plan.app!r} on {plan.place.db}; Ctrl-C stops it")
-            working, asked = asyncio.create_task(runtime.working()), asyncio.create_task(stop.wait())
-            await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
-            asked.cancel()
-            if working.done():
-                working.result()
+            programs = ", ".join(f"{name} {version}" for name, version in plan.app.programs)
+            log.says("working", f"{programs}, on {plan.place.db}; Ctrl-C stops it")
+            await _until_asked(stop, runtime)
             log.says("stopping", "nothing new is begun")
             await runtime.stop()
     log.says("stopped", f"{log.commits:,} commits")
     return 0
+
+
+async def _until_asked(stop: Interrupts, runtime: Runtime) -> None:
+    """Return when asked to stop. Raises what kept this process from working."""
+    working, asked = asyncio.create_task(runtime.working()), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        working.cancel()
+        asked.cancel()
 
 
 class WorkLog:

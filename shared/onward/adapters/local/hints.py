@@ -117,7 +117,14 @@ class Hints:
             self._queue(key, newer, now_ms)
         return newer is None
 
-    def put_back(self, delivery: Delivery, row: WakeRow, now_ms: int) -> None:
-        """The delivery is over and did not do; its row, as it is now, comes again."""
-        self._out.pop(delivery.wake.key, None)
-        self.learn(row, now_ms, delivery.receipt.token)
+    def put_back(self, delivery: Delivery, now_ms: int, row: WakeRow | None = None) -> None:
+        """The delivery is over and did not do; it comes again, as this row if that was written for it."""
+        wake, receipt = delivery.wake, delivery.receipt
+        self._out.pop(wake.key, None)
+        newer = self._waiting.get(wake.key)
+        if newer is None:
+            again = WakeRow(wake.key, receipt.due_ms, wake.look, wake.published, receipt.rev, None)
+            self.learn(row or again, now_ms, receipt.token)
+        else:
+            newer.look, newer.published = newer.look or wake.look, max(newer.published, wake.published)
+            self._queue(wake.key, newer, now_ms)

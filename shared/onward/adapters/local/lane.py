@@ -107,6 +107,8 @@ class Lane:
             self._closed = True
         self.nudge()
         self._thread.join()
+        with self._serving:  # what is being done on a caller's thread
+            return
 
     def _run(self) -> None:
         while not (self._closed and self._jobs.empty()):

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -18,6 +19,7 @@ from onward.adapters.local.database import Database, Watcher
 from onward.adapters.local.hints import Delivery, Hints
 from onward.adapters.local.rows import from_ms, to_ms
 from onward.adapters.local.wakes import (
+    AT_ONCE,
     TAKEOVER_MS,
     Taken,
     WakeRow,
@@ -27,7 +29,7 @@ from onward.adapters.local.wakes import (
     delete_wake,
     put_wake,
 )
-from onward.errors import Ambiguous
+from onward.errors import Ambiguous, OnwardError
 from onward.ports import Wake
 
 LOOK_EVERY = 2.0
@@ -53,7 +55,7 @@ class SqliteQueue:
         self._stale = True
         self._company = False
         self._next_ms: int | None = None
-        self._look_at = 0.0
+        self._look_at: float = 0.0
 
     def _now_ms(self) -> int:
         return to_ms(self._clock.now())
@@ -128,29 +130,43 @@ class SqliteQueue:
         if self._should_look(limit):
             await self._look()
         deliveries = list(self._hints.deliver(limit, self._now_ms()))
-        return await self._without_taken_over(deliveries) if self._company else deliveries
+        if not self._company:
+            return deliveries
+        try:
+            return await self._without_taken_over(deliveries)
+        except BaseException:
+            for delivery in deliveries:
+                self._hints.put_back(delivery, self._now_ms())
+            raise
 
     async def done(self, delivery: Delivery) -> None:
         """Acknowledge. Nothing is written where the row has been written again meanwhile; nobody waits otherwise."""
         if self._hints.finish(delivery, self._now_ms()):
             key, receipt = delivery.wake.key, delivery.receipt
-            self._database.write(lambda c: delete_wake(c, key, receipt.rev, receipt.token), durable=False)
+            deleting = self._database.write(lambda c: delete_wake(c, key, receipt.rev, receipt.token), durable=False)
+            deleting.add_done_callback(_ignore)
         else:
             self._wake_waiters()
 
     async def put_back(self, delivery: Delivery, delay: float = 0.0) -> None:
-        """Have it delivered again, after `delay` seconds or with whatever came for this session meanwhile."""
+        """Have it delivered again, after `delay` seconds or with whatever came for this session meanwhile.
+
+        Where that can't be written down, it is done all the same, unless this process ends before.
+        """
         wake, receipt, now = delivery.wake, delivery.receipt, self._now_ms()
-        rev = self._table.next_rev()
-        row = WakeRow(wake.key, now + int(delay * 1000), wake.look, wake.published, rev, self._table.home)
-        await self._database.write(
-            lambda c: delay_wake(c, wake.key, receipt.rev, rev, row.due_ms),
-            durable=False,
-            after=lambda _: self._put_back(delivery, row),
-        )
+        rev, due = self._table.next_rev(), now + int(delay * 1000)
+        row = WakeRow(wake.key, due, wake.look, wake.published, rev, self._table.home)
+        try:
+            await self._database.write(
+                lambda c: delay_wake(c, wake.key, receipt.rev, rev, due),
+                durable=False,
+                after=lambda _: self._put_back(delivery, row),
+            )
+        except OnwardError:
+            self._put_back(delivery, replace(row, rev=receipt.rev))
 
     def _put_back(self, delivery: Delivery, row: WakeRow) -> None:
-        self._hints.put_back(delivery, row, self._now_ms())
+        self._hints.put_back(delivery, self._now_ms(), row)
         self._wake_waiters()  # to set the alarm for it
 
     def next_due(self) -> datetime | None:
@@ -173,13 +189,17 @@ class SqliteQueue:
         self._waiters.clear()
         self._alarm = None
         self._stale = True
+        self._look_at = 0.0
 
     def _should_look(self, limit: int) -> bool:
         now_ms = self._now_ms()
-        due = self._next_ms is not None and self._next_ms <= now_ms
-        if due or self._stale or self._clock.monotonic() >= self._look_at:
+        ready = self._hints.ready(now_ms)
+        if self._clock.monotonic() >= self._look_at:
             return True
-        return self._hints.ready(now_ms) < limit and not self._database.watched(self._watcher)
+        if ready >= AT_ONCE:  # enough to do; others see to what is new
+            return False
+        due = self._next_ms is not None and self._next_ms <= now_ms
+        return due or self._stale or (ready < limit and not self._database.watched(self._watcher))
 
     async def _look(self) -> None:
         """Find what is due and take it, as much as is taken at a time."""
@@ -201,6 +221,8 @@ class SqliteQueue:
         self._stale = self._stale or taken.more
 
     async def _free_the_dead(self) -> None:
+        if not self._look_at:
+            await self._database.read(lambda _: self._database.holders.clean())
         self._look_at = self._clock.monotonic() + LOOK_EVERY
         if await self._database.read(self._table.dead_homes):
             await self._database.write(self._table.free_homes_of_the_dead, durable=False)
@@ -286,4 +308,11 @@ class SqliteQueue:
             self._alarm.cancel()
         if self._loop is not None:
             self._loop = None
-            await self._database.write(self._table.leave, durable=False)
+            with suppress(OnwardError):  # then others find that this process is gone
+                await self._database.write(self._table.leave, durable=False)
+
+
+def _ignore(done: asyncio.Future[None]) -> None:
+    """A wake that was not deleted comes once more: no harm."""
+    if not done.cancelled():
+        done.exception()

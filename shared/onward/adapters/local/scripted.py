@@ -15,7 +15,7 @@ from onward.core.model import ModelAnswer, ModelCall, ModelRequest
 from onward.errors import BadInput, ModelRefused, ModelUnavailable
 
 SCHEME = "scripted:"
-_USAGE = Usage(input_tokens=20, output_tokens=10)
+_USAGE = Usage.model_construct(input_tokens=20, output_tokens=10)
 
 
 class _Call(Value):

@@ -230,5 +230,7 @@ class SqliteBackend:
         return await self.wait_for(key, lambda head: head.seq > after_seq, timeout) is not None
 
     async def close(self) -> None:
-        await self.queue.close()
-        self.database.close()
+        try:
+            await self.queue.close()
+        finally:
+            self.database.close()

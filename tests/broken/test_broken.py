@@ -1,0 +1,33 @@
+"""The checks find what is wrong: each complains of a variant that breaks its guarantee, and not of the product."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.broken.variants import VARIANTS
+from tests.faults.checks import CHECKS
+from tests.ledger import Ledger
+
+
+@pytest.mark.usefixtures("silent")
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variant_is_found_out(name: str, ledger: Ledger) -> None:
+    variant = VARIANTS[name]
+    with variant.installed():
+        assert complaints(variant.check, ledger), f"{variant.check} finds nothing wrong with: {name}"
+
+
+def complaints(check: str, ledger: Ledger) -> list[str]:
+    """What a test of the product would fail with."""
+    try:
+        return asyncio.run(CHECKS[check](ledger))  # type: ignore[arg-type]
+    except Exception as exc:
+        return [repr(exc)]
+
+
+def test_every_guarantee_has_a_variant() -> None:
+    """But for branches (G14), which are not there yet."""
+    found = {variant.check.partition("_")[0] for variant in VARIANTS.values()}
+    assert found == {f"g{number}" for number in range(1, 16)} - {"g14"}

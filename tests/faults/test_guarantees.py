@@ -1,0 +1,16 @@
+"""The guarantees, each by its checks (`tests.faults.checks`). The test's id begins with the guarantee's number."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.faults.checks import CHECKS
+from tests.ledger import Ledger
+
+
+@pytest.mark.usefixtures("silent")
+@pytest.mark.parametrize("name", CHECKS)
+def test_guarantee(name: str, ledger: Ledger) -> None:
+    assert not asyncio.run(CHECKS[name](ledger))  # type: ignore[arg-type]
