@@ -6,7 +6,7 @@ Each promise is a test in `onward.testing.contracts` that carries its number, an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -20,11 +20,16 @@ from onward.core.signals import Signal
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """"Look at this session." `look` asks for its inbox too; `published` is what is known to be out (R12)."""
+    """"Look at this session." `look` asks for its inbox too; `published` is what is known to be out (R12).
+
+    A `delayed` one was armed by a visitor who then acknowledged: nobody else may be left to come, so one that is
+    turned away again is armed again (R4). A queue that unites wakes may call any look delayed.
+    """
 
     key: str
     look: bool = False
     published: int = 0
+    delayed: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,7 @@ class Wakes(Protocol):
 
 
 class Timers(Protocol):
-    """T1: at or after `at`, a wake with `look` for this session is delivered at least once."""
+    """T1: at or after `at`, a delayed wake with `look` for this session is delivered at least once."""
 
     async def arm(self, key: str, at: datetime) -> None: ...
 

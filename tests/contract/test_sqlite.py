@@ -129,6 +129,15 @@ async def test_s9_what_must_be_durable_is_synced_and_the_rest_is_not(
     assert synced[len(durable) :] in ([True], [False, True])
 
 
+async def test_the_log_of_sqlite_itself_stays_small(backend: SqliteBackend, tmp_path: Path) -> None:
+    for number in range(200):
+        await backend.blobs.put("k", str(number), "x" * 100_000)
+    key = await begin(backend.store)
+    for number in range(500):
+        await backend.store.release(await claimed(backend.store, key, f"w:{number}"))
+    assert (tmp_path / "onward.db-wal").stat().st_size < 10_000_000
+
+
 async def test_any_loop_of_any_thread_may_ask(backend: SqliteBackend) -> None:
     keys = [await begin(backend.store, f"s{n}") for n in range(3)]
 

@@ -280,8 +280,7 @@ async def _freeze(process: Any) -> None:
     here = World.current
     here.zombies = True
     here.clock.advance(400.0)
-    await here.place.knock(KEY)
-    await here.process("rival").settle(600.0)
+    await here.process("rival").look(600.0)
 
 
 async def _nobody(here: World, head: Any) -> bool:

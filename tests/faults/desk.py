@@ -186,6 +186,17 @@ async def ship_fast(order: str, *, call: Call) -> Pending:
     return Pending(timeout="24h")
 
 
+@tool(effect="idempotent", retry=QUICK)
+async def ship_hesitantly(order: str, *, call: Call) -> Pending:
+    """Ship an order with a carrier who is too fast, and who forgets it the first time."""
+    outside = World.current.outside
+    await outside.book("ship_hesitantly", call.idempotency_key)
+    again = len(outside.entries("ship_hesitantly", call.idempotency_key)) > 1
+    said = {"status": "done", "result": "arrived"} if again else {"status": "not_done"}
+    await World.current.complete(call.id, call.token, **said)
+    return Pending(timeout="24h")
+
+
 @tool(effect="irreversible")
 async def ship_for_good(order: str, *, call: Call) -> Pending:
     """Ship an order that can't come back, with a carrier who is faster than this function."""
@@ -247,8 +258,17 @@ async def call_back(order: str, *, call: Call) -> dict[str, Any]:
     """Do something slow; meanwhile somebody writes, and another process looks."""
     result = await performed("call_back", call, order=order)
     await World.current.send("are you there?")
-    await World.current.process("visitor").settle()
+    await World.current.process("visitor").look()
     return result
+
+
+@tool(effect="idempotent", retry=QUICK)
+async def jump(seconds: float, *, call: Call) -> float:
+    """Somebody sets the clock, and another process looks what is to be done."""
+    await World.current.outside.book("jump", call.idempotency_key)
+    World.current.clock.jump(seconds)
+    await World.current.process("visitor").look()
+    return seconds
 
 
 @tool(effect="read", retry=QUICK)
@@ -262,8 +282,8 @@ async def deploy(version: str) -> str:
 
 TOOLS = [
     find_order, count_stock, set_address, refund, send_letter, reserve, pay_out, close_ticket, flaky, broken, declined,
-    refund_and_fail, fail_then_refund, refund_who_knows, ship, ship_fast, ship_for_good, ship_quietly, ship_and_forget,
-    read_archive, write_archive, refund_while_cancelled, call_back, deploy,
+    refund_and_fail, fail_then_refund, refund_who_knows, ship, ship_fast, ship_hesitantly, ship_for_good, ship_quietly, ship_and_forget,
+    read_archive, write_archive, refund_while_cancelled, call_back, jump, deploy,
 ]  # fmt: skip
 
 

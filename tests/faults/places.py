@@ -8,7 +8,6 @@ from typing import Any
 from onward.adapters.local.memory import Delivery, MemoryBackend, MemoryQueue
 from onward.adapters.local.sqlite import SqliteBackend
 from onward.core.lease import TTL
-from onward.ports import Wake
 from onward.testing.runner import AutoClock
 
 
@@ -44,10 +43,6 @@ class Memory:
         """What was taken and not acknowledged comes again."""
         self._backend.queue.redeliver()
 
-    async def knock(self, key: str) -> None:
-        """What is under way comes again, though its taker is alive."""
-        self.redeliver()
-
     async def close(self) -> None:
         """The end of this world."""
 
@@ -78,9 +73,6 @@ class Sqlite:
 
     def redeliver(self) -> None:
         """Wakes are rows, and come by themselves when their taker is dead."""
-
-    async def knock(self, key: str) -> None:
-        await self._open[0].queue.publish(Wake(key))
 
     async def close(self) -> None:
         for backend in self._open:

@@ -248,6 +248,11 @@ async def completed_too_early(world: World) -> None:
     await runs(world)
 
 
+@scenario(desk(turn(("ship_hesitantly", ORDER))))
+async def said_not_done_too_early(world: World) -> None:
+    await runs(world)
+
+
 @scenario(desk(turn(("ship_for_good", ORDER))), ignore=("call_pending",))
 async def irreversible_completed_too_early(world: World) -> None:
     """It may fall in doubt, and never be pending; the outcome that came too early settles that, and nobody is asked."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from onward.core.events import Actor, Event, Limits
@@ -215,15 +214,15 @@ class World:
 
     async def visit(self, process: Process) -> None:
         """What is under way is delivered again, to another process."""
-        await self.place.knock(KEY)
-        await self.process("visitor").settle()
+        self.place.redeliver()
+        await self.process("visitor").look()
 
     async def overtake(self, process: Process) -> None:
         """The process sleeps past its lease, and another goes on as far as it can."""
         self.zombies = True
         self.clock.advance(PAUSE)
-        await self.place.knock(KEY)
-        await self.process("rival").settle(60.0)
+        self.place.redeliver()
+        await self.process("rival").look(60.0)
 
     async def stop(self, process: Process) -> None:
         """The process is asked to end."""
@@ -360,20 +359,27 @@ class Worker:
 
     async def finish(self, seconds: float) -> None:
         """Deliver what is due within so many seconds, until the process is asked to stop."""
-        end = self.world.clock.now() + timedelta(seconds=seconds)
+        clock = self.world.clock
+        end = clock.monotonic() + seconds
         for _ in range(DELIVERIES):
             if self.stopping:
                 return await self.runner.parts.performing.close()
             if not await self.runner.deliver():
                 due = self.backend.queue.next_due()
-                if due is None or due > end:
+                if due is None or (due - clock.now()).total_seconds() > end - clock.monotonic():
                     return
-                self.world.clock.advance_to(due)
+                clock.advance_to(due)
         raise AssertionError(f"{DELIVERIES} wakes were delivered, and it goes on")
 
-    async def settle(self, seconds: float = 0.0) -> None:
+    async def look(self, seconds: float = 0.0) -> None:
+        """Look at the session, as if a wake had come; then as `settle`."""
+        await self.settle(seconds, Wake(KEY))
+
+    async def settle(self, seconds: float = 0.0, wake: Wake | None = None) -> None:
         """Deliver what is due now, or within so many seconds; it may die of it."""
         try:
+            if wake is not None:
+                await self.runner.parts.engine.advance(wake)
             await self.finish(seconds)
         except Killed:
             return self.world.bury(self)

@@ -312,3 +312,27 @@ async def test_g3_erasing_names_what_is_there() -> None:
         await one.parts.eraser.erase(KEY, 1, "output", BEN, "")
     with pytest.raises(NotFound, match="event 99"):
         await one.parts.eraser.erase(KEY, 99, "input", BEN, "")
+
+
+# --- visitors --------------------------------------------------------------------------------------------------
+
+
+async def test_r4_a_delayed_wake_that_is_turned_away_is_armed_again_and_an_ordinary_one_is_not() -> None:
+    one = runner(PAY)
+    await one.parts.gateway.start(start(), ANA)
+    lease = await one.backend.store.claim(KEY, "somebody")
+    await one.settle()
+    first = one.backend.queue.next_due()
+    assert first is not None, "the visitor left a delayed wake behind"
+    await one.parts.engine.advance(Wake(KEY))
+    assert len(one.backend.queue._waiting) == 1, "the mark says that somebody has seen to it"
+    one.clock.advance(60)
+    await one.backend.store.renew(lease)
+    one.clock.advance_to(first)
+    await one.settle()
+    second = one.backend.queue.next_due()
+    assert second is not None
+    assert second > first, "the holder lives, so the delayed wake comes again"
+    one.clock.advance_to(second)
+    await one.settle()
+    assert (await one.backend.store.read(KEY)).status == "waiting", "the holder died, and the delayed wake healed it"

@@ -110,10 +110,10 @@ class Engine:
         """Not now. A holder who is alive will see the mark; if it is dead, the delayed wake comes (R4)."""
         if why is None:
             return await self._unknown(wake)
-        if isinstance(why, Busy) and why.marked:
+        if isinstance(why, Busy) and why.marked and not wake.delayed:
             return
         await self.timers.arm(wake.key, self.clock.now() + timedelta(seconds=why.wait))
-        if isinstance(why, Busy) and not await self._mark(wake.key, why):
+        if isinstance(why, Busy) and not why.marked and not await self._mark(wake.key, why):
             await self.advance(wake)
 
     async def _mark(self, key: str, busy: Busy) -> bool:

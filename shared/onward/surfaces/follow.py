@@ -63,10 +63,13 @@ class Following:
         first = self.now() + FIRST_LOOK
         try:
             while True:
+                # Asked before the head is read: what is taken up in between shows in the head.
                 looked = self.runtime.looked.is_set() or self.now() > first
+                quiet = looked and not await self.runtime.unread(self.id)
                 head = await self.catch_up()
+                quiet = quiet or (looked and head.status == "needs_attention")
                 asking = self._asking is not None and self._asking.about(self.open.values(), self.now())
-                if head.ended or not (asking or await self._goes_on(head) or not looked):
+                if head.ended or (quiet and not asking and not await self._goes_on(head)):
                     return head
                 await self._news(head, looked)
         finally:
@@ -111,7 +114,7 @@ class Following:
 
     async def _goes_on(self, head: Head) -> bool:
         """Whether the session goes on by itself, soon enough to stay."""
-        if head.status == "running" or await self.runtime.unread(self.id):
+        if head.status == "running":
             return True
         if head.status in ("needs_attention", "paused") or head.wake_at is None:
             return False

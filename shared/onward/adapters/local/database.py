@@ -180,6 +180,8 @@ class Database:
             self._roll_back()
             _fail(batch, translate_commit(exc, self.path))
         self._pages += sum(4 + job.size // PAGE for job in batch)
+        if self._pages >= WAL_PAGES and not may_wait:
+            self._write_lane.nudge()  # to have it moved into the file
         return True
 
     def _begin(self, durable: bool, may_wait: bool) -> bool:

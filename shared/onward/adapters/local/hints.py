@@ -103,7 +103,7 @@ class Hints:
         for _ in range(min(limit, self.ready(now_ms))):
             key = self._ready.popleft()
             hint = self._waiting.pop(key)
-            wake = Wake(key, hint.look, hint.published)
+            wake = Wake(key, hint.look, hint.published, delayed=hint.look)
             delivery = self._out[key] = Delivery(wake, Receipt(hint.rev, hint.token, hint.due_ms))
             yield delivery
 

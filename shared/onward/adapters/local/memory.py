@@ -167,10 +167,10 @@ class MemoryStore:
 
     async def overdue(self, limit: int = 100) -> Sequence[str]:
         now = self._now()
-        free = [row for row in self._rows.values() if not row.held or self._fields(row).age >= self._ttl]
-        due = [row.head.key for row in free if row.head.wake_at is not None and row.head.wake_at <= now]
-        called = [key for key, box in self._inbox.items() if box.pending and key not in due]
-        return (due + called)[:limit]
+        held = {key for key, row in self._rows.items() if row.held and self._fields(row).age < self._ttl}
+        due = [key for key, row in self._rows.items() if row.head.wake_at is not None and row.head.wake_at <= now]
+        called = [key for key, box in self._inbox.items() if box.pending]
+        return [key for key in dict.fromkeys(due + called) if key not in held][:limit]
 
     async def close(self) -> None:
         return None
@@ -234,7 +234,7 @@ class MemoryQueue:
         self._add(self._clock.now(), wake)
 
     async def arm(self, key: str, at: datetime) -> None:
-        self._add(at, Wake(key, look=True))
+        self._add(at, Wake(key, look=True, delayed=True))
 
     def _add(self, due: datetime, wake: Wake) -> None:
         self._count += 1

@@ -25,6 +25,9 @@ from onward.ports import Append, Appended, Clock, Inbox, Lease, Query, Wake
 
 T = TypeVar("T")
 
+LOOK_AT_HOLDER = 2.0
+"""Seconds until a visitor is to look again: the file lock may show by then that the holder is dead."""
+
 HEADS_KEPT = 256
 """Heads of sessions on the move, kept so that their claims need no parsing."""
 
@@ -61,6 +64,8 @@ class SqliteStore:
         version = known.version if known else None
         claim = partial(self._do.claim, key=key, owner=owner, published=published, known=version)
         claimed = await self._database.write(claim, durable=False, quick=True)
+        if isinstance(claimed, Busy):
+            return replace(claimed, wait=min(claimed.wait, LOOK_AT_HOLDER))
         if not isinstance(claimed, Claimed):
             return claimed
         head = claimed.head or (known.head if known else None)

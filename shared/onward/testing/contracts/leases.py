@@ -51,7 +51,10 @@ class LeaseContract:
         key = await begin(backend.store)
         lease = await claimed(backend.store, key)
         clock.advance(30)
-        assert await backend.store.claim(key, "bob:1") == Busy(lease.epoch, 1, TTL - 30 + MARGIN, marked=False)
+        busy = await backend.store.claim(key, "bob:1")
+        assert isinstance(busy, Busy)
+        assert (busy.epoch, busy.seq, busy.marked) == (lease.epoch, 1, False)
+        assert 0 < busy.wait <= TTL - 30 + MARGIN, "to be looked at again at the lease's end, or before"
         await backend.store.append(lease, append_of(lease))
         assert await backend.store.claim(key, "bob:1") == Busy(lease.epoch, 2, TTL + MARGIN, marked=False)
 

@@ -1,0 +1,120 @@
+"""A worker in a process of its own, to be killed: `python -m tests.faults.process DB LEDGER`.
+
+Its clock goes ten times as fast as the machine's, the same in all processes, so that leases and delays take less time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from onward import Agent, App, Call, Done, NotDone, ScriptedModel, tool
+from onward.adapters.local.sqlite import SqliteBackend
+from onward.adapters.local.worker import Worker
+from onward.engine.deciding import Registry
+from onward.wiring import Parts, Policy, assemble
+from tests.ledger import Ledger
+
+FASTER = 10.0
+BEGAN = datetime(2026, 1, 5, tzinfo=UTC)
+RUN = "kills"
+LEDGER: Ledger
+
+
+class FastClock:
+    """The Clock port, ten times as fast. All processes of one boot agree on it."""
+
+    def now(self) -> datetime:
+        return BEGAN + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        return time.monotonic() * FASTER
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / FASTER)
+
+
+@tool(effect="read")
+async def look(order: str, *, call: Call) -> str:
+    """Look something up."""
+    LEDGER.book(RUN, "look", {"key": call.idempotency_key})
+    return order
+
+
+@tool(effect="idempotent", timeout="1h")
+async def wait_for_others(order: str, *, call: Call) -> str:
+    """Take a while, as a well-behaved tool does."""
+    LEDGER.book(RUN, "wait_for_others", {"key": call.idempotency_key})
+    await asyncio.sleep(0.5)
+    return order
+
+
+@tool(effect="idempotent", timeout="1h")
+async def block(order: str, *, call: Call) -> str:
+    """Block the event loop, which no tool should: its whole process stands still but for the thread that renews."""
+    LEDGER.book(RUN, "block", {"key": call.idempotency_key})
+    time.sleep(2.0)
+    return order
+
+
+@tool(effect="irreversible", timeout="60s")
+async def pay(order: str, *, call: Call) -> str:
+    """Pay."""
+    LEDGER.book(RUN, "pay", {"key": call.idempotency_key})
+    return order
+
+
+@pay.reconcile
+async def paid(call: Call) -> Done[str] | NotDone:
+    entries = LEDGER.entries(RUN)
+    return Done("7") if ("pay", {"key": call.idempotency_key}) in entries else NotDone()
+
+
+@tool(effect="read", retry=1)
+async def exit_now(order: str, *, call: Call) -> str:
+    """Take the process along."""
+    LEDGER.book(RUN, "exit", {"key": call.idempotency_key})
+    os._exit(9)
+
+
+def _turn(name: str) -> dict[str, Any]:
+    return {"calls": [{"tool": name, "arguments": {"order": "7"}}]}
+
+
+def _agent(name: str, *tools: str) -> Agent:
+    model = ScriptedModel([*map(_turn, tools), {"text": "done"}])
+    return Agent(name, model=model, tools=[look, wait_for_others, block, pay, exit_now])
+
+
+APP = App(
+    [
+        _agent("payer", "look", "pay", "look"),
+        _agent("waiter", "wait_for_others"),
+        _agent("blocker", "block"),
+        _agent("deadly", "exit_now"),
+    ]
+)
+
+
+def open_parts(db: Path, programs: Registry | None = None, ttl: float = 90.0) -> Parts:
+    """The parts of one process on this file."""
+    clock, policy = FastClock(), Policy(ttl=ttl)
+    backend = SqliteBackend.open(db, clock, ttl=ttl)
+    return assemble(backend, clock, programs, policy=policy, process=backend.process)
+
+
+async def work(db: Path, ttl: float) -> None:
+    """Advance whatever is due, until killed."""
+    parts = open_parts(db, APP, ttl)
+    parts.renewer.start()
+    await Worker(parts.backend.queue, parts.engine.advance).run()
+
+
+if __name__ == "__main__":
+    LEDGER = Ledger(sys.argv[2])
+    asyncio.run(work(Path(sys.argv[1]), float(sys.argv[3])))

@@ -1,0 +1,252 @@
+"""Real processes on one file, killed for real; and what only happens to many sessions at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onward.core import log
+from onward.core.events import Actor, SessionCompleted, TimerSet
+from onward.core.head import Head
+from onward.core.program import Decision, Record, Rest
+from onward.core.state import State
+from onward.engine.gateway import Start
+from onward.ports import Query
+from onward.programs.app import App
+from onward.testing.runner import AutoClock, Runner
+from onward.wiring import Parts
+from tests.faults import process
+from tests.faults.desk import ONE_VERSION, TWO_VERSIONS, desk, turn
+from tests.faults.places import Memory, Sqlite
+from tests.faults.scenarios import REFUND
+from tests.faults.world import World
+from tests.ledger import Ledger
+
+ROOT = Path(__file__).parents[2]
+SESSIONS = 200
+KILLING = 5.0
+"""Seconds during which workers are killed."""
+
+PATIENCE = 60.0
+ANN = Actor(kind="person", name="ann@example.com")
+
+
+class Workers:
+    """Worker processes on one file, each replaced when it has died."""
+
+    def __init__(self, db: Path, ledger: Ledger, count: int, ttl: float = 90.0) -> None:
+        self._command = [sys.executable, "-m", "tests.faults.process", str(db), ledger.address, str(ttl)]
+        self._workers = [self._start() for _ in range(count)]
+        self.died = 0
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        path = os.pathsep.join([str(ROOT / "shared"), str(ROOT)])
+        return subprocess.Popen(self._command, cwd=ROOT, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.DEVNULL)
+
+    def kill(self, index: int) -> None:
+        """SIGKILL."""
+        self._workers[index].kill()
+
+    def replace_dead(self) -> None:
+        for index, worker in enumerate(self._workers):
+            if worker.poll() is not None:
+                self.died += 1
+                self._workers[index] = self._start()
+
+    def end(self) -> None:
+        for worker in self._workers:
+            worker.kill()
+            worker.wait()
+
+
+@pytest.fixture
+def run(ledger: Ledger) -> Iterator[Ledger]:
+    """The ledger, with nothing in it yet."""
+    ledger.forget(process.RUN)
+    yield ledger
+    ledger.forget(process.RUN)
+
+
+async def _start(parts: Parts, program: str, count: int) -> None:
+    await asyncio.gather(
+        *(parts.gateway.start(Start(f"{program}-{n}", program, "1", "go"), ANN) for n in range(count))
+    )
+
+
+async def _all(parts: Parts, program: str) -> list[Head]:
+    return list(await parts.backend.store.list(Query(program=program, limit=10_000)))
+
+
+async def _until_ended(parts: Parts, workers: Workers, program: str, count: int) -> list[Head]:
+    """Wait until every session of the program has ended or needs attention; workers that die are replaced."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        heads = await _all(parts, program)
+        if sum(head.ended or head.status == "needs_attention" for head in heads) == count:
+            return heads
+        workers.replace_dead()
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{Counter(head.status for head in heads)} after {PATIENCE:g} s")
+
+
+async def test_g6_workers_killed_at_random(tmp_path: Path, run: Ledger) -> None:
+    """Three workers on one file, 200 sessions, SIGKILL again and again: each session pays exactly once, and ends."""
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    lot, db = random.Random(seed), tmp_path / "onward.db"
+    parts = process.open_parts(db)
+    await _start(parts, "payer", SESSIONS)
+    workers = Workers(db, run, 3)
+    try:
+        end = time.monotonic() + KILLING
+        while time.monotonic() < end:
+            await asyncio.sleep(lot.uniform(0.2, 0.7))
+            workers.kill(lot.randrange(3))
+            workers.replace_dead()
+        heads = await _until_ended(parts, workers, "payer", SESSIONS)
+    finally:
+        workers.end()
+    paid = Counter(entry["key"] for what, entry in run.entries(process.RUN) if what == "pay")
+    assert Counter(head.status for head in heads) == {"completed": SESSIONS}, f"seed {seed}"
+    assert len(paid) == SESSIONS, f"seed {seed}"
+    assert set(paid.values()) == {1}, f"seed {seed}"
+    for head in heads:
+        assert log.verify(await parts.backend.store.commits(head.key), head.hash) == (head.seq, head.hash)
+    await parts.close()
+
+
+async def test_g2_neighbours_of_a_blocking_tool_keep_their_leases(tmp_path: Path, run: Ledger) -> None:
+    """A tool blocks the event loop for longer than a lease lasts; a rival would take lapsed sessions, and finds none."""
+    db, ttl = tmp_path / "onward.db", 10.0
+    parts = process.open_parts(db, ttl=ttl)
+    await _start(parts, "waiter", 20)
+    await _start(parts, "blocker", 1)
+    workers = Workers(db, run, 1, ttl)
+    try:
+        while not any(what == "block" for what, _ in run.entries(process.RUN)):
+            await asyncio.sleep(0.02)
+        rival = Workers(db, run, 1, ttl)
+        try:
+            await _until_ended(parts, workers, "waiter", 20)
+            await _until_ended(parts, workers, "blocker", 1)
+        finally:
+            rival.end()
+    finally:
+        workers.end()
+    done = Counter((what, entry["key"]) for what, entry in run.entries(process.RUN))
+    assert len(done) == 21
+    assert set(done.values()) == {1}
+    await parts.close()
+
+
+async def test_g13_step_that_exits_the_process(tmp_path: Path, run: Ledger) -> None:
+    """It takes its process along again and again; it backs off and is parked, and its neighbours end meanwhile."""
+    db = tmp_path / "onward.db"
+    parts = process.open_parts(db)
+    await _start(parts, "deadly", 1)
+    await _start(parts, "payer", 20)
+    workers = Workers(db, run, 1)
+    try:
+        neighbours = await _until_ended(parts, workers, "payer", 20)
+        [poison] = await _until_ended(parts, workers, "deadly", 1)
+    finally:
+        workers.end()
+    assert {head.status for head in neighbours} == {"completed"}
+    assert poison.status == "needs_attention"
+    assert 3 <= workers.died <= 7
+    await parts.close()
+
+
+# --- clocks and crowds, in virtual time ------------------------------------------------------------------------
+
+
+PLACES = {"memory": lambda clock, path: Memory(clock), "sqlite": lambda clock, path: Sqlite(path / "onward.db", clock)}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("seconds", [86400.0 * 3, -86400.0 * 3])
+async def test_r3_clock_jumps(place: str, seconds: float, ledger: Ledger, tmp_path: Path) -> None:
+    """The wall clock is set while a tool runs: its lease does not notice. An approval's time is what people's clocks say."""
+    app = desk(turn(("jump", {"seconds": seconds})), turn(("pay_out", REFUND)))
+    world = World(app, ledger, f"jump/{place}/{seconds}", place=lambda clock: PLACES[place](clock, tmp_path))
+    await world.start("desk")
+    await world.rest()
+    await world.decide("pay_out", "approved")
+    await world.rest()
+    head, calls = await world.head(), world.plan.calls
+    done = [what for what, _ in ledger.entries(world.outside.run)]
+    await world.close()
+    assert head is not None
+    assert head.status == "completed"
+    assert done.count("jump") == 1
+    assert "store.mark" in calls
+
+
+class Sleeper:
+    """A program that sleeps for an hour, and ends."""
+
+    name, version, follows = "sleeper", "1", False
+
+    def performer(self, tool: str) -> Any:
+        return None
+
+    def decide(self, state: State) -> Decision:
+        actor = Actor(kind="program", name=self.name)
+        if state.fired:
+            return Record((SessionCompleted(output="slept"),), actor)
+        if state.timers or state.at is None:
+            return Rest()
+        return Record((TimerSet(timer="alarm", due_at=state.at + timedelta(hours=1)),), actor)
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_g5_a_thousand_timers_due_at_once(place: str, tmp_path: Path) -> None:
+    """The machine slept past them all: each is honoured, once."""
+    clock = AutoClock()
+    here = PLACES[place](clock, tmp_path)
+    runner = Runner(App([Sleeper()]), backend=here.open(), clock=clock)
+    for n in range(1000):
+        await runner.parts.gateway.start(Start(f"s{n}", "sleeper", "1"), ANN)
+    await runner.settle()
+    clock.advance(86400.0)
+    await runner.settle()
+    heads = await runner.backend.store.list(Query(limit=10_000))
+    assert Counter(head.status for head in heads) == {"completed": 1000}
+    assert {head.seq for head in heads} == {4}
+    await here.close()
+
+
+# --- old and new side by side ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("pinned", [False, True])
+async def test_g12_old_and_new_code_take_turns(place: str, pinned: bool, ledger: Ledger, tmp_path: Path) -> None:
+    """Two processes, one with the old version only, move one session in turn: it takes up the new version once, unless
+    it is pinned, and the old process then leaves it to the other."""
+    world = World(ONE_VERSION, ledger, f"turns/{place}/{pinned}", place=lambda clock: PLACES[place](clock, tmp_path))
+    old, new = world.process("old"), world.process("new")
+    new.deploy(TWO_VERSIONS)
+    await world.start("desk", pinned=pinned)
+    for _ in range(40):
+        for worker in (old, new):
+            await worker.runner.deliver()
+            world.clock.advance(10.0)
+    head, events, commits = await world.head(), await world.events(), await world.commits()
+    await world.close()
+    assert head is not None
+    assert (head.status, head.version) == ("completed", "1" if pinned else "2")
+    changes = [event for event in events if event.kind == "program_changed"]
+    assert len(changes) == (0 if pinned else 1)
+    assert log.verify(commits, head.hash) == (head.seq, head.hash)
