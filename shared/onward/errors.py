@@ -1,19 +1,19 @@
 """Every error Onward raises on purpose, and who retries it.
 
-    OnwardError                  .code: stable, the same in logs, the command line and the API
-    ├─ Retryable                 nothing was decided: the message comes again
-    │   ├─ StoreUnavailable      the store did not answer, or said no for a passing reason
-    │   ├─ Ambiguous             a commit may or may not have been applied
-    │   └─ ModelUnavailable      the model is out of reach or over its quota
-    ├─ LeaseLost                 somebody else holds the session now: stop, append nothing
-    ├─ Permanent                 recorded as an event; trying again would not help
-    │   ├─ CorruptLog            the log does not verify
-    │   ├─ UnreadableLog         written by a newer release, or by one this release no longer reads
-    │   └─ ModelRefused          the model will not answer this request, however often it is asked
-    └─ UsageError                the caller's mistake: it changed nothing
-        ├─ BadInput              a value is wrong; the message names the field
-        ├─ NotFound              no such session, approval or call
-        └─ Refused               right form, wrong moment: the message says what stands instead
+OnwardError                  .code: stable, the same in logs, the command line and the API
+├─ Retryable                 nothing was decided: the message comes again
+│   ├─ StoreUnavailable      the store did not answer, or said no for a passing reason
+│   ├─ Ambiguous             a commit may or may not have been applied
+│   └─ ModelUnavailable      the model is out of reach or over its quota
+├─ LeaseLost                 somebody else holds the session now: stop, append nothing
+├─ Permanent                 recorded as an event; trying again would not help
+│   ├─ CorruptLog            the log does not verify
+│   ├─ UnreadableLog         written by a newer release, or by one this release no longer reads
+│   └─ ModelRefused          the model will not answer this request, however often it is asked
+└─ UsageError                the caller's mistake: it changed nothing
+    ├─ BadInput              a value is wrong; the message names the field
+    ├─ NotFound              no such session, approval or call
+    └─ Refused               right form, wrong moment: the message says what stands instead
 """
 
 from __future__ import annotations

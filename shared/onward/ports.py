@@ -14,13 +14,13 @@ from onward.core.events import Event
 from onward.core.head import Head, Status
 from onward.core.lease import Busy, Later
 from onward.core.log import Commit
-from onward.core.model import Model as Model  # noqa: PLC0414 - the port stands with what it speaks in
+from onward.core.model import Model as Model
 from onward.core.signals import Signal
 
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """"Look at this session." `look` asks for its inbox too; `published` is what is known to be out (R12).
+    """ "Look at this session." `look` asks for its inbox too; `published` is what is known to be out (R12).
 
     A `delayed` one was armed by a visitor who then acknowledged: nobody else may be left to come, so one that is
     turned away again is armed again (R4). A queue that unites wakes may call any look delayed.

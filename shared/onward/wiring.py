@@ -82,7 +82,7 @@ class Parts:
         await self.backend.close()
 
 
-def assemble(  # noqa: PLR0913 - each is a choice that tests make
+def assemble(
     backend: Backend,
     clock: Clock,
     programs: Registry | None = None,
@@ -120,7 +120,9 @@ def assemble(  # noqa: PLR0913 - each is a choice that tests make
     return Parts(backend, clock, engine, gateway, loader, appender, renewer, performing, eraser)
 
 
-def embedded(path: str | Path, programs: Registry | None = None, *, policy: Policy | None = None, create: bool = True) -> Parts:
+def embedded(
+    path: str | Path, programs: Registry | None = None, *, policy: Policy | None = None, create: bool = True
+) -> Parts:
     """The parts of one process on one SQLite file."""
     from onward.adapters.local.clock import SystemClock
     from onward.adapters.local.sqlite import SqliteBackend

@@ -120,7 +120,9 @@ def agents(sessions: int, at_once: int, per_wake: int) -> Row:
 
 def child(*args: str, dies: bool = False) -> dict[str, float]:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, str(Path(__file__).parent / "child.py"), *args], capture_output=True, env=env, text=True)
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).parent / "child.py"), *args], capture_output=True, env=env, text=True
+    )
     if dies:
         assert done.returncode == -9, done.stderr
         return {}
@@ -135,14 +137,22 @@ def resumed(size: int, figure: str) -> Row:
             child("die", db, str(size), dies=True)
             began = time.perf_counter()
             found = child("resume", db, str(size))
-            return {**found, "with_process": time.perf_counter() - began}[figure] if figure == "whole" else found[figure]
+            return (
+                {**found, "with_process": time.perf_counter() - began}[figure] if figure == "whole" else found[figure]
+            )
 
     return median(once)
 
 
 def whole(*command: str) -> float:
     began = time.perf_counter()
-    subprocess.run([sys.executable, *command], check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
+    subprocess.run(
+        [sys.executable, *command],
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+    )
     return time.perf_counter() - began
 
 
@@ -156,7 +166,8 @@ def hello() -> Row:
 
 def imports() -> Row:
     def once() -> float:
-        code = "import time; t = time.perf_counter(); import onward; onward.Agent, onward.Runtime; print(time.perf_counter() - t)"
+        took = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t)"
+        code = took.format("import onward; onward.Agent, onward.Runtime")
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         return float(done.stdout)
 
@@ -203,7 +214,9 @@ def _row(found: list[float]) -> Row:
 def used(db: str) -> int:
     """Bytes of the pages in use, those still in the write-ahead log included."""
     with closing(sqlite3.connect(db)) as link:
-        pages, free, size = (link.execute(f"PRAGMA {n}").fetchone()[0] for n in ("page_count", "freelist_count", "page_size"))
+        pages, free, size = (
+            link.execute(f"PRAGMA {n}").fetchone()[0] for n in ("page_count", "freelist_count", "page_size")
+        )
     return (pages - free) * size
 
 
@@ -243,7 +256,12 @@ ROWS: dict[str, tuple[str, str, str | None, Callable[[], Row]]] = {
     "steps_sequential_many": ("... many steps per wake", "steps/s", ">= 1000", lambda: steps(10, 1, MANY)),
     "steps_concurrent": ("durable steps, 32 sessions at once", "steps/s", ">= 3000", lambda: steps(64, 32, 1)),
     "steps_concurrent_many": ("... many steps per wake", "steps/s", ">= 3000", lambda: steps(64, 32, MANY)),
-    "agent_sequential": ("agent of 5 turns with a call, one at a time", "sessions/s", ">= 60", lambda: agents(60, 1, 1)),
+    "agent_sequential": (
+        "agent of 5 turns with a call, one at a time",
+        "sessions/s",
+        ">= 60",
+        lambda: agents(60, 1, 1),
+    ),
     "agent_sequential_many": ("... many steps per wake", "sessions/s", ">= 60", lambda: agents(60, 1, MANY)),
     "agent_concurrent": ("the same, 32 at once", "sessions/s", ">= 180", lambda: agents(320, 32, 1)),
     "agent_concurrent_many": ("... many steps per wake", "sessions/s", ">= 180", lambda: agents(320, 32, MANY)),
@@ -268,7 +286,9 @@ WAITING = {
 def main(wanted: list[str]) -> None:
     SPACE.mkdir(exist_ok=True)
     results: dict[str, Row] = {}
-    print(f"onward on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; sync mode: {sync_mode()}")
+    print(
+        f"onward on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {sync_mode()}"
+    )
     print(f"peers: {PEERS['date']}, {PEERS['machine']}; compare ratios, not days\n")
     for name, (label, unit, goal, measure) in ROWS.items():
         if not wanted or any(name.startswith(prefix) for prefix in wanted):

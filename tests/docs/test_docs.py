@@ -17,7 +17,10 @@ FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 
 def blocks(language: str) -> list[tuple[str, str]]:
     found = [(page, match) for page in PAGES for match in FENCE.finditer(page.read_text()) if match[1] == language]
-    return [(f"{page.relative_to(ROOT)}:{page.read_text()[: match.start()].count(chr(10)) + 1}", match[2]) for page, match in found]
+    return [
+        (f"{page.relative_to(ROOT)}:{page.read_text()[: match.start()].count(chr(10)) + 1}", match[2])
+        for page, match in found
+    ]
 
 
 @pytest.mark.parametrize(("where", "code"), [pytest.param(*block, id=block[0]) for block in blocks("python")])
@@ -60,4 +63,6 @@ def test_every_guarantee_has_tests_that_carry_its_number_and_a_broken_variant() 
     for number in numbers:
         assert any(f"def test_g{number}_" in text for text in tests.values()), f"G{number} has no test of its number"
         broken = [text for path, text in tests.items() if path.parent.name == "broken"]
-        assert any(re.search(rf"\bG{number}\b|\bg{number}_", text, re.I) for text in broken), f"G{number} has no broken variant"
+        assert any(re.search(rf"\bG{number}\b|\bg{number}_", text, re.I) for text in broken), (
+            f"G{number} has no broken variant"
+        )

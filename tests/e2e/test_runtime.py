@@ -42,7 +42,9 @@ async def ship(order: str) -> Pending:
 
 def application(*turns: dict[str, Any], version: str = "1") -> App:
     model = ScriptedModel([*turns, {"text": "done"}])
-    return App(programs=[Agent("desk", model=model, tools=[pay, look, ship], version=version, limits=Limits(turns=500))])
+    return App(
+        programs=[Agent("desk", model=model, tools=[pay, look, ship], version=version, limits=Limits(turns=500))]
+    )
 
 
 def looks(count: int) -> list[dict[str, Any]]:

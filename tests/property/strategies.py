@@ -33,7 +33,11 @@ def bodies_of(kind: type[Body]) -> st.SearchStrategy[Body]:
 
 
 def _built(kind: type[Value]) -> st.SearchStrategy[Any]:
-    fields = {name: _of(field.annotation) for name, field in kind.model_fields.items() if not (issubclass(kind, Body) and name == "kind")}
+    fields = {
+        name: _of(field.annotation)
+        for name, field in kind.model_fields.items()
+        if not (issubclass(kind, Body) and name == "kind")
+    }
     return st.builds(lambda **values: kind(**values), **fields)
 
 

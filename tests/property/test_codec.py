@@ -76,11 +76,26 @@ def test_offloading_keeps_every_value_and_moves_the_largest(sizes: list[int], li
 
 def _sized(seq: int, size: int) -> Record:
     content = cell("x" * size, "salt")
-    return Record(seq, "input_received", 1, "2026-01-01T00:00:00.000Z", {"kind": "person", "name": ""}, cell({}, "s"), {"content": content})
+    return Record(
+        seq,
+        "input_received",
+        1,
+        "2026-01-01T00:00:00.000Z",
+        {"kind": "person", "name": ""},
+        cell({}, "s"),
+        {"content": content},
+    )
 
 
 def test_r21_an_unknown_kind_field_or_schema_is_an_error_and_never_skipped() -> None:
-    known = Record(1, "timer_fired", 1, "2026-01-01T00:00:00.000Z", {"kind": "timer", "name": ""}, cell({"timer": "t", "due_at": "2026-01-01T00:00:00Z"}, "s"))
+    known = Record(
+        1,
+        "timer_fired",
+        1,
+        "2026-01-01T00:00:00.000Z",
+        {"kind": "timer", "name": ""},
+        cell({"timer": "t", "due_at": "2026-01-01T00:00:00Z"}, "s"),
+    )
     assert decode(known).kind == "timer_fired"
     for wrong in (
         replace(known, kind="timer_exploded"),

@@ -97,7 +97,12 @@ def test_g3_a_chain_rewritten_whole_shows_only_against_a_head_kept_elsewhere(log
 @given(logs(), picks)
 def test_g3_erasing_private_fields_leaves_a_log_that_verifies(log: list[Commit], pick: int) -> None:
     erased = [
-        replace(commit, records=tuple(erase(r, sorted(r.private)[pick % len(r.private)]) if r.private else r for r in commit.records))
+        replace(
+            commit,
+            records=tuple(
+                erase(r, sorted(r.private)[pick % len(r.private)]) if r.private else r for r in commit.records
+            ),
+        )
         for commit in log
     ]
     assert verify(erased, head=log[-1].hash) == verify(log)

@@ -76,7 +76,9 @@ async def test_r22_the_same_id_program_and_input_is_the_same_session() -> None:
     ("other", "says"),
     [({"input": "bye"}, "another input"), ({"program": "other"}, "'desk'"), ({"exists": "reject"}, "running")],
 )
-async def test_r22_anything_else_under_a_taken_id_is_refused_and_changes_nothing(other: dict[str, Any], says: str) -> None:
+async def test_r22_anything_else_under_a_taken_id_is_refused_and_changes_nothing(
+    other: dict[str, Any], says: str
+) -> None:
     one = runner()
     await one.parts.gateway.start(start(), ANA)
     with pytest.raises(Refused, match=says):
@@ -127,7 +129,9 @@ async def test_g15_a_wrong_start_names_its_field_and_makes_nothing(wrong: dict[s
         ("outcome", {"call": "1.0", "status": "perhaps"}, "outcome.status"),
     ],
 )
-async def test_g15_a_wrong_signal_names_its_field_and_files_nothing(kind: str, body: dict[str, Any], field: str) -> None:
+async def test_g15_a_wrong_signal_names_its_field_and_files_nothing(
+    kind: str, body: dict[str, Any], field: str
+) -> None:
     one = runner(PAY)
     await asked(one)
     with pytest.raises(BadInput, match=field):

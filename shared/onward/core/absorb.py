@@ -45,7 +45,11 @@ def _next_due(state: State, now: datetime) -> tuple[str, datetime] | None:
 def _fire(state: State, name: str, at: datetime) -> Bodies:
     kind, _, id = name.partition(":")
     if kind == "deadline":
-        return [ev.ClosingBegan(outcome="failed", error=Failure(code="deadline_passed", message="the session's deadline passed"))]
+        return [
+            ev.ClosingBegan(
+                outcome="failed", error=Failure(code="deadline_passed", message="the session's deadline passed")
+            )
+        ]
     if kind == "approval":
         verdict = "approved" if state.calls[id].on_timeout == "approve" else "rejected"
         return [ev.ApprovalExpired(call=id, verdict=verdict, due_at=at)]  # type: ignore[arg-type]
@@ -98,7 +102,9 @@ def _input(state: State, signal: Signal, body: InputBody) -> Bodies:
 def _decision(state: State, signal: Signal, body: DecisionBody) -> Bodies:
     check_decision(state, signal.sender, body)
     return [
-        ev.ApprovalDecided(call=body.call, verdict=body.verdict, digest=body.digest, reason=body.reason, signal=signal.id)
+        ev.ApprovalDecided(
+            call=body.call, verdict=body.verdict, digest=body.digest, reason=body.reason, signal=signal.id
+        )
     ]
 
 
@@ -113,7 +119,9 @@ def check_decision(state: State, sender: Actor, body: DecisionBody) -> None:
         stands = state.decisions.get(body.call) or "there is no open approval for this call"
         raise Refused("decision refused", "not_open", stands)
     if call.digest != body.digest:
-        raise Refused("decision refused", "wrong_digest", f"the open approval is for the call with digest {call.digest[:12]}")
+        raise Refused(
+            "decision refused", "wrong_digest", f"the open approval is for the call with digest {call.digest[:12]}"
+        )
 
 
 def _outcome(state: State, signal: Signal, body: OutcomeBody) -> Bodies:

@@ -8,7 +8,6 @@ from typing import Any
 
 from onward.errors import BadInput
 
-
 _encode = JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 

@@ -24,7 +24,7 @@ from onward.errors import CorruptLog, UnreadableLog
 FORMAT = 1
 """The lowest reader able to fold what this release writes (R21)."""
 
-_ELSEWHERE = {kind: kind.private | {"kind"} for kind in BODIES.values()}
+_ELSEWHERE = {kind: {*kind.private, "kind"} for kind in BODIES.values()}
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = MappingProxyType({})
@@ -100,15 +100,23 @@ def decode(record: Record) -> Event:
     """
     kind = BODIES.get(record.kind)
     if kind is None:
-        raise UnreadableLog(f"event {record.seq} is of kind {record.kind!r}, which this release does not know: upgrade onward")
+        raise UnreadableLog(
+            f"event {record.seq} is of kind {record.kind!r}, which this release does not know: upgrade onward"
+        )
     fields = _upcast(record, kind, dict.fromkeys(kind.private) | _fields(record))
     try:
         body = kind.model_validate(fields)
         return Event.model_construct(
-            seq=record.seq, at=datetime.fromisoformat(record.at), actor=Actor.model_validate(record.actor), body=body, trace=record.trace
+            seq=record.seq,
+            at=datetime.fromisoformat(record.at),
+            actor=Actor.model_validate(record.actor),
+            body=body,
+            trace=record.trace,
         )
     except ValidationError as exc:
-        raise UnreadableLog(f"event {record.seq} ({record.kind}) has a shape this release does not know: {exc.errors()[0]['msg']}") from exc
+        raise UnreadableLog(
+            f"event {record.seq} ({record.kind}) has a shape this release does not know: {exc.errors()[0]['msg']}"
+        ) from exc
 
 
 def _fields(record: Record) -> dict[str, Any]:
@@ -131,7 +139,9 @@ def _upcast(record: Record, kind: type[Body], fields: dict[str, Any]) -> dict[st
     for schema in range(record.schema, kind.schema_version):
         fields = UPCASTERS[record.kind, schema](fields)
     if record.schema > kind.schema_version:
-        raise UnreadableLog(f"event {record.seq} ({record.kind}) has schema {record.schema}; this release reads up to {kind.schema_version}")
+        raise UnreadableLog(
+            f"event {record.seq} ({record.kind}) has schema {record.schema}; this release reads {kind.schema_version}"
+        )
     return fields
 
 

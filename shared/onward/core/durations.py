@@ -19,7 +19,9 @@ def seconds(span: Span, field: str = "duration") -> float:
     """
     value = _number(span)
     if value is None or not 0 < value < 1e10:
-        raise BadInput(f"{field}: {span!r} is not a time span above zero; write 90, '90s', '24h', '1h30m' or a timedelta")
+        raise BadInput(
+            f"{field}: {span!r} is not a time span above zero; write 90, '90s', '24h', '1h30m' or a timedelta"
+        )
     return value
 
 

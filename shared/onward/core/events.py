@@ -61,6 +61,9 @@ class Limits(Value):
     time: float | None = Field(default=None, gt=0)
 
 
+NO_LIMITS = Limits.model_construct()
+
+
 class Parent(Value):
     """Who started a child session, what becomes of the child when the parent ends, and what it may spend at most."""
 
@@ -111,7 +114,7 @@ class SessionStarted(Body):
     pinned: bool = False
     input: Any = None
     labels: dict[str, str | int | bool] = {}
-    limits: Limits = Limits.model_construct()
+    limits: Limits = NO_LIMITS
     deadline: datetime | None = None
     not_before: datetime | None = None
     parent: Parent | None = None
@@ -467,7 +470,9 @@ AnyBody = Annotated[
     Field(discriminator="kind"),
 ]  # fmt: skip
 
-BODIES: Mapping[str, type[Body]] = MappingProxyType({cls.model_fields["kind"].default: cls for cls in Body.__subclasses__()})
+BODIES: Mapping[str, type[Body]] = MappingProxyType(
+    {cls.model_fields["kind"].default: cls for cls in Body.__subclasses__()}
+)
 
 
 class Event(Value):

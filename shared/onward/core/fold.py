@@ -59,7 +59,9 @@ def with_timer(state: State, name: str, at: datetime | None) -> State:
 
 def with_call(state: State, call: OpenCall, **timers: datetime | None) -> State:
     """The state with this call, and of the call's timers only these."""
-    kept = {name: at for name, at in state.timers.items() if name.partition(":")[2] != call.id or name.startswith("user:")}
+    kept = {
+        name: at for name, at in state.timers.items() if name.partition(":")[2] != call.id or name.startswith("user:")
+    }
     kept |= {f"{name}:{call.id}": at for name, at in timers.items() if at is not None}
     return changed(state, calls={**state.calls, call.id: call}, timers=kept)
 
@@ -320,7 +322,9 @@ def _expired(state: State, event: ev.Event, body: ev.ApprovalExpired) -> State:
     state = _stands(state, body.call, f"it expired and was {body.verdict} (event {event.seq})")
     if body.verdict == "approved":
         return _update(state, body.call, {"status": "ready", "approved_by": event.actor, "expires_at": None})
-    return _settle(state, event, body.call, {"code": "approval_expired", "message": "nobody decided in time"}, failed=True)
+    return _settle(
+        state, event, body.call, {"code": "approval_expired", "message": "nobody decided in time"}, failed=True
+    )
 
 
 def _stands(state: State, id: str, words: str) -> State:
@@ -377,7 +381,13 @@ def _reconciled(state: State, event: ev.Event, body: ev.CallReconciled) -> State
 @folds(ev.CallPending)
 def _pending(state: State, event: ev.Event, body: ev.CallPending) -> State:
     state = _count(state, body.call, body.attempt)
-    fields = {"status": "pending", "attempt": body.attempt, "expires_at": body.expires_at, "polls": body.polls, "poll_due": False}
+    fields = {
+        "status": "pending",
+        "attempt": body.attempt,
+        "expires_at": body.expires_at,
+        "polls": body.polls,
+        "poll_due": False,
+    }
     return _update(state, body.call, fields, pending=body.expires_at, poll=body.poll_at)
 
 

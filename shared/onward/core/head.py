@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from onward.core.codec import FORMAT, stamp
-from onward.core.events import Failure, Limits, Value
-from onward.core.state import FOLD_VERSION, Spent, State, changed
+from onward.core.events import NO_LIMITS, Failure, Limits, Value
+from onward.core.state import FOLD_VERSION, NOTHING_SPENT, Spent, State
 
 Status = Literal["scheduled", "running", "waiting", "needs_attention", "paused", "completed", "failed", "cancelled"]
 WaitKind = Literal["input", "approval", "timer", "child", "external", "operator"]
@@ -68,8 +68,8 @@ class Head:
     wake_at: datetime | None = None
     waits: tuple[Wait, ...] = ()
     error: Failure | None = None
-    spent: Spent = Spent.model_construct()
-    limits: Limits = Limits.model_construct()
+    spent: Spent = NOTHING_SPENT
+    limits: Limits = NO_LIMITS
     labels: tuple[tuple[str, str | int | bool], ...] = ()
     published: int = 0
     format: int = FORMAT
@@ -105,7 +105,9 @@ def head_of(state: State, base: Head, *, hash: str, at_rest: bool, fold: Fold | 
 
 def resting(head: Head, state: State) -> Head:
     """The head of a session that turned out to rest, with nothing to append."""
-    return replace(head, status=status_of(state, True), waits=waits_of(state), wake_at=min(state.timers.values(), default=None))
+    return replace(
+        head, status=status_of(state, True), waits=waits_of(state), wake_at=min(state.timers.values(), default=None)
+    )
 
 
 def status_of(state: State, at_rest: bool) -> Status:
@@ -126,7 +128,11 @@ def waits_of(state: State) -> tuple[Wait, ...]:
         return ()
     waits = [_call_wait(state, id) for id in state.calls]
     waits += [Wait(kind="child", call=call, note=session) for call, session in state.children.items()]
-    waits += [Wait(kind="timer", note=name, until=at) for name, at in state.timers.items() if ":" not in name or name.startswith("user:")]
+    waits += [
+        Wait(kind="timer", note=name, until=at)
+        for name, at in state.timers.items()
+        if ":" not in name or name.startswith("user:")
+    ]
     if state.parked:
         waits.insert(0, Wait(kind="operator", note=f"{state.parked.code}: {state.parked.message}"))
     idle = not [wait for wait in waits if wait.note != "deadline"]
@@ -142,7 +148,9 @@ def _call_wait(state: State, id: str) -> Wait:
         return Wait(kind="external", call=id, tool=call.tool, until=call.expires_at)
     if call.status in ("person", "doubt"):
         return Wait(kind="operator", call=id, tool=call.tool, digest=call.digest, note=f"in doubt: {note}")
-    return Wait(kind="timer", call=id, tool=call.tool, until=state.timers.get(f"retry:{id}") or call.not_after, note=note)
+    return Wait(
+        kind="timer", call=id, tool=call.tool, until=state.timers.get(f"retry:{id}") or call.not_after, note=note
+    )
 
 
 def fold_text(state: State) -> str:

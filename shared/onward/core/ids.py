@@ -18,7 +18,9 @@ def check_id(value: str, field: str = "id") -> str:
     Raises BadInput.
     """
     if not _ID.fullmatch(value):
-        raise BadInput(f"{field}: {value[:60]!r} may have 1 to 128 letters, digits and ._:@- and starts with one of the first two")
+        raise BadInput(
+            f"{field}: {value[:60]!r} may have 1 to 128 letters, digits and ._:@- and starts with one of the first two"
+        )
     return value
 
 

@@ -37,7 +37,7 @@ class LeaseFields:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Held by somebody who may be alive. Look again in `wait` seconds; `marked` says that a visitor has seen to that."""
+    """Held by somebody who may be alive. Look again in `wait` seconds; `marked`: a visitor has seen to that."""
 
     epoch: int
     seq: int

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from onward.core.events import LimitReached, Limits
+from onward.core.events import NO_LIMITS, LimitReached
 from onward.core.program import AskModel, Effect, MakeCall
 from onward.core.state import State
 
-
-_NONE = Limits.model_construct()
-
-
 def exceeded(state: State, effects: Sequence[Effect], now: datetime, longest: float) -> LimitReached | None:
-    """The first limit that these effects could exceed, or None. `longest` is the time limit of the slowest, in seconds."""
-    if state.limits == _NONE:
+    """The first limit that these effects could exceed, or None. `longest`: the slowest one's time limit in seconds."""
+    if state.limits == NO_LIMITS:
         return None
     needed = costs(effects)
     elapsed = (now - (state.started_at or now)).total_seconds()

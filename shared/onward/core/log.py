@@ -70,7 +70,9 @@ class Commit:
             raise CorruptLog(f"a stored commit can't be read: {exc!r}") from exc
 
 
-def seal(records: Sequence[Record], *, prev: str, epoch: int, token: str, genesis: Mapping[str, Any] | None = None) -> Commit:
+def seal(
+    records: Sequence[Record], *, prev: str, epoch: int, token: str, genesis: Mapping[str, Any] | None = None
+) -> Commit:
     """The commit of these records after the commit whose hash is `prev`."""
     chained = _hash(records, prev, epoch, token, genesis)
     return Commit(records[0].seq, epoch, token, prev, chained, genesis, tuple(records))
@@ -95,8 +97,12 @@ def verify(commits: Iterable[Commit], head: str | None = None) -> tuple[int, str
 def check(commit: Commit, after_seq: int, prev: str) -> None:
     """Check one commit against the one before it. Raises CorruptLog."""
     if commit.first_seq != after_seq + 1 or commit.prev != prev:
-        raise CorruptLog(f"after event {after_seq} comes a commit that starts at {commit.first_seq} and follows another hash")
-    if [record.seq for record in commit.records] != list(range(commit.first_seq, commit.last_seq + 1)) or not commit.records:
+        raise CorruptLog(
+            f"after event {after_seq} comes a commit that starts at {commit.first_seq} and follows another hash"
+        )
+    if [record.seq for record in commit.records] != list(
+        range(commit.first_seq, commit.last_seq + 1)
+    ) or not commit.records:
         raise CorruptLog(f"the commit at {commit.first_seq} has a gap")
     if _hash(commit.records, commit.prev, commit.epoch, commit.token, commit.genesis) != commit.hash:
         raise CorruptLog(f"the commit at event {commit.first_seq} was changed: its hash does not match")
@@ -105,11 +111,15 @@ def check(commit: Commit, after_seq: int, prev: str) -> None:
             raise CorruptLog(f"event {record.seq} ({record.kind}) was changed: a body does not match its digest")
 
 
-def offload(records: Sequence[Record], inline: int = INLINE_BYTES, limit: int = COMMIT_BYTES) -> tuple[list[Record], dict[str, str]]:
+def offload(
+    records: Sequence[Record], inline: int = INLINE_BYTES, limit: int = COMMIT_BYTES
+) -> tuple[list[Record], dict[str, str]]:
     """Move private bodies to blobs (digest to text): those above `inline`, then the largest, until the commit fits."""
     blobs: dict[str, str] = {}
     records = list(records)
-    sizes = sorted(((part.size, at, name) for at, r in enumerate(records) for name, part in r.private.items()), reverse=True)
+    sizes = sorted(
+        ((part.size, at, name) for at, r in enumerate(records) for name, part in r.private.items()), reverse=True
+    )
     total = sum(r.body.size + 700 + sum(p.size + 200 for p in r.private.values()) for r in records)
     for size, at, name in sizes:
         if size <= inline and total <= limit:

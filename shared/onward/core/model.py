@@ -43,7 +43,7 @@ class ModelCall:
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswer:
-    """One answer. `content` is what the provider needs to see again, unchanged; None when the text and calls suffice."""
+    """One answer. `content` is what the provider needs to see again, unchanged; None where text and calls suffice."""
 
     text: str = ""
     calls: tuple[ModelCall, ...] = ()

@@ -10,7 +10,7 @@ from onward.core.durations import Span, seconds
 T = TypeVar("T")
 
 
-class NotPerformed(Exception):  # noqa: N818 - it says what is so, as the tool's author would
+class NotPerformed(Exception):
     """Raised by a tool: the effect certainly did not happen. It may be tried again, or the model gets the message."""
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from onward.core.events import Actor, EffectClass, Failure, Limits, Origin, Parent, Usage, Value
+from onward.core.events import NO_LIMITS, Actor, EffectClass, Failure, Limits, Origin, Parent, Usage, Value
 from onward.core.payload import Payload
 
 FOLD_VERSION = 1
@@ -77,6 +77,9 @@ class Spent(Value):
     usage: Usage = Usage.model_construct()
 
 
+NOTHING_SPENT = Spent.model_construct()
+
+
 class Closing(Value):
     """How the session will end once its started effects are settled."""
 
@@ -108,8 +111,8 @@ class State(Value):
     output: Payload = None
     error: Failure | None = None
     labels: dict[str, str | int | bool] = {}
-    limits: Limits = Limits.model_construct()
-    spent: Spent = Spent.model_construct()
+    limits: Limits = NO_LIMITS
+    spent: Spent = NOTHING_SPENT
     started_at: datetime | None = None
     parent: Parent | None = None
     origin: Origin | None = None

@@ -74,6 +74,7 @@ class Engine:
                 await self._step(hold, wake)
             except LeaseLost as exc:
                 _note("lease_lost", hold.lease.head, exc)
+                await self._pass_on(wake)
             except Stopping:
                 await self._let_go(hold, wake)
             except Retryable:
@@ -233,7 +234,9 @@ class Engine:
         assert tool is not None
         session.draft.now = session.hold.now()
         not_after = session.draft.now + timedelta(seconds=tool.timeout + MARGIN)
-        session.draft.add(ENGINE, ev.CallStarted(call=effect.call.id, attempt=effect.call.attempt + 1, not_after=not_after))
+        session.draft.add(
+            ENGINE, ev.CallStarted(call=effect.call.id, attempt=effect.call.attempt + 1, not_after=not_after)
+        )
         await self._append(session)
         if not session.hold.fresh:
             error = Failure(code="not_made", message="the lease may have lapsed, so the call was not made")
@@ -243,7 +246,9 @@ class Engine:
 
     # --- append, publish, let go -------------------------------------------------------------------------------
 
-    async def _append(self, session: Session, *, at_rest: bool = False, release: bool = False, wake: Wake | None = None) -> None:
+    async def _append(
+        self, session: Session, *, at_rest: bool = False, release: bool = False, wake: Wake | None = None
+    ) -> None:
         """Append the draft; then, and only then, publish it (G4)."""
         events = session.draft.events
         try:
@@ -303,6 +308,11 @@ class Engine:
         """Let go of a session that did not change. Whether somebody was turned away since its mark was last seen."""
         mark = await self.store.release(hold.lease, head)
         return mark is not None and mark != hold.lease.mark
+
+    async def _pass_on(self, wake: Wake) -> None:
+        """Somebody else has the session now, but need not know of what this wake asked to look at."""
+        if wake.look:
+            await self.wakes.publish(Wake(wake.key, look=True))
 
     async def _give_back(self, hold: Hold) -> None:
         """The store failed, and not the step: let go if that can be done, so that nobody takes it for a death (G13)."""

@@ -34,7 +34,9 @@ class Appender:
         self._clock = clock
         self._entropy = entropy
 
-    async def seal(self, events: Sequence[Event], *, prev: str, epoch: int, key: str, genesis: dict[str, Any] | None = None) -> Commit:
+    async def seal(
+        self, events: Sequence[Event], *, prev: str, epoch: int, key: str, genesis: dict[str, Any] | None = None
+    ) -> Commit:
         """The commit of these events; their large values are in blobs before it is answered."""
         salts = self._salts()
         records, blobs = offload([encode(event, salts) for event in events])
@@ -75,7 +77,14 @@ class Appender:
         status: Status = "needs_attention" if isinstance(body, SessionParked) else "cancelled"
         error = body.error if isinstance(body, SessionParked) else None
         new = replace(
-            head, seq=event.seq, hash=commit.hash, commits=head.commits + 1, status=status, error=error, wake_at=None, updated_at=now
+            head,
+            seq=event.seq,
+            hash=commit.hash,
+            commits=head.commits + 1,
+            status=status,
+            error=error,
+            wake_at=None,
+            updated_at=now,
         )
         await hold.write(self._write(hold, Append(commit, new, absorbed, release=True)))
 
@@ -114,7 +123,10 @@ class Appender:
             except StoreUnavailable as exc:
                 if delay is None or not hold.fresh:
                     raise
-                log.warning("append not answered", extra={"action": "append_retry", "session": request.head.id, "error": str(exc)})
+                log.warning(
+                    "append not answered",
+                    extra={"action": "append_retry", "session": request.head.id, "error": str(exc)},
+                )
             await self._clock.sleep(delay or 0.0)
         raise StoreUnavailable(f"session {request.head.id}: the append was not answered")
 

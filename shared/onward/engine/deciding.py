@@ -100,7 +100,7 @@ class Decider:
         ending = close(state)
         if isinstance(ending, Record):
             return ending
-        if state.held or not session.changed and session.hold.lease.head.status != "running":
+        if state.held or (not session.changed and session.hold.lease.head.status != "running"):
             return Rest()
         waited = session.hold.now() - (state.at or session.hold.now())
         if self._programs is None or waited < timedelta(seconds=self._handover):

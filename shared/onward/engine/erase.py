@@ -23,7 +23,7 @@ class Eraser:
     Dying in between leaves the field erased and the event missing; erasing again is harmless and completes it.
     """
 
-    def __init__(  # noqa: PLR0913 - one for each part it works with
+    def __init__(
         self,
         store: SessionStore,
         blobs: Blobs,
@@ -52,7 +52,9 @@ class Eraser:
                 await self._replace(hold, commit, at, field)
                 await self._write_down(hold, FieldErased(seq=seq, field=field, reason=reason), actor)
         except LeaseLost:
-            raise Refused("not erased", "busy", "the session was taken over meanwhile; try again when it rests") from None
+            raise Refused(
+                "not erased", "busy", "the session was taken over meanwhile; try again when it rests"
+            ) from None
         await self._wakes.publish(Wake(key, look=True))
 
     async def _find(self, key: str, seq: int, field: str) -> tuple[Commit, int]:

@@ -12,7 +12,7 @@ from onward.core import events as ev
 from onward.core.absorb import check_decision
 from onward.core.canonical import digest
 from onward.core.draft import Draft
-from onward.core.events import Actor, Limits, SessionStarted
+from onward.core.events import NO_LIMITS, Actor, Limits, SessionStarted
 from onward.core.head import Head
 from onward.core.ids import check_id, completion_token, session_key, signal_id
 from onward.core.log import ROOT, Commit
@@ -37,7 +37,7 @@ class Start:
     input: Any = None
     tenant: str = "default"
     labels: Mapping[str, str | int | bool] | None = None
-    limits: Limits = Limits.model_construct()
+    limits: Limits = NO_LIMITS
     deadline: datetime | None = None
     not_before: datetime | None = None
     pinned: bool = False
@@ -96,7 +96,9 @@ class Gateway:
             updated_at=now,
         )
         later, published = draft.state.held, int(self._store.embedded)
-        return await self._appender.head_after(blank, draft.state, commit.hash, at_rest=later, published=published), commit
+        return await self._appender.head_after(
+            blank, draft.state, commit.hash, at_rest=later, published=published
+        ), commit
 
     async def _rejoin(self, start: Start, there: Head) -> None:
         """The id is taken: the same program and input are the same session (R22)."""
@@ -106,10 +108,14 @@ class Gateway:
         began = self._loader.events(first)[0].body
         assert isinstance(began, SessionStarted)
         if began.program != start.program:
-            raise Refused(f"session {start.id} exists", "exists", f"it runs program {began.program!r}, not {start.program!r}")
+            raise Refused(
+                f"session {start.id} exists", "exists", f"it runs program {began.program!r}, not {start.program!r}"
+            )
         known = await self._loader.resolve(there.key, began.input)
         if isinstance(known, Erased) or digest(known) != digest(start.input):
-            raise Refused(f"session {start.id} exists", "exists", "it was started with another input, or that was erased")
+            raise Refused(
+                f"session {start.id} exists", "exists", "it was started with another input, or that was erased"
+            )
 
     async def signal(self, key: str, kind: str, body: Mapping[str, Any], sender: Actor, idempotency_key: str) -> Signal:
         """File a signal for a session and wake it. Raises BadInput, NotFound, and Refused where the head or the state
@@ -141,7 +147,7 @@ class Gateway:
             await self._check_decision(head, signal, form)
 
     async def _taken(self, key: str, id: str) -> bool:
-        """Whether this very signal is in the log: who got no answer to it asks again, and is not to be refused (R16)."""
+        """Whether this very signal is in the log: who got no answer asks again, and is not to be refused (R16)."""
         seq, named = 0, f'"signal":"{id}"'
         while commits := await self._store.commits(key, after=seq, limit=PAGE):
             records = [record for commit in commits for record in commit.records if record.kind != "signal_refused"]

@@ -6,12 +6,11 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from onward.core.lease import MARGIN, RENEW_AFTER, TTL
-from onward.errors import OnwardError
 from onward.ports import Clock, Lease, SessionStore
 
 T = TypeVar("T")
@@ -68,13 +67,16 @@ class Hold:
         return not self.spent and self._clock.monotonic() - self.confirmed >= after
 
     def renew(self, store: SessionStore, loop: asyncio.AbstractEventLoop) -> None:
-        """Renew from the renewing thread, unless the holder is writing: an append renews too."""
+        """Renew from the renewing thread, unless the holder is writing: an append renews too. Whatever goes wrong is
+        only noted, for the thread has other leases to renew, and this one is tried again."""
         if not self._writing.acquire(blocking=False):
             return
         try:
             self.confirmed = loop.run_until_complete(store.renew(self.lease)).confirmed
-        except OnwardError as exc:
-            log.warning("lease not renewed", extra={"action": "renew_failed", "session": self.lease.head.id, "error": str(exc)})
+        except Exception as exc:
+            log.warning(
+                "lease not renewed", extra={"action": "renew_failed", "session": self.lease.head.id, "error": str(exc)}
+            )
         finally:
             self._writing.release()
 
@@ -114,9 +116,8 @@ class Renewer:
             self._thread.join()
 
     def _run(self) -> None:
-        loop = asyncio.new_event_loop()
-        while not self._stop.wait(self._after / 10):
-            for hold in list(self._holds):
-                if hold.renewable(self._after):
-                    hold.renew(self._store, loop)
-        loop.close()
+        with closing(asyncio.new_event_loop()) as loop:
+            while not self._stop.wait(self._after / 10):
+                for hold in list(self._holds):
+                    if hold.renewable(self._after):
+                        hold.renew(self._store, loop)

@@ -77,12 +77,16 @@ class Loader:
 
     async def _decidable(self, key: str, state: State) -> State:
         """The state with the one large value that a program decides on at hand: an answer not yet acted on."""
-        answers = [at for at, entry in enumerate(state.transcript) if entry.kind == "answer" and entry.seq > state.proposed]
+        answers = [
+            at for at, entry in enumerate(state.transcript) if entry.kind == "answer" and entry.seq > state.proposed
+        ]
         if not answers or not isinstance(state.transcript[answers[-1]].value, Blob):
             return state
         entry = state.transcript[answers[-1]]
         whole = changed(entry, value=await self.resolve(key, entry.value))
-        return changed(state, transcript=(*state.transcript[: answers[-1]], whole, *state.transcript[answers[-1] + 1 :]))
+        return changed(
+            state, transcript=(*state.transcript[: answers[-1]], whole, *state.transcript[answers[-1] + 1 :])
+        )
 
     async def _base(self, head: Head, cached: Known | None) -> Known:
         """The newest of cache and fold; an older cache entry is good, because the chain is checked from there."""

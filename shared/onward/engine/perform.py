@@ -19,7 +19,7 @@ from onward.core.ids import completion_token, idempotency_key
 from onward.core.model import ModelAnswer
 from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
 from onward.core.payload import Blob
-from onward.core.program import AskModel, Effect, MakeCall, Performer, Poll, Program, Reconcile
+from onward.core.program import AskModel, Effect, MakeCall, Performer, Program, Reconcile
 from onward.core.retry import FAILURES_TO_PARK, MODEL_RETRY
 from onward.core.state import Entry, OpenCall, State, changed
 from onward.engine.hold import Hold
@@ -34,7 +34,7 @@ Late = Callable[[str, OpenCall, Body], Awaitable[None]]
 log = logging.getLogger("onward.engine")
 
 
-class Stopping(Exception):  # noqa: N818 - not an error: the process is asked to end
+class Stopping(Exception):
     """Effects that may be interrupted were: the lease is let go and a wake published."""
 
 
@@ -127,7 +127,12 @@ class Performing:
             tokens = effect.request.reserve if isinstance(exc, TimeoutError) else 0
             error = Failure(code="model_unavailable", message=str(exc) or f"no answer within {effect.timeout:g} s")
             retry_at = hold.now() + timedelta(seconds=wait)
-            return [(actor, ev.ModelFailed(model=actor.name, error=error, attempt=attempt, retry_at=retry_at, tokens=tokens))]
+            return [
+                (
+                    actor,
+                    ev.ModelFailed(model=actor.name, error=error, attempt=attempt, retry_at=retry_at, tokens=tokens),
+                )
+            ]
         except Exception as exc:
             error = failure(exc)
             if attempt >= FAILURES_TO_PARK:
@@ -180,7 +185,9 @@ class Performing:
         except Exception as exc:
             delay = tool.retry.delay(call.attempt)
             retry_at = None if delay is None else hold.now() + timedelta(seconds=delay)
-            return ev.CallFailed(call=call.id, attempt=call.attempt, error=failure(exc, limit=tool.timeout), retry_at=retry_at)
+            return ev.CallFailed(
+                call=call.id, attempt=call.attempt, error=failure(exc, limit=tool.timeout), retry_at=retry_at
+            )
 
     async def _irreversible(self, hold: Hold, tool: Performer, open: OpenCall, call: Call) -> Body:
         """Past its time limit the effect is not interrupted: it is in doubt, and what it says later settles that."""
@@ -285,7 +292,9 @@ def _reconciled(open: OpenCall, answer: Any) -> Body:
     if isinstance(answer, Done):
         return ev.CallCompleted(call=open.id, attempt=open.attempt, result=answer.result, by="reconcile")
     if isinstance(answer, NotDone) and open.attempt >= FAILURES_TO_PARK:
-        error = Failure(code="keeps_failing", message=f"{open.attempt} attempts, and reconcile says that it did not happen")
+        error = Failure(
+            code="keeps_failing", message=f"{open.attempt} attempts, and reconcile says that it did not happen"
+        )
         return ev.CallReconciled(call=open.id, answer="unknown", error=error)
     if isinstance(answer, NotDone):
         return ev.CallReconciled(call=open.id, answer="not_done")

@@ -36,7 +36,7 @@ class Session:
         return self.draft.state
 
     def start_over(self) -> None:
-        """Forget what is not in the log: it may be what can't be written. Signals stay in the inbox, to be read again."""
+        """Forget what is not in the log: it may be what can't be written. Signals stay in the inbox."""
         self.look = self.look or bool(self.absorbed)
         self.draft.state, self.draft.events, self.absorbed, self.outcomes = self.saved, [], [], []
         self.performed = self.inbox_read = False

@@ -101,7 +101,7 @@ class Runner:
         raise AssertionError(f"{most} wakes were delivered and it goes on")
 
     async def finish(self, within: float = 86400.0 * 400) -> None:
-        """Advance everything, and let time pass to the next timer, until nothing is armed or `within` seconds went by."""
+        """Advance everything, and let time pass to the next timer, until none is armed or `within` seconds went by."""
         end = self.clock.now() + timedelta(seconds=within)
         while True:
             await self.settle()

@@ -36,7 +36,7 @@ POLL = 0.03
 PATIENCE = 5.0
 """Seconds to wait for another process's commit."""
 
-WAL_PAGES = 1000
+WAL_PAGES = 2000
 """About so many pages are written to SQLite's log before it is moved into the file."""
 
 PAGE = 4096
@@ -179,7 +179,7 @@ class Database:
         except sqlite3.Error as exc:
             self._roll_back()
             _fail(batch, translate_commit(exc, self.path))
-        self._pages += sum(4 + job.size // PAGE for job in batch)
+        self._pages += sum(2 + job.size // PAGE for job in batch)
         if self._pages >= WAL_PAGES and not may_wait:
             self._write_lane.nudge()  # to have it moved into the file
         return True

@@ -114,7 +114,9 @@ class MemoryStore:
     async def append(self, lease: Lease, append: Append) -> Appended:
         row, sent = self._held(lease), self._clock.monotonic()
         if append.commit.first_seq != row.head.seq + 1:
-            raise LeaseLost(f"session {row.head.id} is at event {row.head.seq}; the append was for {append.commit.first_seq}")
+            raise LeaseLost(
+                f"session {row.head.id} is at event {row.head.seq}; the append was for {append.commit.first_seq}"
+            )
         row.commits.append(append.commit)
         row.head, row.settled, row.renewed, row.held = append.head, row.epoch, sent, not append.release
         if append.inbox_read and row.mark == lease.mark:
