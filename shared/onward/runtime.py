@@ -291,6 +291,15 @@ class Runtime:
         seq, last = verify(commits, head)
         return verify(commits, known.hash) if seq >= known.seq else (seq, last)
 
+    async def erase(self, id: str, seq: int, field: str, reason: str = "", *, tenant: str = "default") -> None:
+        """Erase a private field of an event for good, snapshots included; the log still verifies, visibly erased.
+
+        Raises NotFound, and Refused while the session is being advanced.
+        """
+        head = await self.get(id, tenant)
+        actor = Actor(kind="operator", name=self.identity)
+        await self.parts.eraser.erase(head.key, seq, field, actor, reason)
+
     # --- signals -----------------------------------------------------------------------------------------------
 
     async def send(self, id: str, content: Any, *, key: str | None = None, tenant: str = "default") -> Outcome:

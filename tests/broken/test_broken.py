@@ -22,7 +22,7 @@ def test_variant_is_found_out(name: str, ledger: Ledger) -> None:
 def complaints(check: str, ledger: Ledger) -> list[str]:
     """What a test of the product would fail with."""
     try:
-        return asyncio.run(CHECKS[check](ledger))  # type: ignore[arg-type]
+        return asyncio.run(CHECKS[check](ledger))
     except Exception as exc:
         return [repr(exc)]
 

@@ -16,8 +16,8 @@ from onward.adapters.local.memory import MemoryStore
 from onward.core import absorb, decide, fold, limits, log
 from onward.core import events as ev
 from onward.core.draft import TIMER, Draft
-from onward.core.events import Body, Event, Failure
-from onward.core.head import Fold, Head
+from onward.core.events import Body, Failure
+from onward.core.head import Head
 from onward.core.lease import Busy, Free, Later
 from onward.core.program import MakeCall, Perform, Rest
 from onward.core.signals import DecisionBody, Signal
@@ -61,7 +61,6 @@ def wrong(name: str, check: str, **instead: Any) -> None:
     VARIANTS[name] = Wrong(name, check, {target.replace("__", "."): value for target, value in instead.items()})
 
 
-
 # --- G1: the log is the truth ------------------------------------------------------------------------------------
 
 
@@ -99,8 +98,16 @@ class NeedsItsSnapshot(Loader):
         return await super()._tail(head, base)
 
 
-wrong("cache entered before the append", "g1_cache_holds_only_what_is_committed", onward__wiring__Appender=CachesBeforeAppend)
-wrong("snapshot trusted without its version", "g1_fold_of_another_release_is_ignored", onward__wiring__Loader=TrustsAnyFold)
+wrong(
+    "cache entered before the append",
+    "g1_cache_holds_only_what_is_committed",
+    onward__wiring__Appender=CachesBeforeAppend,
+)
+wrong(
+    "snapshot trusted without its version",
+    "g1_fold_of_another_release_is_ignored",
+    onward__wiring__Loader=TrustsAnyFold,
+)
 wrong("state that needs its snapshot", "g1_without_snapshots_and_caches", onward__wiring__Loader=NeedsItsSnapshot)
 
 
@@ -149,7 +156,11 @@ def hash_without_time(record: Any) -> list[Any]:
 
 
 wrong("log checked for gaps only", "g3_edits_gaps_and_reordering_are_found", onward__core__log__check=checks_only_seqs)
-wrong("hash that leaves the time out", "g3_edits_gaps_and_reordering_are_found", onward__core__log___envelope=hash_without_time)
+wrong(
+    "hash that leaves the time out",
+    "g3_edits_gaps_and_reordering_are_found",
+    onward__core__log___envelope=hash_without_time,
+)
 
 
 # --- G4: append before emit --------------------------------------------------------------------------------------
@@ -277,7 +288,11 @@ class DropsLateOutcomes(LateOutcomes):
 
 
 wrong("key that changes at a retry", "g6_same_key_at_every_attempt", onward__wiring__Performing=ChangesTheKey)
-wrong("repeat of a started call", "g6_irreversible_never_repeated", onward__engine__deciding__decide=repeats_what_was_started)
+wrong(
+    "repeat of a started call",
+    "g6_irreversible_never_repeated",
+    onward__engine__deciding__decide=repeats_what_was_started,
+)
 wrong("doubt taken for not done", "g6_irreversible_never_repeated", onward__engine__deciding__decide=believes_not_done)
 wrong("start not committed first", "g6_irreversible_never_repeated", onward__wiring__Engine=StartsUnsaid)
 wrong("late outcome kept quiet", "g6_frozen_holder_is_found_out", onward__wiring__LateOutcomes=DropsLateOutcomes)
@@ -334,13 +349,19 @@ CHECK = "onward__core__absorb__check_decision"
 wrong("decision without digest", "g8_decision_is_bound_to_the_call_shown", **{CHECK: decides_without_digest})
 wrong("decision by a program", "g8_only_people_decide", **{CHECK: decides_by_anybody})
 wrong("two decisions accepted", "g8_one_decision_wins", **{CHECK: decides_twice})
-wrong("timeout before earlier decisions", "g8_filing_time_decides_a_race_with_the_timeout", onward__engine__advance__absorb=timers_first)
+wrong(
+    "timeout before earlier decisions",
+    "g8_filing_time_decides_a_race_with_the_timeout",
+    onward__engine__advance__absorb=timers_first,
+)
 
 
 # --- G9, G10: readers, waiting -----------------------------------------------------------------------------------
 
 
-async def skips_half_read_commits(self: Runtime, id: str, after: int = 0, follow: bool = False, tenant: str = "default") -> Any:
+async def skips_half_read_commits(
+    self: Runtime, id: str, after: int = 0, follow: bool = False, tenant: str = "default"
+) -> Any:
     """A reader that joins in the middle of a commit misses the rest of it."""
     async for event in right_events(self, id, 0, follow, tenant):
         commits = await self.parts.backend.store.commits((await self.get(id)).key)
@@ -395,7 +416,11 @@ right_limited = deciding._limited
 wrong("limits checked after", "g11_limits_hold_before", onward__engine__deciding__exceeded=exceeded_afterwards)
 wrong("attempt counted with each telling", "g11_replay_counts_once", onward__core__fold___count=counts_every_telling)
 wrong("replay counts twice", "g11_replay_counts_once", onward__wiring__Loader=CountsTurnsAgain)
-wrong("lost attempt costs nothing", "g11_lost_attempt_counts_as_spent", onward__engine__deciding___limited=forgets_lost_attempts)
+wrong(
+    "lost attempt costs nothing",
+    "g11_lost_attempt_counts_as_spent",
+    onward__engine__deciding___limited=forgets_lost_attempts,
+)
 
 
 # --- G12: deploys ------------------------------------------------------------------------------------------------
@@ -415,7 +440,11 @@ class LeavesForEver(Decider):
         return Rest() if session.state.held else Leave()
 
 
-wrong("unknown version fails the session", "g12_unknown_version_waits_and_goes_on", onward__wiring__Decider=FailsUnknownVersions)
+wrong(
+    "unknown version fails the session",
+    "g12_unknown_version_waits_and_goes_on",
+    onward__wiring__Decider=FailsUnknownVersions,
+)
 wrong("unknown version shown to nobody", "g12_unknown_version_waits_and_goes_on", onward__wiring__Decider=LeavesForEver)
 
 
@@ -451,6 +480,13 @@ class KeepsItsLease(Engine):
         return None
 
 
+class LetsItEscape(Engine):
+    """Whatever a step raises goes to whoever delivered the message, who delivers it again."""
+
+    async def _try(self, session: Session, effects: Any) -> None:
+        await self._perform(session, effects)
+
+
 class ParksTheEnded(Engine):
     """Parks whatever can't be loaded, though it has ended."""
 
@@ -466,12 +502,29 @@ class ParksAndForgets(Engine):
 
 
 right_judge = __import__("onward.core.lease", fromlist=["judge"]).judge
-wrong("failing step tried at once, for ever", "g13_failing_step_backs_off_and_parks", onward__engine__deciding___step_failed=tries_at_once)
-wrong("deaths not counted", "g13_step_that_kills_its_process_is_parked", onward__adapters__local__memory__judge=never_stalled)
-wrong("deaths hidden by their own record", "g13_step_that_kills_its_process_is_parked", onward__engine__advance__Session=LeavesATrace)
+wrong(
+    "failing step tried at once, for ever",
+    "g13_failing_step_backs_off_and_parks",
+    onward__engine__deciding___step_failed=tries_at_once,
+)
+wrong(
+    "deaths not counted",
+    "g13_step_that_kills_its_process_is_parked",
+    onward__adapters__local__memory__judge=never_stalled,
+)
+wrong(
+    "deaths hidden by their own record",
+    "g13_step_that_kills_its_process_is_parked",
+    onward__engine__advance__Session=LeavesATrace,
+)
 wrong("outage taken for deaths", "g13_outage_parks_nobody", onward__wiring__Engine=KeepsItsLease)
+wrong("failure of a step not written down", "g13_missing_value_is_a_failed_step", onward__wiring__Engine=LetsItEscape)
 wrong("ended session parked", "g13_unreadable_log_is_parked_by_its_head", onward__wiring__Engine=ParksTheEnded)
-wrong("deadline forgotten when parked", "g13_parked_session_still_meets_its_deadline", onward__wiring__Engine=ParksAndForgets)
+wrong(
+    "deadline forgotten when parked",
+    "g13_parked_session_still_meets_its_deadline",
+    onward__wiring__Engine=ParksAndForgets,
+)
 
 
 # --- G15: bad input ----------------------------------------------------------------------------------------------
@@ -496,5 +549,3 @@ def takes_half(draft: Draft, signal: Signal) -> None:
 right_take = absorb._take
 wrong("bad labels found too late", "g15_bad_input_changes_nothing", onward__wiring__Gateway=ChecksTooLate)
 wrong("signal of an unknown kind", "g15_bad_signal_that_came_as_a_message", onward__core__absorb___take=takes_half)
-
-__all__ = ["VARIANTS", "Event", "Fold", "Wrong"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -262,3 +263,19 @@ def test_run_goes_on_where_it_was(db: Path) -> None:
     assert again == first
     with pytest.raises(Refused, match="another input"):
         run(agent, "something else", id="trip", db=db)
+
+
+async def test_g3_an_erased_input_is_nowhere_in_the_file_and_the_log_verifies(db: Path) -> None:
+    async with Runtime(application(*looks(40)), db) as runtime:
+        await runtime.start("desk", "tell nobody: " + "hush " * 5000, id="s")
+        head = await runtime.wait("s", ended=True)
+        await runtime.erase("s", 1, "input", "asked for it")
+        await runtime.verify("s", head.hash)
+        kinds = [event.kind async for event in runtime.events("s")]
+        assert kinds[-1] == "field_erased"
+        assert (await runtime.get("s")).status == "completed"
+    with sqlite3.connect(db) as link:
+        link.execute("VACUUM")
+        link.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    link.close()
+    assert b"hush" not in db.read_bytes()

@@ -9,7 +9,21 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from onward import Agent, App, Approval, Call, Done, Limits, NotDone, NotPerformed, Pending, Retry, ScriptedModel, Unknown, tool
+from onward import (
+    Agent,
+    App,
+    Approval,
+    Call,
+    Done,
+    Limits,
+    NotDone,
+    NotPerformed,
+    Pending,
+    Retry,
+    ScriptedModel,
+    Unknown,
+    tool,
+)
 from onward.core.canonical import digest
 from onward.core.events import Actor, CallsProposed, Proposal, SessionCompleted, TimerSet
 from onward.core.model import Model, ModelAnswer, ModelRequest
@@ -216,7 +230,9 @@ async def ship_quietly(order: str, *, call: Call) -> Pending:
 async def quietly_arrived(call: Call) -> Done[str] | Pending:
     outside = World.current.outside
     asked = await outside.book("asked", call.idempotency_key)
-    return Done("arrived") if len(outside.entries("asked", call.idempotency_key)) > 2 and asked else Pending("24h", "10m")
+    return (
+        Done("arrived") if len(outside.entries("asked", call.idempotency_key)) > 2 and asked else Pending("24h", "10m")
+    )
 
 
 @tool(effect="idempotent", retry=QUICK)
@@ -282,8 +298,8 @@ async def deploy(version: str) -> str:
 
 TOOLS = [
     find_order, count_stock, set_address, refund, send_letter, reserve, pay_out, close_ticket, flaky, broken, declined,
-    refund_and_fail, fail_then_refund, refund_who_knows, ship, ship_fast, ship_hesitantly, ship_for_good, ship_quietly, ship_and_forget,
-    read_archive, write_archive, refund_while_cancelled, call_back, jump, deploy,
+    refund_and_fail, fail_then_refund, refund_who_knows, ship, ship_fast, ship_hesitantly, ship_for_good, ship_quietly,
+    ship_and_forget, read_archive, write_archive, refund_while_cancelled, call_back, jump, deploy,
 ]  # fmt: skip
 
 
@@ -339,13 +355,18 @@ class Stumbler(Clerk):
 
 STUMBLER = App([Stumbler()])
 
-_ONE = Agent("desk", model=WatchedModel(ScriptedModel([turn(("deploy", {"version": "2"})), {"text": "from one"}])), tools=TOOLS)
+_ONE = Agent(
+    "desk", model=WatchedModel(ScriptedModel([turn(("deploy", {"version": "2"})), {"text": "from one"}])), tools=TOOLS
+)
 _TWO = Agent(
     "desk",
-    model=WatchedModel(ScriptedModel([turn(("deploy", {"version": "2"})), turn(("refund", {"order": "1", "amount": 2})), {"text": "from two"}])),
+    model=WatchedModel(
+        ScriptedModel(
+            [turn(("deploy", {"version": "2"})), turn(("refund", {"order": "1", "amount": 2})), {"text": "from two"}]
+        )
+    ),
     tools=TOOLS,
     version="2",
 )
 ONE_VERSION = App([_ONE])
 TWO_VERSIONS = App([_ONE, _TWO])
-

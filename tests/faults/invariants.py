@@ -11,22 +11,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from onward.core.canonical import canonical
-from onward.core.events import Event
 from onward.core.head import Head
 from onward.core.log import Commit, verify
 from onward.errors import CorruptLog
+from tests.faults.desk import TOOLS
 from tests.ledger import Entry
 
 RECOVERY = frozenset({"attempts_lost", "call_in_doubt", "call_reconciled", "step_failed", "signal_kept"})
 """Kinds of events that say how a fault was dealt with, and not what the session came to."""
 
 _VOLATILE = frozenset(
-    {"attempt", "not_after", "retry_at", "due_at", "expires_at", "poll_at", "polls", "by", "signal", "deadline", "not_before"}
+    {
+        "attempt",
+        "not_after",
+        "retry_at",
+        "due_at",
+        "expires_at",
+        "poll_at",
+        "polls",
+        "by",
+        "signal",
+        "deadline",
+        "not_before",
+    }
 )
 _NAMED_ACTORS = frozenset({"session_started", "input_received", "approval_decided", "closing_began"})
-_IRREVERSIBLE = frozenset(
-    "refund send_letter reserve pay_out refund_and_fail fail_then_refund refund_who_knows refund_while_cancelled ship_for_good".split()
-)
+_IRREVERSIBLE = frozenset(tool.name for tool in TOOLS if tool.effect in ("irreversible", "compensatable"))
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,7 @@ class Run:
 
     head: Head
     commits: Sequence[Commit]
-    events: Sequence[Event]
+    events: Sequence[Any]
     ledger: Sequence[Entry]
     published: frozenset[int] | None
     """None where readers read the log itself."""
@@ -88,13 +98,21 @@ def logs_alike(run: Run, calm: Run, ignore: Iterable[str] = ()) -> list[str]:
 def effects_alike(run: Run, calm: Run) -> list[str]:
     """G6: an irreversible effect is in the ledger exactly as often as in the undisturbed run."""
     ours, theirs = (_counted(one.ledger, _IRREVERSIBLE) for one in (run, calm))
-    return [f"ledger: {what} {ours[what]} times, undisturbed {theirs[what]}" for what in ours | theirs if ours[what] != theirs[what]]
+    return [
+        f"ledger: {what} {ours[what]} times, undisturbed {theirs[what]}"
+        for what in ours | theirs
+        if ours[what] != theirs[what]
+    ]
 
 
 def keys_alike(run: Run, calm: Run) -> list[str]:
     """G6: an effect that was done again was done under the same key."""
     ours, theirs = _keys(run.ledger), _keys(calm.ledger)
-    return [f"ledger: {what} under {ours[what]} keys, undisturbed {theirs[what]}" for what in ours | theirs if ours[what] != theirs[what]]
+    return [
+        f"ledger: {what} under {ours[what]} keys, undisturbed {theirs[what]}"
+        for what in ours | theirs
+        if ours[what] != theirs[what]
+    ]
 
 
 def nothing_asked_again(run: Run) -> list[str]:
@@ -117,7 +135,7 @@ def everything_published(run: Run) -> list[str]:
 # --- what is compared ------------------------------------------------------------------------------------------
 
 
-def normalised(events: Sequence[Event], ignore: Iterable[str] = ()) -> list[str]:
+def normalised(events: Sequence[Any], ignore: Iterable[str] = ()) -> list[str]:
     """The log without times, attempts, ids and recoveries; calls of one turn stand in the order of their proposal, and
     that the session is closing after them."""
     names: dict[str, tuple[int, int]] = {}
@@ -126,7 +144,7 @@ def normalised(events: Sequence[Event], ignore: Iterable[str] = ()) -> list[str]
     skip = RECOVERY | frozenset(ignore)
     for event in events:
         if event.kind == "calls_proposed":
-            names |= {f"{event.seq}.{index}": (len(names), index) for index in range(len(event.body.calls))}  # type: ignore[union-attr]
+            names |= {f"{event.seq}.{index}": (len(names), index) for index in range(len(event.body.calls))}
         if event.kind in skip or _is_repeat(event, seen) or _is_retry(event):
             continue
         call = getattr(event.body, "call", None)
@@ -138,8 +156,8 @@ def normalised(events: Sequence[Event], ignore: Iterable[str] = ()) -> list[str]
     return [line for _, line in sorted(lines, key=lambda pair: pair[0])]
 
 
-def _is_repeat(event: Event, seen: set[Any]) -> bool:
-    body: Any = event.body
+def _is_repeat(event: Any, seen: set[Any]) -> bool:
+    body = event.body
     if event.kind in ("call_started", "call_pending"):
         mark = (event.kind, body.call)
     elif event.kind == "field_erased":
@@ -152,8 +170,8 @@ def _is_repeat(event: Event, seen: set[Any]) -> bool:
     return False
 
 
-def _is_retry(event: Event) -> bool:
-    body: Any = event.body
+def _is_retry(event: Any) -> bool:
+    body = event.body
     if event.kind in ("call_failed", "model_failed"):
         return body.retry_at is not None or event.kind == "model_failed"
     if event.kind == "timer_fired":
@@ -161,11 +179,11 @@ def _is_retry(event: Event) -> bool:
     return event.kind == "signal_refused" and body.signal_kind in ("outcome", "resume", "decision")
 
 
-def _line(event: Event, order: tuple[int, int]) -> str:
+def _line(event: Any, order: tuple[int, int]) -> str:
     fields = {name: value for name, value in event.body.model_dump(mode="json").items() if name not in _VOLATILE}
     if "call" in fields:
         fields["call"] = order
-    if event.kind == "call_failed" and event.body.error.code == "tool_error":  # type: ignore[union-attr]
+    if event.kind == "call_failed" and event.body.error.code == "tool_error":
         fields["error"] = "whatever the tool raised"
     if event.kind == "session_cancelled" or event.kind == "closing_began":
         fields.pop("signal", None)
@@ -179,5 +197,7 @@ def _counted(ledger: Sequence[Entry], tools: frozenset[str]) -> Counter[str]:
 
 
 def _keys(ledger: Sequence[Entry]) -> Counter[str]:
-    keys = {(canonical([what, details.get("arguments")]), details["key"]) for what, details in ledger if what != "model"}
+    keys = {
+        (canonical([what, details.get("arguments")]), details["key"]) for what, details in ledger if what != "model"
+    }
     return Counter(what for what, _ in keys)

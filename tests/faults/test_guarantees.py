@@ -13,4 +13,4 @@ from tests.ledger import Ledger
 @pytest.mark.usefixtures("silent")
 @pytest.mark.parametrize("name", CHECKS)
 def test_guarantee(name: str, ledger: Ledger) -> None:
-    assert not asyncio.run(CHECKS[name](ledger))  # type: ignore[arg-type]
+    assert not asyncio.run(CHECKS[name](ledger))

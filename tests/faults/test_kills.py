@@ -52,7 +52,9 @@ class Workers:
 
     def _start(self) -> subprocess.Popen[bytes]:
         path = os.pathsep.join([str(ROOT / "shared"), str(ROOT)])
-        return subprocess.Popen(self._command, cwd=ROOT, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.DEVNULL)
+        return subprocess.Popen(
+            self._command, cwd=ROOT, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.DEVNULL
+        )
 
     def kill(self, index: int) -> None:
         """SIGKILL."""
@@ -79,9 +81,7 @@ def run(ledger: Ledger) -> Iterator[Ledger]:
 
 
 async def _start(parts: Parts, program: str, count: int) -> None:
-    await asyncio.gather(
-        *(parts.gateway.start(Start(f"{program}-{n}", program, "1", "go"), ANN) for n in range(count))
-    )
+    await asyncio.gather(*(parts.gateway.start(Start(f"{program}-{n}", program, "1", "go"), ANN) for n in range(count)))
 
 
 async def _all(parts: Parts, program: str) -> list[Head]:
@@ -127,7 +127,7 @@ async def test_g6_workers_killed_at_random(tmp_path: Path, run: Ledger) -> None:
 
 
 async def test_g2_neighbours_of_a_blocking_tool_keep_their_leases(tmp_path: Path, run: Ledger) -> None:
-    """A tool blocks the event loop for longer than a lease lasts; a rival would take lapsed sessions, and finds none."""
+    """A tool blocks the event loop for longer than a lease lasts; a rival, who would take what lapsed, finds none."""
     db, ttl = tmp_path / "onward.db", 10.0
     parts = process.open_parts(db, ttl=ttl)
     await _start(parts, "waiter", 20)
@@ -177,7 +177,7 @@ PLACES = {"memory": lambda clock, path: Memory(clock), "sqlite": lambda clock, p
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("seconds", [86400.0 * 3, -86400.0 * 3])
 async def test_r3_clock_jumps(place: str, seconds: float, ledger: Ledger, tmp_path: Path) -> None:
-    """The wall clock is set while a tool runs: its lease does not notice. An approval's time is what people's clocks say."""
+    """The wall clock is set while a tool runs: its lease does not notice. An approval's time is what clocks say."""
     app = desk(turn(("jump", {"seconds": seconds})), turn(("pay_out", REFUND)))
     world = World(app, ledger, f"jump/{place}/{seconds}", place=lambda clock: PLACES[place](clock, tmp_path))
     await world.start("desk")

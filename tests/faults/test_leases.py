@@ -61,7 +61,9 @@ async def test_g2_renewal_meets(fault: str, ledger: Ledger) -> None:
     """A step that lasts longer than half a lease renews it; a renewal that fails is tried again, and a process that
     dies there is followed by another. The tool's result is recorded once."""
     plan = _Renewals(FAULTS[fault]())
-    world = World(SLOW, ledger, f"renewal/{fault}", plan, policy=Policy(ttl=TTL), place=lambda clock: Memory(clock, TTL))
+    world = World(
+        SLOW, ledger, f"renewal/{fault}", plan, policy=Policy(ttl=TTL), place=lambda clock: Memory(clock, TTL)
+    )
     world.worker.runner.parts.renewer.start()
     await world.start("slow")
     await world.rest()

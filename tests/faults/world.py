@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from onward.core.events import Actor, Event, Limits
+from onward.core.events import Actor, Limits
 from onward.core.head import Head, Wait
 from onward.core.ids import idempotency_key, session_key
 from onward.core.lease import MARGIN, TTL
@@ -21,13 +21,13 @@ from onward.engine.deciding import Registry
 from onward.engine.gateway import Gateway, Start
 from onward.engine.load import Loader
 from onward.engine.sweep import sweep
-from onward.errors import OnwardError, Refused, Retryable
+from onward.errors import Refused, Retryable
 from onward.ports import Query, Wake
 from onward.testing.faults import Killed, Plan, Process
 from onward.testing.runner import AutoClock, Runner, counted_entropy
 from onward.wiring import Backend, Policy, assemble
 from tests.faults.places import Memory
-from tests.ledger import Entry, Ledger
+from tests.ledger import Ledger
 
 T = TypeVar("T")
 Wrap = Callable[[Any], Any]
@@ -94,7 +94,9 @@ class Outside:
     async def expect_uncompleted(self, call: str) -> None:
         for commit in await self.world.commits():
             for record in commit.records:
-                done = record.kind in ("call_completed", "call_refused") and f'"call":"{call}"' in (record.body.text or "")
+                done = record.kind in ("call_completed", "call_refused") and f'"call":"{call}"' in (
+                    record.body.text or ""
+                )
                 if done and not self.world.zombies:
                     self.needless.append(f"call {call}")
 
@@ -105,7 +107,7 @@ class World:
     current: World
     outside: Outside
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice that tests make
         self,
         programs: Registry,
         ledger: Ledger,
@@ -260,7 +262,9 @@ class World:
     async def decide(self, tool: str, verdict: str, reason: str = "", by: Actor = ANN) -> None:
         """Decide on the open approval of this tool, as it was shown."""
         wait = await self.wait_for("approval", tool)
-        await self.signal("decision", f"{verdict}/{wait.call}", by, call=wait.call, verdict=verdict, digest=wait.digest, reason=reason)
+        await self.signal(
+            "decision", f"{verdict}/{wait.call}", by, call=wait.call, verdict=verdict, digest=wait.digest, reason=reason
+        )
 
     async def complete(self, call: str, token: str, **outcome: Any) -> None:
         """The world outside says how a call ended."""
@@ -311,7 +315,7 @@ class World:
     async def commits(self) -> list[Commit]:
         return list(await self.watcher.store.commits(KEY))
 
-    async def events(self) -> list[Event]:
+    async def events(self) -> list[Any]:
         return [event for commit in await self.commits() for event in Loader.events(commit)]
 
     async def wait_for(self, kind: str, tool: str = "") -> Wait:
@@ -386,6 +390,3 @@ class Worker:
         except Retryable:
             self.world.place.redeliver()
         await self.world.place.leave(self.backend.real)
-
-
-__all__ = ["ANN", "KEY", "OPERATOR", "PAUSE", "SESSION", "Entry", "Outside", "Refused", "Wake", "World", "OnwardError"]

@@ -15,7 +15,7 @@ from onward.core.events import BODIES, Actor, Body, Event, Value
 from onward.core.log import ROOT, Commit, seal
 
 texts = st.text(max_size=12)
-times = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)).map(
+times = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001 - naive bounds are asked for
     lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000)
 )
 floats = st.floats(allow_nan=False, allow_infinity=False)

@@ -9,6 +9,7 @@ from onward.core.events import NO_LIMITS, LimitReached
 from onward.core.program import AskModel, Effect, MakeCall
 from onward.core.state import State
 
+
 def exceeded(state: State, effects: Sequence[Effect], now: datetime, longest: float) -> LimitReached | None:
     """The first limit that these effects could exceed, or None. `longest`: the slowest one's time limit in seconds."""
     if state.limits == NO_LIMITS:

@@ -57,17 +57,25 @@ class Followers:
     ) -> Head | None:
         """The session's head once it passes the test; None where `timeout` seconds pass without."""
         with self._follow(key, test) as follower:
+            head = await read()
+            if head is not None and test(head):
+                return head
             sleeping = asyncio.ensure_future(self._database.clock.sleep(timeout))
             sleeping.add_done_callback(lambda _: follower.tell(None))
             try:
-                while (head := await read()) is None or not test(head):
-                    if sleeping.done():
-                        return None
-                    if told := await follower.news():
-                        return told
-                return head
+                return await self._told(follower, read, sleeping)
             finally:
                 sleeping.cancel()
+
+    async def _told(
+        self, follower: Follower, read: Callable[[], Awaitable[Head | None]], sleeping: asyncio.Future[None]
+    ) -> Head | None:
+        while True:
+            head = await follower.news() or await read()
+            if head is not None and follower.test(head):
+                return head
+            if sleeping.done():
+                return None
 
     @contextmanager
     def _follow(self, key: str, test: Test) -> Iterator[Follower]:

@@ -17,7 +17,7 @@ from functools import partial
 
 from onward.adapters.local.database import Database, Watcher
 from onward.adapters.local.hints import Delivery, Hints
-from onward.adapters.local.rows import from_ms, to_ms
+from onward.adapters.local.rows import from_ms, to_ms, to_ms_after
 from onward.adapters.local.wakes import (
     AT_ONCE,
     TAKEOVER_MS,
@@ -55,7 +55,7 @@ class SqliteQueue:
         self._stale = True
         self._company = False
         self._next_ms: int | None = None
-        self._look_at: float = 0.0
+        self._look_at = 0.0
 
     def _now_ms(self) -> int:
         return to_ms(self._clock.now())
@@ -73,7 +73,7 @@ class SqliteQueue:
             raise
 
     async def arm(self, key: str, at: datetime) -> None:
-        at_ms = to_ms(at)
+        at_ms = to_ms_after(at)
         await self._database.write(
             lambda c: arm_timer(c, key, at_ms), durable=True, after=lambda _: self._on_loop(partial(self._armed, at_ms))
         )
@@ -310,6 +310,7 @@ class SqliteQueue:
             self._loop = None
             with suppress(OnwardError):  # then others find that this process is gone
                 await self._database.write(self._table.leave, durable=False)
+            self._table.home = None
 
 
 def _ignore(done: asyncio.Future[None]) -> None:

@@ -23,6 +23,11 @@ def to_ms(at: datetime) -> int:
     return (at - _EPOCH) // _MILLISECOND
 
 
+def to_ms_after(at: datetime) -> int:
+    """Never before that time."""
+    return -((_EPOCH - at) // _MILLISECOND)
+
+
 def from_ms(at: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=at)
 

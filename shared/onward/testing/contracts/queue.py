@@ -122,6 +122,13 @@ class TimersContract:
         assert await taken(backend) == [Wake(KEY, look=True)]
         assert await taken(backend) == []
 
+    async def test_t1_not_a_part_of_a_millisecond_too_early(self, backend: Backend, clock: Clock) -> None:
+        await backend.queue.arm(KEY, clock.now() + timedelta(microseconds=10_400))
+        clock.advance(0.010)
+        assert await taken(backend) == []
+        clock.advance(0.001)
+        assert await taken(backend) == [Wake(KEY, look=True)]
+
     async def test_t1_a_time_that_has_passed_is_due_at_once(self, backend: Backend, clock: Clock) -> None:
         await backend.queue.arm(KEY, clock.now() - timedelta(days=1))
         assert await taken(backend) == [Wake(KEY, look=True)]
