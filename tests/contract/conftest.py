@@ -10,6 +10,8 @@ from onward.adapters.local.memory import MemoryBackend
 from onward.adapters.local.sqlite import SqliteBackend
 from onward.testing.clock import ManualClock
 
+Open = Callable[[], SqliteBackend]
+
 
 @pytest.fixture
 def clock() -> ManualClock:
@@ -39,3 +41,17 @@ async def after_death(backend: Any, clock: ManualClock) -> AsyncIterator[Callabl
     yield die
     for other in born:
         await other.close()
+
+
+@pytest.fixture
+async def another(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Open]:
+    """Opens the same file again, as another process would."""
+    opened: list[SqliteBackend] = []
+
+    def open() -> SqliteBackend:
+        opened.append(SqliteBackend.open(tmp_path / "onward.db", clock))
+        return opened[-1]
+
+    yield open
+    for backend in opened:
+        await backend.close()

@@ -122,6 +122,10 @@ class World:
             self.clock.advance(3.0)
 
 
+async def rows(backend: SqliteBackend) -> list[Any]:
+    return await backend.database.write(lambda c: c.execute("SELECT * FROM wakes").fetchall(), durable=False)
+
+
 async def play(steps: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         world = World(Path(directory) / "onward.db")
@@ -132,9 +136,9 @@ async def play(steps: list[tuple[Any, ...]]) -> None:
             await world.settle()
             for what, at in world.called.items():
                 assert world.answered.get(what, -1) >= at, (what, "was called and nobody came")
-            database = world.backends[0].database
-            left = await database.write(lambda c: c.execute("SELECT * FROM wakes").fetchall(), durable=False)
-            assert left == []
+            left = [await rows(backend) for backend in world.backends]  # and all is written that was handed in
+            left = [await rows(backend) for backend in world.backends]
+            assert left == [[], []]
         finally:
             await world.close()
 

@@ -62,10 +62,11 @@ async def block(order: str, *, call: Call) -> str:
     return order
 
 
-@tool(effect="irreversible", timeout="60s")
+@tool(effect="irreversible", timeout="30s")
 async def pay(order: str, *, call: Call) -> str:
-    """Pay."""
+    """Pay; there is a while in which it is done and nobody here knows."""
     LEDGER.book(RUN, "pay", {"key": call.idempotency_key})
+    await asyncio.sleep(0.05)
     return order
 
 
@@ -93,7 +94,7 @@ def _agent(name: str, *tools: str) -> Agent:
 
 APP = App(
     [
-        _agent("payer", "look", "pay", "look"),
+        _agent("payer", "look", "pay", "look", "pay"),
         _agent("waiter", "wait_for_others"),
         _agent("blocker", "block"),
         _agent("deadly", "exit_now"),

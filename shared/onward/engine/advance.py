@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
@@ -66,10 +66,17 @@ class Engine:
 
     async def advance(self, wake: Wake) -> None:
         """Move a session by one step. Returning acknowledges the wake; raises Retryable where nothing was decided."""
-        claimed = await self._claim(wake)
+        async with self._floor.shared():
+            claimed = await self._claim(wake)
+            if isinstance(claimed, Lease) and claimed.stalls <= ALONE_AFTER:
+                return await self._hold(claimed, wake, nullcontext())
         if not isinstance(claimed, Lease):
             return await self._turned_away(wake, claimed)
-        async with self.renewer.holding(claimed) as hold, self._floor.use(alone=claimed.stalls > ALONE_AFTER):
+        await self._hold(claimed, wake, self._floor.alone())
+
+    async def _hold(self, lease: Lease, wake: Wake, floor: AbstractAsyncContextManager[None]) -> None:
+        """Make a step under this lease; however it ends, nothing that was asked for is forgotten."""
+        async with self.renewer.holding(lease) as hold, floor:
             try:
                 await self._step(hold, wake)
             except LeaseLost as exc:

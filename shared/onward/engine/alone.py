@@ -16,19 +16,22 @@ class Floor:
         self._empty = asyncio.Condition()
 
     @asynccontextmanager
-    async def use(self, alone: bool) -> AsyncIterator[None]:
-        if not alone:
-            if self._alone.locked():
-                async with self._alone:
-                    self._shared += 1
-            else:
+    async def shared(self) -> AsyncIterator[None]:
+        """For an ordinary step; entered before its session is claimed, so that it waits here with empty hands."""
+        if self._alone.locked():
+            async with self._alone:
                 self._shared += 1
-            try:
-                yield
-            finally:
-                self._shared -= 1
-                await self._tell()
-            return
+        else:
+            self._shared += 1
+        try:
+            yield
+        finally:
+            self._shared -= 1
+            await self._tell()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """For a suspicious step: everybody else has left."""
         async with self._alone:
             async with self._empty:
                 await self._empty.wait_for(lambda: self._shared == 0)

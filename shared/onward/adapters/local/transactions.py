@@ -263,10 +263,10 @@ class Transactions:
 
     def commits(self, c: Connection, key: str, after: int, limit: int | None) -> list[Commit]:
         rows = c.execute(
-            """SELECT doc FROM commits WHERE key = ?1 AND last_seq > ?2
-               AND first_seq >= coalesce((SELECT max(first_seq) FROM commits WHERE key = ?1 AND first_seq <= ?2), 0)
-               ORDER BY first_seq LIMIT ?3""",
-            (key, after, -1 if limit is None else limit),
+            """SELECT doc FROM commits WHERE key = :key AND last_seq > :after AND first_seq >= coalesce(
+                   (SELECT max(first_seq) FROM commits WHERE key = :key AND first_seq <= :after), 0)
+               ORDER BY first_seq LIMIT :limit""",
+            {"key": key, "after": after, "limit": -1 if limit is None else limit},
         )
         return [Commit.from_json(doc) for (doc,) in rows.fetchall()]
 
@@ -277,12 +277,13 @@ class Transactions:
 
     def overdue(self, c: Connection, limit: int) -> Sequence[str]:
         """Sessions that nobody holds and that somebody should have looked at."""
+        columns = "key, held, owner, boot, renewed"
         rows = c.execute(
-            """SELECT key, held, owner, boot, renewed FROM sessions WHERE wake_ms <= ?1 AND status <> 'running'
-               UNION ALL SELECT key, held, owner, boot, renewed FROM sessions WHERE wake_ms <= ?1 AND status = 'running'
-               UNION ALL SELECT key, held, owner, boot, renewed FROM (SELECT DISTINCT key FROM inbox WHERE pending)
-               LEFT JOIN sessions USING (key)""",
-            (self._now_ms(),),
+            f"""SELECT {columns} FROM sessions WHERE wake_ms <= :now AND status <> 'running'
+                UNION ALL SELECT {columns} FROM sessions WHERE wake_ms <= :now AND status = 'running'
+                UNION ALL SELECT {columns} FROM (SELECT DISTINCT key FROM inbox WHERE pending)
+                LEFT JOIN sessions USING (key)""",
+            {"now": self._now_ms()},
         )
         free: dict[str, None] = {}
         for key, held, owner, boot, renewed in rows:
@@ -313,9 +314,9 @@ def _snapshot(head: Head) -> str | None:
 def _drop_snapshots(c: Connection, key: str, current: str | None) -> None:
     """Keep the newest two: somebody may just be reading the one before."""
     c.execute(
-        """DELETE FROM blobs WHERE key = ?1 AND name GLOB 'snapshots/*' AND name IS NOT ?2 AND id NOT IN
-           (SELECT id FROM blobs WHERE key = ?1 AND name GLOB 'snapshots/*' ORDER BY id DESC LIMIT 2)""",
-        (key, current),
+        """DELETE FROM blobs WHERE key = :key AND name GLOB 'snapshots/*' AND name IS NOT :current AND id NOT IN
+           (SELECT id FROM blobs WHERE key = :key AND name GLOB 'snapshots/*' ORDER BY id DESC LIMIT 2)""",
+        {"key": key, "current": current},
     )
 
 
