@@ -32,10 +32,15 @@ class Ledger:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
 
-    def book(self, run: str, what: str, details: dict[str, Any]) -> int:
-        """Write down that this was done; answers the number of the entry within its run."""
-        number: int = self._ask("book", run, (what, details))
-        return number
+    def book(self, run: str, what: str, details: dict[str, Any]) -> None:
+        """Write down that this was done. It is once it has left this process, and nobody waits for an answer."""
+        with self._lock:
+            self._line.send(("book", run, (what, details)))
+
+    def book_surely(self, run: str, what: str, details: dict[str, Any]) -> None:
+        """The same, and it is in the book when this returns: for whoever else asks on a line of their own."""
+        self.book(run, what, details)
+        self._ask("asked", run, None)
 
     def entries(self, run: str) -> list[Entry]:
         """Everything that was done in this run, in order."""
@@ -44,7 +49,8 @@ class Ledger:
 
     def forget(self, run: str) -> None:
         """The run is over."""
-        self._ask("forget", run, None)
+        with self._lock:
+            self._line.send(("forget", run, None))
 
     def _ask(self, *question: Any) -> Any:
         with self._lock:
@@ -93,11 +99,11 @@ def _answer(line: Connection, books: dict[str, list[Entry]]) -> None:
             what, run, entry = line.recv()
             if what == "book":
                 books[run].append(entry)
-                line.send(len(books[run]))
             elif what == "entries":
                 line.send(list(books[run]))
-            else:
+            elif what == "forget":
                 books.pop(run, None)
+            else:
                 line.send(None)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import stat
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from functools import partial

@@ -61,7 +61,9 @@ def test_every_guarantee_has_tests_that_carry_its_number_and_a_broken_variant() 
     numbers = [int(number) for number in re.findall(r"^\| \*\*G(\d+)", (ROOT / "docs/guarantees.md").read_text(), re.M)]
     assert numbers
     for number in numbers:
-        assert any(re.search(rf"\b(test_)?g{number}_", text) for text in tests.values()), f"G{number} has no test of its number"
+        assert any(re.search(rf"\b(test_)?g{number}_", text) for text in tests.values()), (
+            f"G{number} has no test of its number"
+        )
         broken = [text for path, text in tests.items() if path.parent.name == "broken"]
         assert any(re.search(rf"\bG{number}\b|\bg{number}_", text, re.I) for text in broken), (
             f"G{number} has no broken variant"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from onward.core.canonical import canonical
@@ -53,6 +54,34 @@ class Run:
     needless: Sequence[str]
     calls: Sequence[str] = ()
 
+    @cached_property
+    def counted(self) -> Counter[str]:
+        """How often each irreversible effect was had."""
+        return Counter(
+            canonical([what, details.get("arguments")]) for what, details in self.ledger if what in _IRREVERSIBLE
+        )
+
+    @cached_property
+    def keys(self) -> Counter[str]:
+        """Under how many keys each effect was had."""
+        found = {
+            (canonical([what, details.get("arguments")]), details["key"])
+            for what, details in self.ledger
+            if what != "model"
+        }
+        return Counter(what for what, _ in found)
+
+    @cached_property
+    def _lines(self) -> dict[frozenset[str], list[str]]:
+        return {}
+
+    def lines(self, ignore: Iterable[str]) -> list[str]:
+        """The log, normalised."""
+        skip = frozenset(ignore)
+        if skip not in self._lines:
+            self._lines[skip] = normalised(self.events, skip)
+        return self._lines[skip]
+
 
 def differences(run: Run, calm: Run, ignore: Iterable[str] = (), lossy: bool = False) -> list[str]:
     """Everything in which a disturbed run differs from the undisturbed one in a way it must not. Where the queue loses
@@ -87,7 +116,7 @@ def ends_alike(run: Run, calm: Run) -> list[str]:
 
 def logs_alike(run: Run, calm: Run, ignore: Iterable[str] = ()) -> list[str]:
     """G1, G6, G7: the same happened, leaving out how it was recovered."""
-    ours, theirs = normalised(run.events, ignore), normalised(calm.events, ignore)
+    ours, theirs = run.lines(ignore), calm.lines(ignore)
     if ours == theirs:
         return []
     gone = [line for line in theirs if line not in ours]
@@ -97,7 +126,7 @@ def logs_alike(run: Run, calm: Run, ignore: Iterable[str] = ()) -> list[str]:
 
 def effects_alike(run: Run, calm: Run) -> list[str]:
     """G6: an irreversible effect is in the ledger exactly as often as in the undisturbed run."""
-    ours, theirs = (_counted(one.ledger, _IRREVERSIBLE) for one in (run, calm))
+    ours, theirs = run.counted, calm.counted
     return [
         f"ledger: {what} {ours[what]} times, undisturbed {theirs[what]}"
         for what in ours | theirs
@@ -107,7 +136,7 @@ def effects_alike(run: Run, calm: Run) -> list[str]:
 
 def keys_alike(run: Run, calm: Run) -> list[str]:
     """G6: an effect that was done again was done under the same key."""
-    ours, theirs = _keys(run.ledger), _keys(calm.ledger)
+    ours, theirs = run.keys, calm.keys
     return [
         f"ledger: {what} under {ours[what]} keys, undisturbed {theirs[what]}"
         for what in ours | theirs
@@ -190,14 +219,3 @@ def _line(event: Any, order: tuple[int, int]) -> str:
     if event.kind in _NAMED_ACTORS:
         fields["actor"] = event.actor.name
     return canonical(fields)
-
-
-def _counted(ledger: Sequence[Entry], tools: frozenset[str]) -> Counter[str]:
-    return Counter(canonical([what, details.get("arguments")]) for what, details in ledger if what in tools)
-
-
-def _keys(ledger: Sequence[Entry]) -> Counter[str]:
-    keys = {
-        (canonical([what, details.get("arguments")]), details["key"]) for what, details in ledger if what != "model"
-    }
-    return Counter(what for what, _ in keys)

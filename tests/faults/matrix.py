@@ -2,7 +2,7 @@
 
 First an undisturbed run counts and names the calls; then each call meets each fault that fits it, in a run of its own.
 A process does nothing between two calls, so what happens before one happens after the one before it too: the longer
-faults are made before a call only where that is an effect.
+faults are made before a call only where that is an effect, or a commit that may be late.
 """
 
 from __future__ import annotations
@@ -107,7 +107,9 @@ KINDS = (
     Kind("visited before", lambda: faults.meanwhile_before(_visit), _is_effect),
     Kind("visited after", lambda: faults.meanwhile_after(_visit)),
     Kind("visited, then killed", lambda: faults.meanwhile_then_kill(_visit)),
-    Kind("paused before", lambda: faults.meanwhile_before(_overtake)),
+    Kind(
+        "paused before", lambda: faults.meanwhile_before(_overtake), lambda name: _is_effect(name) or _is_commit(name)
+    ),
     Kind("paused after", lambda: faults.meanwhile_after(_overtake)),
     Kind("frozen after", lambda: faults.meanwhile_after(_freeze), lambda name: name == "tool.invoke"),
     Kind("asked to stop before", lambda: faults.meanwhile_before(_stop), _is_effect),

@@ -42,14 +42,14 @@ class FastClock:
 @tool(effect="read")
 async def look(order: str, *, call: Call) -> str:
     """Look something up."""
-    LEDGER.book(RUN, "look", {"key": call.idempotency_key})
+    LEDGER.book_surely(RUN, "look", {"key": call.idempotency_key})
     return order
 
 
 @tool(effect="idempotent", timeout="1h")
 async def wait_for_others(order: str, *, call: Call) -> str:
     """Take a while, as a well-behaved tool does."""
-    LEDGER.book(RUN, "wait_for_others", {"key": call.idempotency_key})
+    LEDGER.book_surely(RUN, "wait_for_others", {"key": call.idempotency_key})
     await asyncio.sleep(0.5)
     return order
 
@@ -57,7 +57,7 @@ async def wait_for_others(order: str, *, call: Call) -> str:
 @tool(effect="idempotent", timeout="1h")
 async def block(order: str, *, call: Call) -> str:
     """Block the event loop, which no tool should: its whole process stands still but for the thread that renews."""
-    LEDGER.book(RUN, "block", {"key": call.idempotency_key})
+    LEDGER.book_surely(RUN, "block", {"key": call.idempotency_key})
     time.sleep(2.0)
     return order
 
@@ -65,7 +65,7 @@ async def block(order: str, *, call: Call) -> str:
 @tool(effect="irreversible", timeout="30s")
 async def pay(order: str, *, call: Call) -> str:
     """Pay; there is a while in which it is done and nobody here knows."""
-    LEDGER.book(RUN, "pay", {"key": call.idempotency_key})
+    LEDGER.book_surely(RUN, "pay", {"key": call.idempotency_key})
     await asyncio.sleep(0.05)
     return order
 
@@ -79,7 +79,7 @@ async def paid(call: Call) -> Done[str] | NotDone:
 @tool(effect="read", retry=1)
 async def exit_now(order: str, *, call: Call) -> str:
     """Take the process along."""
-    LEDGER.book(RUN, "exit", {"key": call.idempotency_key})
+    LEDGER.book_surely(RUN, "exit", {"key": call.idempotency_key})
     os._exit(9)
 
 

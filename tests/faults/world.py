@@ -79,8 +79,8 @@ class Outside:
     world: World
     needless: list[str] = field(default_factory=list)
 
-    async def book(self, what: str, key: str, **details: Any) -> int:
-        return self.ledger.book(self.run, what, {"key": key, **details})
+    async def book(self, what: str, key: str, **details: Any) -> None:
+        self.ledger.book(self.run, what, {"key": key, **details})
 
     def entries(self, what: str, key: str) -> list[dict[str, Any]]:
         return [entry for name, entry in self.ledger.entries(self.run) if name == what and entry["key"] == key]
