@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -37,11 +38,14 @@ def say(word: object) -> None:
     print(word, flush=True)
 
 
-async def step(backend: SqliteBackend, key: str, note: str, wake: Wake | None = None) -> bool:
-    """Claim and append once, if nobody else holds the session."""
+async def step(backend: SqliteBackend, key: str, note: str, until: float = math.inf, wake: Wake | None = None) -> bool:
+    """Claim and append once, if nobody else holds the session and it is not yet at the seq `until`."""
     lease = await backend.store.claim(key, f"{backend.process}:{note}")
     if not isinstance(lease, Lease):
         await asyncio.sleep(0.0005)
+        return False
+    if lease.head.seq >= until:
+        await backend.store.release(lease)
         return False
     await backend.store.append(lease, append_of(lease, note, release=True, wake=wake))
     return True
@@ -79,9 +83,9 @@ async def work(backend: SqliteBackend, until: str) -> None:
 
     async def handle(delivery: Any) -> int:
         key = delivery.wake.key
+        moved = await step(backend, key, "w", int(until), Wake(key))
         head = await backend.store.read(key)
         assert head is not None
-        moved = head.seq < int(until) and await step(backend, key, "w", Wake(key))
         if moved or head.seq >= int(until):
             await backend.queue.done(delivery)
         else:
