@@ -234,22 +234,24 @@ class LogContract:
 
     # --- wakes with the log, lists -------------------------------------------------------------------------------
 
-    async def test_s13_an_embedded_store_keeps_wakes_with_the_log(self, backend: Backend) -> None:
-        if not backend.store.embedded:
-            pytest.skip("this store's wakes are messages of their own")
+    async def test_s13_an_embedded_store_keeps_wakes_with_the_log_and_another_leaves_them_to_their_port(
+        self, backend: Backend
+    ) -> None:
         head, commit = opening()
-        await backend.store.create(head, commit, Wake(head.key, look=True))
-        (delivery,) = await backend.queue.take(10)
-        assert delivery.wake == Wake(head.key, look=True)
-        lease = await claimed(backend.store, head.key)
-        await backend.store.append(lease, append_of(lease, release=True, wake=Wake(head.key, published=2)))
-        await backend.queue.done(delivery)
-        (delivery,) = await backend.queue.take(10)
-        assert (delivery.wake.key, delivery.wake.published) == (head.key, 2)
-        lease = await claimed(backend.store, head.key, "alice:2")
-        await backend.store.append(lease, append_of(lease, release=True))
-        await backend.queue.done(delivery)
-        assert await backend.queue.take(10) == []
+        started, going_on = Wake(head.key, look=True), Wake(head.key, published=2)
+        await backend.store.create(head, commit, started)
+        assert await self._follows(backend) == ([started] if backend.store.embedded else [])
+        for wake in (going_on, None):
+            lease = await claimed(backend.store, head.key, f"alice:{wake}")
+            await backend.store.append(lease, append_of(lease, release=True, wake=wake))
+            assert await self._follows(backend) == ([wake] if backend.store.embedded and wake else [])
+
+    async def _follows(self, backend: Backend) -> list[Wake]:
+        """The wakes that are delivered now, acknowledged."""
+        deliveries = await backend.queue.take(10)
+        for delivery in deliveries:
+            await backend.queue.done(delivery)
+        return [delivery.wake for delivery in deliveries]
 
     async def test_list_is_newest_first_and_takes_every_filter(self, backend: Backend) -> None:
         approval = (Wait(kind="approval", call="2.0"), Wait(kind="timer"))
