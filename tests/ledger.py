@@ -10,6 +10,7 @@ It books whatever it is told, repeats too. Any process reaches it under its `add
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -68,20 +69,31 @@ class Ledger:
     def close(self) -> None:
         self._line.close()
         if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
+            self._process.communicate()
 
 
 def start() -> Ledger:
     """Start the other process, and connect to it."""
     address = str(Path(tempfile.mkdtemp(prefix="ledger-")) / "ledger")
-    process = subprocess.Popen([sys.executable, __file__, address], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, __file__, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.close()
     ledger = Ledger(address)
     ledger._process = process
     return ledger
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it, and holds the other end of its stdin, has ended."""
+
+    def wait() -> None:
+        sys.stdin.read()
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _serve(address: str) -> None:
@@ -108,4 +120,5 @@ def _answer(line: Connection, books: dict[str, list[Entry]]) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     _serve(sys.argv[1])

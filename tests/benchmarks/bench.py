@@ -286,9 +286,7 @@ WAITING = {
 def main(wanted: list[str]) -> None:
     SPACE.mkdir(exist_ok=True)
     results: dict[str, Row] = {}
-    print(
-        f"onward on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {sync_mode()}"
-    )
+    print(f"onward on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {sync_mode()}")
     print(f"peers: {PEERS['date']}, {PEERS['machine']}; compare ratios, not days\n")
     for name, (label, unit, goal, measure) in ROWS.items():
         if not wanted or any(name.startswith(prefix) for prefix in wanted):

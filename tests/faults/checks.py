@@ -22,6 +22,7 @@ from onward.core.fold import fold
 from onward.core.head import Fold
 from onward.core.lease import TTL
 from onward.core.program import AskModel, Decision, Perform, Record
+from onward.core.retry import STALLS_TO_PARK
 from onward.core.signals import Signal
 from onward.core.state import FOLD_VERSION, State
 from onward.engine.gateway import Start
@@ -718,10 +719,11 @@ async def g13_missing_value_is_a_failed_step(ledger: Ledger) -> list[str]:
 
 @check
 async def g13_parked_session_still_meets_its_deadline(ledger: Ledger) -> list[str]:
-    """Parked by its head alone, after its process died again and again: its deadline is not forgotten."""
-    here = world(ledger, desk(), _Always("model.answer", faults.kill_before))
+    """Parked by its head alone, for the process died again and again while it was loaded: when it can be loaded
+    again, its deadline is not forgotten."""
+    here = world(ledger, desk(), _Always("blobs.get", faults.kill_before, most=STALLS_TO_PARK))
     here.operator_may = _nobody
-    await here.start("desk", deadline=here.clock.now() + timedelta(hours=6))
+    await here.start("desk", "story " * 15_000, deadline=here.clock.now() + timedelta(hours=6))
     await here.rest()
     parked = await here.head()
     await here.later(hours=7)

@@ -18,7 +18,7 @@ from onward.adapters.local.sqlite import SqliteBackend
 from onward.adapters.local.worker import Worker
 from onward.engine.deciding import Registry
 from onward.wiring import Parts, Policy, assemble
-from tests.ledger import Ledger
+from tests.ledger import Ledger, end_with_parent
 
 FASTER = 10.0
 BEGAN = datetime(2026, 1, 5, tzinfo=UTC)
@@ -117,5 +117,6 @@ async def work(db: Path, ttl: float) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     LEDGER = Ledger(sys.argv[2])
     asyncio.run(work(Path(sys.argv[1]), float(sys.argv[3])))

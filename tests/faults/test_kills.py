@@ -53,7 +53,11 @@ class Workers:
     def _start(self) -> subprocess.Popen[bytes]:
         path = os.pathsep.join([str(ROOT / "shared"), str(ROOT)])
         return subprocess.Popen(
-            self._command, cwd=ROOT, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.DEVNULL
+            self._command,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
 
     def kill(self, index: int) -> None:
@@ -63,13 +67,14 @@ class Workers:
     def replace_dead(self) -> None:
         for index, worker in enumerate(self._workers):
             if worker.poll() is not None:
+                worker.communicate()
                 self.died += 1
                 self._workers[index] = self._start()
 
     def end(self) -> None:
         for worker in self._workers:
             worker.kill()
-            worker.wait()
+            worker.communicate()
 
 
 @pytest.fixture

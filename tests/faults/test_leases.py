@@ -89,25 +89,33 @@ async def take_time(n: int, *, call: Call) -> int:
 SLOW = App([Agent("slow", model=ScriptedModel([turn(("take_time", {"n": 1})), {"text": "done"}]), tools=[take_time])])
 
 
-async def test_g13_step_that_waits_to_be_alone_keeps_its_lease() -> None:
-    """A suspicious step runs alone in its process; while it waits for the others to end, its lease is renewed too."""
+async def test_g13_suspicious_step_runs_alone() -> None:
+    """After two deaths a session's step waits until its process is free of others, its lease renewed meanwhile. Who
+    comes then waits without a lease: the step may take along nobody."""
     entered, leave = asyncio.Event(), asyncio.Event()
     runner = Runner(App([_patient(entered, leave)]))
-    for session in ("busy", "suspect"):
+    engine, store = runner.parts.engine, runner.backend.store
+    busy, suspect, late = (session_key("default", session) for session in ("busy", "suspect", "late"))
+    for session in ("busy", "suspect", "late"):
         await runner.parts.gateway.start(Start(session, "patient", "1", "go"), ANN)
-    suspect = session_key("default", "suspect")
-    for _ in range(ALONE_AFTER + 1):
-        await runner.backend.store.claim(suspect, "somebody who dies")
+    for n in range(ALONE_AFTER):
+        await store.claim(suspect, f"somebody who dies {n}")
         runner.clock.advance(200.0)
-    first = asyncio.create_task(runner.parts.engine.advance(Wake(session_key("default", "busy"))))
+    await engine.advance(Wake(suspect))
+    assert (await runner.state("suspect")).deaths == ALONE_AFTER
+    runner.clock.advance(200.0)
+    first = asyncio.create_task(engine.advance(Wake(busy)))
     await entered.wait()
-    second = asyncio.create_task(runner.parts.engine.advance(Wake(suspect)))
-    while suspect not in (held := {hold.key for hold in runner.parts.renewer._holds}):
+    second = asyncio.create_task(engine.advance(Wake(suspect)))
+    while not engine._floor.taken:
         await asyncio.sleep(0)
-    assert len(held) == 2
-    assert not second.done()
+    third = asyncio.create_task(engine.advance(Wake(late)))
+    await asyncio.sleep(0)
+    assert {hold.key for hold in runner.parts.renewer._holds} == {busy, suspect}
+    assert not store._rows[late].held
     leave.set()
-    await asyncio.gather(first, second)
+    await asyncio.gather(first, second, third)
+    assert [(await runner.state(session)).ended for session in ("busy", "suspect", "late")] == ["completed"] * 3
 
 
 def _patient(entered: asyncio.Event, leave: asyncio.Event) -> Agent:

@@ -145,7 +145,7 @@ def settle(call: OpenCall, signal: str | None, body: OutcomeBody, by: ev.Cause) 
     error = body.error or Failure(code=body.status, message=body.reason or "it did not happen")
     if body.status == "failed":
         return [ev.CallFailed(call=call.id, attempt=call.attempt, error=error, by=by, signal=signal)]
-    return [ev.CallReconciled(call=call.id, answer="not_done", error=error)]
+    return [ev.CallReconciled(call=call.id, answer="not_done", error=error, signal=signal)]
 
 
 def _late(state: State, signal: Signal, body: OutcomeBody, call: OpenCall | None) -> Bodies:

@@ -423,6 +423,7 @@ class CallReconciled(Body):
     call: str
     answer: Literal["not_done", "unknown"]
     error: Failure | None = None
+    signal: str | None = None
 
 
 class CallPending(Body):

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from onward.core import events as ev
 from onward.core.ids import call_id
 from onward.core.payload import Blob, Erased
+from onward.core.retry import ALONE_AFTER
 from onward.core.state import Closing, Entry, Kept, OpenCall, State, changed
 
 B = TypeVar("B", bound=ev.Body)
@@ -18,6 +19,7 @@ _CALL = OpenCall.model_construct(id="", tool="", effect="irreversible", digest="
 _STEPS: dict[type[ev.Body], Step] = {}
 _CALL_TIMERS = ("approval", "retry", "doubt", "pending", "poll")
 _KEEPS_FAILURES = (ev.StepFailed, ev.SignalRefused, ev.AttemptsLost, ev.TimerFired, ev.SignalKept)
+_OUTCOMES = (ev.ModelAnswered, ev.ModelFailed, ev.CallCompleted, ev.CallFailed, ev.CallPending, ev.CallReconciled)
 
 
 def fold(state: State, events: Iterable[ev.Event]) -> State:
@@ -33,6 +35,8 @@ def evolve(state: State, event: ev.Event) -> State:
     after = _STEPS[type(body)](state, event, body)
     if after.step_failures and not isinstance(body, _KEEPS_FAILURES):
         after = changed(after, step_failures=0)
+    if after.deaths and isinstance(body, _OUTCOMES):
+        after = changed(after, deaths=0)
     return changed(after, seq=event.seq, at=event.at)
 
 
@@ -157,7 +161,8 @@ def _parked(state: State, event: ev.Event, body: ev.SessionParked) -> State:
 
 @folds(ev.SessionResumed)
 def _resumed(state: State, event: ev.Event, body: ev.SessionResumed) -> State:
-    return changed(with_timer(state, "step", None), parked=None, paused=False, step_failures=0)
+    deaths = min(state.deaths, ALONE_AFTER)
+    return changed(with_timer(state, "step", None), parked=None, paused=False, step_failures=0, deaths=deaths)
 
 
 @folds(ev.SessionPaused)
@@ -167,7 +172,8 @@ def _paused(state: State, event: ev.Event, body: ev.SessionPaused) -> State:
 
 @folds(ev.StepFailed)
 def _step_failed(state: State, event: ev.Event, body: ev.StepFailed) -> State:
-    return changed(with_timer(state, "step", body.retry_at), step_failures=body.attempt)
+    deaths = body.attempt if body.error.code == "process_ended" else state.deaths
+    return changed(with_timer(state, "step", body.retry_at), step_failures=body.attempt, deaths=deaths)
 
 
 @folds(ev.AttemptsLost)

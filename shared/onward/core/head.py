@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from onward.core.canonical import document
 from onward.core.codec import FORMAT, stamp
 from onward.core.events import NO_LIMITS, Failure, Limits, Value
 from onward.core.state import FOLD_VERSION, NOTHING_SPENT, Spent, State
 
 Status = Literal["scheduled", "running", "waiting", "needs_attention", "paused", "completed", "failed", "cancelled"]
 WaitKind = Literal["input", "approval", "timer", "child", "external", "operator"]
-
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 HEAD_FOLD_BYTES = 16 * 1024
 """A larger fold is a snapshot instead (R20)."""
@@ -192,7 +191,7 @@ def to_doc(head: Head) -> dict[str, Any]:
 
 
 def to_json(head: Head) -> str:
-    return _encode(to_doc(head))
+    return document(to_doc(head))
 
 
 def from_json(text: str, *, published: int, wake_at: datetime | None, fold: Fold | None) -> Head:

@@ -13,11 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from onward.core.canonical import canonical, sha256
+from onward.core.canonical import canonical, document, sha256
 from onward.core.codec import Cell, Record
 from onward.errors import CorruptLog
-
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 ROOT = ""
 """What the first commit has for a previous hash."""
@@ -47,7 +45,7 @@ class Commit:
 
     def to_json(self) -> str:
         """The document that is stored."""
-        return _encode(
+        return document(
             {
                 "first_seq": self.first_seq,
                 "epoch": self.epoch,

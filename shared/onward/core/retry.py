@@ -8,7 +8,7 @@ STALL_DELAYS = (0.1, 1.0, 5.0, 30.0)
 """Seconds to wait after the first, second, ... attempt that died without a trace."""
 
 ALONE_AFTER = 2
-"""After so many such attempts, the next one runs alone in its process (R11)."""
+"""After so many such attempts they are written down, and the next one runs alone in its process (R11)."""
 
 STALLS_TO_PARK = 5
 FAILURES_TO_PARK = 5

@@ -134,6 +134,8 @@ class State(Value):
     late is held against them."""
     model_failures: int = 0
     step_failures: int = 0
+    deaths: int = 0
+    """Attempts at this step that ended their process, as far as they are written down."""
     ended: Ended | None = None
     closing: Closing | None = None
     parked: Failure | None = None

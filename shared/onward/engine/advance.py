@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,10 +19,10 @@ from onward.core.head import Head, resting
 from onward.core.lease import MARGIN, Busy, Later
 from onward.core.log import Commit
 from onward.core.program import AskModel, Effect, MakeCall, Perform, Program
-from onward.core.retry import ALONE_AFTER, STALLS_TO_PARK
+from onward.core.retry import STALLS_TO_PARK
 from onward.engine.alone import Floor
 from onward.engine.append import Appender
-from onward.engine.deciding import Decider, Leave
+from onward.engine.deciding import Decider, Leave, suspicious
 from onward.engine.hold import Hold, Renewer
 from onward.engine.late import LateOutcomes
 from onward.engine.load import Loader
@@ -36,6 +36,9 @@ UNKNOWN_SESSION = timedelta(minutes=10)
 
 OTHERS = timedelta(seconds=60)
 """When to look again at a session whose program is not here (R21)."""
+
+TURN = timedelta(seconds=1)
+"""When to look again whether another suspicious step is done."""
 
 log = logging.getLogger("onward.engine")
 
@@ -68,15 +71,13 @@ class Engine:
         """Move a session by one step. Returning acknowledges the wake; raises Retryable where nothing was decided."""
         async with self._floor.shared():
             claimed = await self._claim(wake)
-            if isinstance(claimed, Lease) and claimed.stalls <= ALONE_AFTER:
-                return await self._hold(claimed, wake, nullcontext())
-        if not isinstance(claimed, Lease):
-            return await self._turned_away(wake, claimed)
-        await self._hold(claimed, wake, self._floor.alone())
+            if isinstance(claimed, Lease):
+                return await self._hold(claimed, wake)
+        await self._turned_away(wake, claimed)
 
-    async def _hold(self, lease: Lease, wake: Wake, floor: AbstractAsyncContextManager[None]) -> None:
+    async def _hold(self, lease: Lease, wake: Wake) -> None:
         """Make a step under this lease; however it ends, nothing that was asked for is forgotten."""
-        async with self.renewer.holding(lease) as hold, floor:
+        async with self.renewer.holding(lease) as hold:
             try:
                 await self._step(hold, wake)
             except LeaseLost as exc:
@@ -96,11 +97,12 @@ class Engine:
                 await self._absorb(session)
             decision = self.decider.decide(session)
             if isinstance(decision, Leave):
-                return await self._leave(session)
+                return await self._leave(session, OTHERS)
             if isinstance(decision, Perform):
                 if steps >= self.steps_per_wake or hold.spent:
                     return await self._hand_on(session)
-                await self._try(session, decision.effects)
+                if not await self._attempt(session, decision.effects):
+                    return
                 steps += 1
             elif not await self._more_to_absorb(session):
                 return await self._rest(session)
@@ -191,6 +193,18 @@ class Engine:
         await self.wakes.publish(Wake(hold.key, look=True, published=hold.published))
 
     # --- perform -----------------------------------------------------------------------------------------------
+
+    async def _attempt(self, session: Session, effects: Sequence[Effect]) -> bool:
+        """Perform; what may end the process alone in it, or not now if another one is about to do so (R11)."""
+        if not suspicious(session.state, effects):
+            await self._try(session, effects)
+        elif self._floor.taken:
+            await self._leave(session, TURN)
+            return False
+        else:
+            async with self._floor.alone():
+                await self._try(session, effects)
+        return True
 
     async def _try(self, session: Session, effects: Sequence[Effect]) -> None:
         """An attempt that fails, and not because of the store, is an event and a timer (R11)."""
@@ -328,9 +342,9 @@ class Engine:
         except OnwardError as exc:
             _note("lease_not_given_back", hold.lease.head, exc)
 
-    async def _leave(self, session: Session) -> None:
-        """The program is not here. Keep what was absorbed; others, or this instance later, go on."""
-        at = session.hold.now() + OTHERS
+    async def _leave(self, session: Session, after: timedelta) -> None:
+        """It can't go on here and now. Keep what was absorbed; others, or this instance later, go on."""
+        at = session.hold.now() + after
         if self.decider.has_programs:
             await self.timers.arm(session.hold.key, at)
             if session.changed:

@@ -8,36 +8,46 @@ from contextlib import asynccontextmanager
 
 
 class Floor:
-    """Shared by ordinary steps, held alone by a suspicious one; who waits to be alone lets no new ones in."""
+    """Shared by ordinary steps, held alone by a suspicious one; who waits to be alone lets no new ones in.
+
+    It is entered before a session is claimed, and there is never more than one who waits to be alone: whoever waited
+    with a claim in hand would be taken along, and counted as one who ended the process.
+    """
 
     def __init__(self) -> None:
+        self.taken = False
+        """Whether somebody is alone, or waits to be."""
         self._shared = 0
-        self._alone = asyncio.Lock()
-        self._empty = asyncio.Condition()
+        self._changed = asyncio.Condition()
 
     @asynccontextmanager
     async def shared(self) -> AsyncIterator[None]:
-        """For an ordinary step; entered before its session is claimed, so that it waits here with empty hands."""
-        if self._alone.locked():
-            async with self._alone:
-                self._shared += 1
-        else:
-            self._shared += 1
+        """Come in, once nobody is alone there."""
+        if self.taken:
+            async with self._changed:
+                await self._changed.wait_for(lambda: not self.taken)
+        self._shared += 1
         try:
             yield
         finally:
             self._shared -= 1
-            await self._tell()
+            if self.taken:
+                await self._tell()
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """For a suspicious step: everybody else has left."""
-        async with self._alone:
-            async with self._empty:
-                await self._empty.wait_for(lambda: self._shared == 0)
+        """From within `shared`, unless it is taken: stay until everybody else has left, and keep them out."""
+        self.taken = True
+        self._shared -= 1
+        try:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._shared == 0)
             yield
+        finally:
+            self._shared += 1
+            self.taken = False
+            await self._tell()
 
     async def _tell(self) -> None:
-        if self._shared == 0 and self._alone.locked():
-            async with self._empty:
-                self._empty.notify_all()
+        async with self._changed:
+            self._changed.notify_all()

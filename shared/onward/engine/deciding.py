@@ -13,8 +13,8 @@ from onward.core.decide import close, decide
 from onward.core.draft import ENGINE
 from onward.core.events import Body, Failure
 from onward.core.limits import costs, exceeded
-from onward.core.program import AskModel, Decision, Effect, Perform, Program, Record, Rest
-from onward.core.retry import STEP_RETRY
+from onward.core.program import AskModel, Decision, Effect, MakeCall, Perform, Program, Record, Rest
+from onward.core.retry import ALONE_AFTER, STALLS_TO_PARK, STEP_RETRY, stall_delay
 from onward.core.state import State
 from onward.engine.perform import failure
 from onward.engine.session import Session
@@ -128,15 +128,32 @@ def _limited(session: Session, program: Program, decision: Perform) -> Decision:
     """Lost attempts count as spent; what could exceed a limit is not started (G11)."""
     effects = decision.effects
     if session.stalls:
-        once, count = costs(effects), session.stalls
-        lost = ev.AttemptsLost(
-            count=count, turns=once["turns"] * count, calls=once["calls"] * count, tokens=once["tokens"] * count
-        )
-        session.stalls = 0
-        return _record(lost)
+        return _lost(session, effects)
     longest = max(_time_limit(effect, program) for effect in effects)
     over = exceeded(session.state, effects, session.hold.now(), longest)
     return _record(over) if over else decision
+
+
+def _lost(session: Session, effects: Sequence[Effect]) -> Record:
+    """Attempts died without a trace. From the second on that is taken for the step's own fault: it is written down,
+    backs off, and is parked at last (G13)."""
+    once, count, session.stalls = costs(effects), session.stalls, 0
+    turns, calls, tokens = (once[name] * count for name in ("turns", "calls", "tokens"))
+    lost, deaths = ev.AttemptsLost(count=count, turns=turns, calls=calls, tokens=tokens), session.state.deaths + count
+    if deaths < ALONE_AFTER:
+        return _record(lost)
+    error = Failure(code="process_ended", message=f"{deaths} attempts at this step ended their process")
+    retry_at = session.draft.now + timedelta(seconds=stall_delay(deaths))
+    failed = ev.StepFailed(error=error, attempt=deaths, retry_at=retry_at)
+    parked = [ev.SessionParked(error=error)] if deaths >= STALLS_TO_PARK else []
+    return _record(lost, failed, *parked)
+
+
+def suspicious(state: State, effects: Sequence[Effect]) -> bool:
+    """Whether these effects seem to end the process that performs them (R11)."""
+    calls = [effect.call for effect in effects if isinstance(effect, MakeCall)]
+    silent = [call for call in calls if call.attempt >= ALONE_AFTER and call.error and call.error.code == "no_outcome"]
+    return state.deaths >= ALONE_AFTER or bool(silent)
 
 
 def _time_limit(effect: Effect, program: Program) -> float:

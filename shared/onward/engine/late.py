@@ -26,7 +26,8 @@ class LateOutcomes:
             return
         id = signal_id("engine", "outcome", f"{call.id}/{call.attempt}")
         await self._store.file(key, Signal(id, "outcome", outcome, Actor(kind="engine", name=call.tool)))
-        await self._wakes.publish(Wake(key, look=True))
+        if not self._store.embedded:
+            await self._wakes.publish(Wake(key, look=True))
 
 
 def _outcome(call: OpenCall, body: Body) -> dict[str, Any] | None:

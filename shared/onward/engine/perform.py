@@ -253,7 +253,7 @@ def failure(exc: BaseException, code: str = "", limit: float | None = None) -> F
         return Failure(code="timed_out", message=f"no result within {limit:g} s")
     own = exc.code if isinstance(exc, OnwardError) else "tool_error"
     text = str(exc) if isinstance(exc, OnwardError | NotPerformed) else f"{type(exc).__name__}: {exc}"
-    return Failure(code=code or own, message=text[:2000])
+    return Failure(code=code or own, message=text[:2000].encode(errors="replace").decode())
 
 
 def _answered(model: str, answer: ModelAnswer, attempt: int) -> Body:

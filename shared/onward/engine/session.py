@@ -9,6 +9,8 @@ from onward.core.events import Body
 from onward.core.state import OpenCall, State
 from onward.engine.hold import Hold
 
+_NO_TRACE = frozenset({"attempts_lost", "timer_fired"})
+
 
 @dataclass(slots=True)
 class Session:
@@ -43,9 +45,10 @@ class Session:
 
     @property
     def unsaved(self) -> bool:
-        """Whether the draft holds something that the next effect may rest on. Lost attempts are nothing of that kind:
-        appended before the effect that was lost, they would be a trace of it, and nobody could count them (R11)."""
-        return bool(self.absorbed) or any(event.kind != "attempts_lost" for event in self.draft.events)
+        """Whether the draft holds something that the next effect may rest on. A timer that fired, and attempts that
+        were lost, are nothing of that kind: appended before the effect they would be a trace of this attempt, and
+        if it is lost too nobody could count it (R11)."""
+        return bool(self.absorbed) or any(event.kind not in _NO_TRACE for event in self.draft.events)
 
     @property
     def changed(self) -> bool:
