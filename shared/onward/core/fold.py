@@ -17,7 +17,6 @@ Step = Callable[[State, ev.Event, Any], State]
 _ENTRY = Entry.model_construct(kind="input", seq=0, value=None)
 _CALL = OpenCall.model_construct(id="", tool="", effect="irreversible", digest="", arguments=None, status="ready")
 _STEPS: dict[type[ev.Body], Step] = {}
-_CALL_TIMERS = ("approval", "retry", "doubt", "pending", "poll")
 _KEEPS_FAILURES = (ev.StepFailed, ev.SignalRefused, ev.AttemptsLost, ev.TimerFired, ev.SignalKept)
 _OUTCOMES = (ev.ModelAnswered, ev.ModelFailed, ev.CallCompleted, ev.CallFailed, ev.CallPending, ev.CallReconciled)
 

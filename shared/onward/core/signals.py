@@ -14,8 +14,6 @@ from onward.core.canonical import digest
 from onward.core.events import Actor, Failure, Limits, Value
 from onward.errors import BadInput
 
-SignalKind = Literal["input", "decision", "outcome", "cancel", "resume"]
-
 KEPT_DAYS = 45
 """How long an absorbed signal still makes a repeat of it harmless."""
 
@@ -58,7 +56,6 @@ class ResumeBody(Value):
     limits: Limits | None = None
 
 
-SignalBody = InputBody | DecisionBody | OutcomeBody | CancelBody | ResumeBody
 BODIES: Mapping[str, type[Value]] = MappingProxyType(
     {"input": InputBody, "decision": DecisionBody, "outcome": OutcomeBody, "cancel": CancelBody, "resume": ResumeBody}
 )
