@@ -16,7 +16,7 @@ from onward.adapters.local.memory import MemoryStore
 from onward.core import absorb, decide, fold, limits, log
 from onward.core import events as ev
 from onward.core.draft import TIMER, Draft
-from onward.core.events import Body, Failure
+from onward.core.events import Body, Event, Failure
 from onward.core.head import Head
 from onward.core.lease import Busy, Free, Later
 from onward.core.program import MakeCall, Perform, Rest
@@ -31,7 +31,6 @@ from onward.engine.late import LateOutcomes
 from onward.engine.load import Known, Loader
 from onward.engine.perform import Performing
 from onward.engine.session import Session
-from onward.errors import LeaseLost
 from onward.ports import Append, Appended, Lease, Wake
 from onward.runtime import Runtime
 from onward.testing.runner import Runner
@@ -220,29 +219,26 @@ class AnswersEveryMark(Engine):
         return await self.store.release(hold.lease, head) is not None
 
 
-class GivesUpInSilence(Engine):
-    """Does not start the call under a lease that may have lapsed, and leaves it at that."""
+class KeepsItsWakeToItself(Engine):
+    """Whose lease was taken leaves everything to whoever took it."""
 
-    async def _start(self, session: Session, program: Any, effect: MakeCall) -> Sequence[MakeCall]:
-        started = await super()._start(session, program, effect)
-        if not started:
-            raise LeaseLost("the lease may have lapsed, so the call was not made")
-        return started
-
-
-class BelievesInLoss(Appender):
-    """Takes a lease for lost without asking whether its own append, not answered, came through after all."""
-
-    async def _settled(self, lease: Lease, request: Append) -> Appended | None:
+    async def _pass_on(self, wake: Wake) -> None:
         return None
+
+
+class RefusesRepeats(Gateway):
+    """Takes a signal that comes again for a new one."""
+
+    async def _taken(self, key: str, id: str) -> bool:
+        return False
 
 
 wrong("acknowledge before the work", "g5_no_wake_is_lost", tests__faults__world__Runner=AcknowledgesFirst)
 wrong("commit before timer", "g5_no_wake_is_lost", onward__wiring__Engine=ArmsAfterCommit)
 wrong("no delayed wake for a busy session", "g5_no_wake_is_lost", onward__wiring__Engine=TurnedAwayForGood)
 wrong("marks answered for ever", "g5_no_wake_is_lost", onward__wiring__Engine=AnswersEveryMark)
-wrong("call not made, and nobody told", "g5_slow_start_is_no_lost_wake", onward__wiring__Engine=GivesUpInSilence)
-wrong("unanswered append taken for lost", "g5_no_wake_is_lost", onward__wiring__Appender=BelievesInLoss)
+wrong("look lost with the lease", "g5_look_is_passed_on", onward__wiring__Engine=KeepsItsWakeToItself)
+wrong("repeated signal refused", "g5_repeated_signal_is_no_error", onward__wiring__Gateway=RefusesRepeats)
 
 
 # --- G6: effects by class ----------------------------------------------------------------------------------------
@@ -270,6 +266,17 @@ def believes_not_done(state: State, program: Any) -> Any:
     return decide.decide(changed(state, calls=calls), program)
 
 
+def asks_though_told(state: State) -> Any:
+    """An outcome that came early counts for a call that is pending only."""
+    pending = {id: kept for id, kept in state.kept.items() if state.calls[id].status == "pending"}
+    return right_kept(changed(state, kept=pending))
+
+
+def doubts_for_ever(state: State, event: Event, body: ev.CallCompleted) -> State:
+    """A call that was found to be done stays suspected of not being done."""
+    return changed(right_completed(state, event, body), doubted=state.doubted)
+
+
 class StartsUnsaid(Engine):
     """Performs an irreversible call and says that it started in the same commit as how it ended."""
 
@@ -287,6 +294,7 @@ class DropsLateOutcomes(LateOutcomes):
         return None
 
 
+right_kept, right_completed = decide._kept, fold._STEPS[ev.CallCompleted]
 wrong("key that changes at a retry", "g6_same_key_at_every_attempt", onward__wiring__Performing=ChangesTheKey)
 wrong(
     "repeat of a started call",
@@ -295,24 +303,30 @@ wrong(
 )
 wrong("doubt taken for not done", "g6_irreversible_never_repeated", onward__engine__deciding__decide=believes_not_done)
 wrong("start not committed first", "g6_irreversible_never_repeated", onward__wiring__Engine=StartsUnsaid)
+wrong("early outcome not believed", "g6_early_outcome_settles_a_doubt", onward__core__decide___kept=asks_though_told)
+VARIANTS["outcome held against its own call"] = Wrong(
+    "outcome held against its own call",
+    "g6_outcome_of_a_frozen_holder_counts",
+    {"onward.core.fold._STEPS": {**fold._STEPS, ev.CallCompleted: doubts_for_ever}},
+)
 wrong("late outcome kept quiet", "g6_frozen_holder_is_found_out", onward__wiring__LateOutcomes=DropsLateOutcomes)
 
 
 # --- G7: recorded results are final ------------------------------------------------------------------------------
 
 
-class ForgetsTheLastCommit(Loader):
-    """Takes a fold that is one commit old for the present: what was just recorded is asked for again."""
+class ForgetsTheLastAnswer(Loader):
+    """Without its cache it takes a state for the newest that lacks the last answer: that is asked for again."""
 
     async def load(self, head: Head) -> State:
+        known = self.cache.get(head.key)
         state = await super().load(head)
-        if state.last is not None and state.last.kind == "answer":
-            transcript = state.transcript[:-1]
-            return changed(state, transcript=transcript)
-        return state
+        if (known and known.hash == head.hash) or state.last is None or state.last.kind != "answer":
+            return state
+        return changed(state, transcript=state.transcript[:-1])
 
 
-wrong("recorded answer asked for again", "g7_recorded_results_are_final", onward__wiring__Loader=ForgetsTheLastCommit)
+wrong("recorded answer asked for again", "g7_recorded_results_are_final", onward__wiring__Loader=ForgetsTheLastAnswer)
 
 
 # --- G8: one decision --------------------------------------------------------------------------------------------
@@ -488,10 +502,12 @@ class LetsItEscape(Engine):
 
 
 class ParksTheEnded(Engine):
-    """Parks whatever can't be loaded, though it has ended."""
+    """Parks what can't be loaded, though it has ended."""
 
     async def _by_head(self, hold: Any, error: Failure) -> None:
-        await self.appender.append_by_head(hold, ev.SessionParked(error=error), absorbed=())
+        if hold.lease.head.ended:
+            return await self.appender.append_by_head(hold, ev.SessionParked(error=error), absorbed=())
+        return await super()._by_head(hold, error)
 
 
 class ParksAndForgets(Engine):
@@ -546,6 +562,15 @@ def takes_half(draft: Draft, signal: Signal) -> None:
     right_take(draft, signal)
 
 
+def writes_one_by_one(self: Draft, actor: Any, *bodies: Body) -> None:
+    """Each body stands, though a later one can't be written."""
+    for body in bodies:
+        event = Event(seq=self.state.seq + 1, at=self.now, actor=actor, body=body)
+        self.state = fold.evolve(self.state, event)
+        self.events.append(event)
+
+
 right_take = absorb._take
+wrong("half a decision", "g15_half_a_decision_is_none", onward__core__draft__Draft__add=writes_one_by_one)
 wrong("bad labels found too late", "g15_bad_input_changes_nothing", onward__wiring__Gateway=ChecksTooLate)
 wrong("signal of an unknown kind", "g15_bad_signal_that_came_as_a_message", onward__core__absorb___take=takes_half)

@@ -14,10 +14,11 @@ from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from unittest.mock import patch
 
 from onward import Agent, App, Limits, ScriptedModel, tool
 from onward.core import log as logs
-from onward.core.events import Actor, Event, LabelsChanged, SessionStarted
+from onward.core.events import Actor, CallStarted, Event, LabelsChanged, SessionStarted
 from onward.core.fold import fold
 from onward.core.head import Fold
 from onward.core.lease import TTL
@@ -36,7 +37,7 @@ from tests.faults.desk import CLERK, desk, turn
 from tests.faults.invariants import Run, differences, nothing_published_early
 from tests.faults.matrix import KINDS, disturbed, play
 from tests.faults.scenarios import ORDER, REFUND, SCENARIOS, Scenario
-from tests.faults.world import ANN, KEY, World
+from tests.faults.world import ANN, KEY, PAUSE, World
 from tests.ledger import Ledger
 
 Check = Callable[[Ledger], Coroutine[Any, Any, list[str]]]
@@ -259,6 +260,33 @@ async def g5_slow_start_is_no_lost_wake(ledger: Ledger) -> list[str]:
     return await part(ledger, "irreversible", ["store.append"], "slow")
 
 
+@check
+async def g5_look_is_passed_on(ledger: Ledger) -> list[str]:
+    """A holder with a wake that says `look` is overtaken by one whose wake did not: what was filed is found anyway."""
+    plan = _Always("store.claim", faults.meanwhile_after(_overtake_without_look), most=0)
+    here = world(ledger, desk(turn(("pay_out", REFUND))), plan)
+    await here.start("desk")
+    await here.rest()
+    await here.cancel()
+    plan.most = 1
+    await here.rest()
+    head = await here.head()
+    await here.close()
+    return expect(head is not None and head.status == "cancelled", f"cancelled, it is {head and head.status}")
+
+
+async def _overtake_without_look(process: Any) -> None:
+    World.current.clock.advance(PAUSE)
+    await World.current.process("rival").runner.parts.engine.advance(Wake(KEY))
+
+
+@check
+async def g5_repeated_signal_is_no_error(ledger: Ledger) -> list[str]:
+    """Who got no answer asks again, and is not told that it is too late: it was taken the first time (R16)."""
+    complaints = await part(ledger, "approved", ["wakes.publish"], "visited, then killed")
+    return complaints + await part(ledger, "doubt_and_unknown", ["wakes.publish"], "visited, then killed")
+
+
 # --- G6 ----------------------------------------------------------------------------------------------------------
 
 
@@ -280,22 +308,69 @@ async def g6_irreversible_never_repeated(ledger: Ledger) -> list[str]:
 
 
 @check
+async def g6_early_outcome_settles_a_doubt(ledger: Ledger) -> list[str]:
+    """What the outside said already is believed, before anybody is asked what became of a call."""
+    effects = ["tool.invoke", "store.append", "timers.arm"]
+    return await part(ledger, "irreversible_completed_too_early", effects, "killed", "paused")
+
+
+@check
+async def g6_outcome_after_the_time_limit_counts(ledger: Ledger) -> list[str]:
+    """A tool that takes too long is in doubt, and not interrupted; what it says at last settles that, nobody else."""
+    complaints = []
+    for fault in (None, faults.error_before, faults.error_after):
+        plan = _Always("store.file", fault, most=1) if fault else Plan()
+        here = world(ledger, desk(turn(("refund_slowly", ORDER))), plan)
+        here.operator_may = _nobody
+        await here.start("desk")
+        head = await _wait_until(here, "completed")
+        kinds, run = [event.kind for event in await here.events()], ledger.entries(here.outside.run)
+        await here.close()
+        complaints += expect(head.status == "completed", f"it is {head.status}")
+        complaints += expect(kinds.count("call_in_doubt") == 1, "it was not in doubt")
+        complaints += expect([what for what, _ in run].count("refund_slowly") == 1, f"done: {run}")
+    return complaints
+
+
+async def _wait_until(here: World, status: str) -> Any:
+    """Rest again and again, while something goes on outside that the world's clock does not know of."""
+    for _ in range(2000):
+        await here.rest(0.1)
+        head = await here.head()
+        if head is not None and head.status == status:
+            break
+        await asyncio.sleep(0.001)
+    return head
+
+
+@check
 async def g6_frozen_holder_is_found_out(ledger: Ledger) -> list[str]:
     """What remains: a process frozen between its check and the effect for longer than the margin. It shows."""
+    return await _frozen(ledger, faults.meanwhile_before(_freeze), done=2, codes=["performed_twice"])
+
+
+@check
+async def g6_outcome_of_a_frozen_holder_counts(ledger: Ledger) -> list[str]:
+    """It slept with the outcome in hand, and others found out meanwhile that the effect was had: that is once."""
+    return await _frozen(ledger, faults.meanwhile_after(_freeze), done=1, codes=[])
+
+
+async def _frozen(ledger: Ledger, fault: Fault, done: int, codes: list[str]) -> list[str]:
+    """Freeze the holder at its refund: how often it is had, and whether that is held to be twice, by a session that
+    goes on and by one that has ended."""
     complaints = []
-    for app, kinds in (
-        (desk(turn(("refund", REFUND), ("pay_out", REFUND))), "session_parked"),
-        (desk(turn(("refund", REFUND))), "signal_refused"),
-    ):
-        plan = _Always("tool.invoke", faults.meanwhile_before(_freeze), most=1)
-        here = world(ledger, app, plan)
+    for turns in (turn(("refund", REFUND), ("pay_out", REFUND)), turn(("refund", REFUND))):
+        here = world(ledger, desk(turns), _Always("tool.invoke", fault, most=1))
         here.operator_may = _nobody
         await here.start("desk")
         await here.rest()
-        codes = [event.body.error.code for event in await here.events() if event.kind == kinds]
-        done = len([what for what, _ in ledger.entries(here.outside.run) if what == "refund"])
+        said = [
+            event.body.error.code for event in await here.events() if event.kind in ("session_parked", "signal_refused")
+        ]
+        had = [what for what, _ in ledger.entries(here.outside.run)].count("refund")
         await here.close()
-        complaints += expect((done, codes) == (2, ["performed_twice"]), f"performed {done} times, and {kinds}: {codes}")
+        twice = [code for code in said if code == "performed_twice"]
+        complaints += expect((had, twice) == (done, codes), f"performed {had} times, and said {said}")
     return complaints
 
 
@@ -320,6 +395,36 @@ async def g7_recorded_results_are_final(ledger: Ledger) -> list[str]:
     after = ["feed.publish", "wakes.publish", "queue.done", "store.claim"]
     complaints = await part(ledger, "several_calls_in_one_turn", after, "killed after", "error")
     return complaints + await part(ledger, "long_log", after, "killed after")
+
+
+@check
+async def g7_ready_results_do_not_wait_for_slow_ones(ledger: Ledger) -> list[str]:
+    """What is ready is recorded while another call of the turn runs on, and survives if that one takes the process."""
+    complaints = []
+    with patch("onward.engine.perform.STRAGGLE", 0.01):
+        for at in (0, 2, 3):
+            plan = _Nth("store.append", faults.kill_after, at)
+            here = world(ledger, desk(turn(("find_order", ORDER), ("find_slowly", ORDER))), plan)
+            await here.start("desk")
+            await here.rest()
+            head, done = await here.head(), [what for what, _ in ledger.entries(here.outside.run)]
+            needless = here.outside.needless
+            await here.close()
+            complaints += expect(head is not None and head.status == "completed", f"{at}: it is {head and head.status}")
+            complaints += expect(done.count("find_order") == 1 or at == 1, f"{at}: done {done}") + needless
+    return complaints
+
+
+class _Nth(Plan):
+    """A fault at the n-th call of this name, from 1; none at 0."""
+
+    def __init__(self, name: str, fault: Fault, at: int) -> None:
+        super().__init__(MappingProxyType({}))
+        self._name, self._fault, self._at = name, fault, at
+
+    def next(self, name: str) -> Fault | None:
+        super().next(name)
+        return self._fault if name == self._name and self.calls.count(name) == self._at else None
 
 
 # --- G8 ----------------------------------------------------------------------------------------------------------
@@ -572,12 +677,12 @@ class _Always(Plan):
 
     def __init__(self, name: str, fault: Fault, most: int = 1000) -> None:
         super().__init__(MappingProxyType({}))
-        self.met = 0
-        self._name, self._fault, self._most = name, fault, most
+        self.met, self.most = 0, most
+        self._name, self._fault = name, fault
 
     def next(self, name: str) -> Fault | None:
         super().next(name)
-        if name != self._name or self.met >= self._most:
+        if name != self._name or self.met >= self.most:
             return None
         self.met += 1
         return self._fault
@@ -613,7 +718,7 @@ async def g13_step_that_kills_its_process_is_parked(ledger: Ledger) -> list[str]
 def _counting(asked: list[int], plan: _Always) -> Callable[[World, Any], Awaitable[bool]]:
     async def mended(here: World, head: Any) -> bool:
         asked.append(head.seq)
-        plan.met = 1000
+        plan.most = 0
         return True
 
     return mended
@@ -812,6 +917,30 @@ async def _refused(here: World, tries: Any, left: Callable[[], Any]) -> list[str
             complaints.append(f"{field}: {type(exc).__name__}: {exc}")
         complaints += expect(left() is None, f"{field}: something was left behind")
     return complaints
+
+
+class _HalfRight:
+    """A program whose second word is nonsense."""
+
+    name, version, follows = "half", "1", False
+
+    def performer(self, tool: str) -> Any:
+        return None
+
+    def decide(self, state: State) -> Decision:
+        nonsense = CallStarted(call="no such call", attempt=1, not_after=START)
+        return Record((LabelsChanged(set={"half": True}), nonsense), ANN)
+
+
+@check
+async def g15_half_a_decision_is_none(ledger: Ledger) -> list[str]:
+    here = world(ledger, App([_HalfRight()]))
+    here.operator_may = _nobody
+    await here.start("half")
+    await here.rest(24.0)
+    kinds = [event.kind for event in await here.events()]
+    await here.close()
+    return expect("labels_changed" not in kinds and "step_failed" in kinds, f"recorded: {kinds}")
 
 
 @check

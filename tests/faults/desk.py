@@ -6,6 +6,7 @@ that the same session can be played again and again, and goes the same way after
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -92,6 +93,24 @@ async def refund(order: str, amount: int, *, call: Call) -> dict[str, Any]:
 @refund.reconcile
 async def refund_happened(call: Call) -> Done[Any] | NotDone:
     return happened(call)
+
+
+@tool(effect="irreversible", timeout="50ms")
+async def refund_slowly(order: str, *, call: Call) -> dict[str, Any]:
+    """Refund an order, and take longer than this tool may."""
+    result = await performed("refund_slowly", call, order=order)
+    while not await World.current.recorded("call_in_doubt"):
+        await asyncio.sleep(0.001)
+    return result
+
+
+@tool(effect="read")
+async def find_slowly(order: str, *, call: Call) -> str:
+    """Find an order, and answer only when the other results of this turn are recorded."""
+    await World.current.outside.book("find_slowly", call.idempotency_key)
+    while not await World.current.recorded("call_completed"):
+        await asyncio.sleep(0.001)
+    return order
 
 
 @tool(effect="irreversible")
@@ -296,9 +315,10 @@ async def deploy(version: str) -> str:
 
 
 TOOLS = [
-    find_order, count_stock, set_address, refund, send_letter, reserve, pay_out, close_ticket, flaky, broken, declined,
-    refund_and_fail, fail_then_refund, refund_who_knows, ship, ship_fast, ship_hesitantly, ship_for_good, ship_quietly,
-    ship_and_forget, read_archive, write_archive, refund_while_cancelled, call_back, jump, deploy,
+    find_order, find_slowly, count_stock, set_address, refund, refund_slowly, send_letter, reserve, pay_out,
+    close_ticket, flaky, broken, declined, refund_and_fail, fail_then_refund, refund_who_knows, ship, ship_fast,
+    ship_hesitantly, ship_for_good, ship_quietly, ship_and_forget, read_archive, write_archive,
+    refund_while_cancelled, call_back, jump, deploy,
 ]  # fmt: skip
 
 

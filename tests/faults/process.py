@@ -58,7 +58,7 @@ async def wait_for_others(order: str, *, call: Call) -> str:
 async def block(order: str, *, call: Call) -> str:
     """Block the event loop, which no tool should: its whole process stands still but for the thread that renews."""
     LEDGER.book_surely(RUN, "block", {"key": call.idempotency_key})
-    time.sleep(2.0)
+    time.sleep(3.5)
     return order
 
 

@@ -133,7 +133,7 @@ async def test_g6_workers_killed_at_random(tmp_path: Path, run: Ledger) -> None:
 
 async def test_g2_neighbours_of_a_blocking_tool_keep_their_leases(tmp_path: Path, run: Ledger) -> None:
     """A tool blocks the event loop for longer than a lease lasts; a rival, who would take what lapsed, finds none."""
-    db, ttl = tmp_path / "onward.db", 10.0
+    db, ttl = tmp_path / "onward.db", 20.0
     parts = process.open_parts(db, ttl=ttl)
     await _start(parts, "waiter", 20)
     await _start(parts, "blocker", 1)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from onward import Agent, App, Call, ScriptedModel, tool
 from onward.core.ids import session_key
+from onward.core.lease import Free, Later, LeaseFields, judge
 from onward.core.model import ModelAnswer, ModelRequest
-from onward.core.retry import ALONE_AFTER
+from onward.core.retry import ALONE_AFTER, STALL_DELAYS
 from onward.engine.gateway import Start
 from onward.ports import Wake
 from onward.testing import faults
@@ -130,3 +132,13 @@ def _patient(entered: asyncio.Event, leave: asyncio.Event) -> Agent:
             return ModelAnswer(text="at last")
 
     return Agent("patient", model=Patient())
+
+
+@pytest.mark.parametrize("short", [0.0, 0.0004, 0.0009])
+def test_r11_wait_that_no_timer_could_be_set_to_is_none(short: float) -> None:
+    """Stores keep milliseconds: a timer for less than one is due at once, and finds the same wait again, for ever."""
+    fields = LeaseFields(
+        epoch=1, held=True, age=STALL_DELAYS[0] - short, settled=0, mark=None, seq=1, format=1, dead=True
+    )
+    assert judge(fields, 90.0, 1) == Free(2, 1)
+    assert isinstance(judge(replace(fields, age=0.0), 90.0, 1), Later)

@@ -315,6 +315,10 @@ class World:
     async def commits(self) -> list[Commit]:
         return list(await self.watcher.store.commits(KEY))
 
+    async def recorded(self, kind: str) -> bool:
+        """Whether an event of this kind is committed."""
+        return any(record.kind == kind for commit in await self.commits() for record in commit.records)
+
     async def events(self) -> list[Any]:
         return [event for commit in await self.commits() for event in Loader.events(commit)]
 

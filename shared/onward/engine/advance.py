@@ -226,10 +226,10 @@ class Engine:
         if not started:
             return
         async with aclosing(self.performing.run(session.hold, session.state, program, started)) as batches:
-            async for facts in batches:
-                if session.performed:
-                    await self._append(session)
+            async for facts, more in batches:
                 self._take_down(session, started[0], facts)
+                if more:
+                    await self._append(session)
 
     def _take_down(self, session: Session, first: Effect, facts: Sequence[Fact]) -> None:
         session.draft.now = session.hold.now()
@@ -331,9 +331,9 @@ class Engine:
         return mark is not None and mark != hold.lease.mark
 
     async def _pass_on(self, wake: Wake) -> None:
-        """Somebody else has the session now, but need not know of what this wake asked to look at."""
-        if wake.look:
-            await self.wakes.publish(Wake(wake.key, look=True))
+        """Somebody else has the session now, but need not know of what this wake asked to look at, nor have a wake of
+        their own that comes again if they die."""
+        await self.wakes.publish(Wake(wake.key, look=wake.look))
 
     async def _give_back(self, hold: Hold) -> None:
         """The store failed, and not the step: let go if that can be done, so that nobody takes it for a death (G13)."""

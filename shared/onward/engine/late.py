@@ -9,6 +9,7 @@ from onward.core.events import Actor, Body
 from onward.core.ids import signal_id
 from onward.core.signals import Signal
 from onward.core.state import OpenCall
+from onward.errors import Retryable
 from onward.ports import SessionStore, Wake, Wakes
 
 
@@ -25,7 +26,14 @@ class LateOutcomes:
         if outcome is None:
             return
         id = signal_id("engine", "outcome", f"{call.id}/{call.attempt}")
-        await self._store.file(key, Signal(id, "outcome", outcome, Actor(kind="engine", name=call.tool)))
+        signal = Signal(id, "outcome", outcome, Actor(kind="engine", name=call.tool))
+        try:
+            await self._send(key, signal)
+        except Retryable:
+            await self._send(key, signal)
+
+    async def _send(self, key: str, signal: Signal) -> None:
+        await self._store.file(key, signal)
         if not self._store.embedded:
             await self._wakes.publish(Wake(key, look=True))
 

@@ -64,10 +64,11 @@ class Performing:
 
     async def run(
         self, hold: Hold, state: State, program: Program, effects: Sequence[Effect]
-    ) -> AsyncGenerator[list[Fact], None]:
-        """Perform these together; facts come in batches, each in the order of the effects. Raises Stopping."""
+    ) -> AsyncGenerator[tuple[list[Fact], bool], None]:
+        """Perform these together; facts come in batches, each in the order of the effects, and each with the word
+        whether others are still under way. Raises Stopping."""
         if len(effects) == 1:
-            yield await self._single(hold, state, program, effects[0])
+            yield await self._single(hold, state, program, effects[0]), False
             return
         order = {asyncio.create_task(self._one(hold, state, program, effect)): at for at, effect in enumerate(effects)}
         waiting = set(order)
@@ -78,7 +79,7 @@ class Performing:
                 if waiting:
                     more, waiting = await asyncio.wait(waiting, timeout=STRAGGLE)
                     done |= more
-                yield [fact for task in sorted(done, key=order.__getitem__) for fact in _facts(task)]
+                yield [fact for task in sorted(done, key=order.__getitem__) for fact in _facts(task)], bool(waiting)
         finally:
             self._interruptible.difference_update(order)
             for task in waiting:
@@ -210,7 +211,10 @@ class Performing:
             return ev.CallInDoubt(call=call.id, attempt=call.attempt, error=failure(exc))
 
     async def _file_late(self, key: str, open: OpenCall, task: asyncio.Task[Body]) -> None:
-        await self._late(key, open, await task)
+        try:
+            await self._late(key, open, await task)
+        except OnwardError as exc:
+            log.warning("late outcome not filed", extra={"action": "outcome_not_filed", "key": key, "error": str(exc)})
 
     async def _invoke(self, tool: Performer, call: Call) -> Any:
         if not tool.blocking:
