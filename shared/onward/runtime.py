@@ -363,7 +363,9 @@ class Runtime:
         body: dict[str, Any] = {"call": call, "status": status, "result": result, "reason": reason}
         if status == "failed":
             body["error"] = {"code": "failed", "message": reason or "an operator says that it failed"}
-        return await self._signal(id, "outcome", body, digest_of(body), tenant)
+        open = (await self.state(id, tenant)).calls.get(call)
+        key = digest_of([body, open.attempt if open else None])  # the same answer to a second doubt is another answer
+        return await self._signal(id, "outcome", body, key, tenant)
 
     async def _open_doubt(self, id: str, tenant: str) -> str:
         state = await self.state(id, tenant)

@@ -279,3 +279,22 @@ async def test_g3_an_erased_input_is_nowhere_in_the_file_and_the_log_verifies(db
         link.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     link.close()
     assert b"hush" not in db.read_bytes()
+
+
+async def test_r8_the_same_answer_to_a_second_doubt_is_another_answer(db: Path) -> None:
+    @tool(effect="irreversible", name="pay")
+    async def shaky(amount: int) -> str:
+        """Pay, on a bad line."""
+        made.append("tried")
+        if len(made) < 3:
+            raise ConnectionError("the line broke")
+        return "paid"
+
+    model = ScriptedModel([{"calls": [PAY]}, {"text": "done"}])
+    async with Runtime(App(programs=[Agent("desk", model=model, tools=[shaky])]), db) as runtime:
+        await runtime.start("desk", "hello", id="s")
+        for _ in range(2):
+            await runtime.wait("s")
+            await runtime.resolve("s", "not_done")
+        assert (await runtime.wait("s", ended=True)).status == "completed"
+    assert made == ["tried"] * 3
