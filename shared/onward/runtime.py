@@ -18,9 +18,9 @@ from onward.core.canonical import digest as digest_of
 from onward.core.durations import Span, seconds
 from onward.core.events import Actor, Event, Limits
 from onward.core.head import Head, Wait
-from onward.core.ids import check_id, session_key, signal_id
+from onward.core.ids import check_id, session_key
 from onward.core.log import verify
-from onward.core.signals import Signal
+from onward.core.signals import Signal, filed_as
 from onward.core.state import State
 from onward.engine.deciding import Registry
 from onward.engine.gateway import Exists, Start
@@ -413,7 +413,7 @@ class Runtime:
         """File a signal as a person; what was filed before under the same key gets the same answer again."""
         sender = Actor(kind="person", name=by or self.identity)
         session = await self.get(id, tenant)
-        filed = signal_id(f"{sender.kind}/{sender.name}", kind, key)
+        filed = filed_as(sender, kind, key)
         try:
             signal = await self.parts.gateway.signal(session.key, kind, body, sender, key)
         except Refused:

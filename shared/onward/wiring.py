@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from onward.adapters.local.entropy import SystemEntropy
+from onward.adapters.local.worker import Deliveries
 from onward.core.head import Head
 from onward.core.lease import TTL
 from onward.engine.advance import Engine
@@ -22,13 +23,8 @@ from onward.engine.perform import Performing
 from onward.ports import Blobs, Clock, Feed, Model, Ports, SessionStore, Timers, Wakes
 
 
-class Queue(Wakes, Timers, Protocol):
+class Queue(Wakes, Timers, Deliveries, Protocol):
     """An embedded queue: what a worker of this process takes its wakes from."""
-
-    async def take(self, limit: int = 1) -> Sequence[Any]: ...
-    async def done(self, delivery: Any) -> None: ...
-    async def put_back(self, delivery: Any, delay: float = 0.0) -> None: ...
-    async def wait(self, timeout: float | None) -> None: ...
 
 
 class Backend(Protocol):

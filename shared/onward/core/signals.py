@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from onward.core.canonical import digest
 from onward.core.events import Actor, Failure, Limits, Value
+from onward.core.ids import signal_id
 from onward.errors import BadInput
 
 KEPT_DAYS = 45
@@ -78,6 +79,11 @@ class Signal:
 
     def parsed(self) -> Any:
         return parse(self.kind, self.body)
+
+
+def filed_as(sender: Actor, kind: str, key: str) -> str:
+    """The id under which a sender's signal is filed: the same key is the same signal (R16)."""
+    return signal_id(f"{sender.kind}/{sender.name}", kind, key)
 
 
 def parse(kind: str, body: Mapping[str, Any]) -> Any:

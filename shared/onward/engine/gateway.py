@@ -14,10 +14,10 @@ from onward.core.canonical import digest
 from onward.core.draft import Draft
 from onward.core.events import NO_LIMITS, Actor, Limits, SessionStarted
 from onward.core.head import Head
-from onward.core.ids import check_id, completion_token, session_key, signal_id
+from onward.core.ids import check_id, completion_token, session_key
 from onward.core.log import ROOT, Commit
 from onward.core.payload import Erased
-from onward.core.signals import DecisionBody, Signal, parse
+from onward.core.signals import DecisionBody, Signal, filed_as, parse
 from onward.core.state import State
 from onward.engine.append import Appender
 from onward.engine.load import PAGE, Loader
@@ -125,7 +125,7 @@ class Gateway:
         head = await self._store.read(key)
         if head is None:
             raise NotFound(f"there is no such session to send {kind} to")
-        signal = Signal(signal_id(f"{sender.kind}/{sender.name}", kind, idempotency_key), kind, dict(body), sender)
+        signal = Signal(filed_as(sender, kind, idempotency_key), kind, dict(body), sender)
         try:
             await self._check(head, signal, form)
         except Refused:
