@@ -4,12 +4,16 @@ OnwardError                  .code: stable, the same in logs, the command line a
 ├─ Retryable                 nothing was decided: the message comes again
 │   ├─ StoreUnavailable      the store did not answer, or said no for a passing reason
 │   ├─ Ambiguous             a commit may or may not have been applied
-│   └─ ModelUnavailable      the model is out of reach or over its quota
+│   └─ ModelUnavailable      the model is out of reach
+│      ├─ RateLimited        it is over its quota
+│      └─ BadAnswer          it answered nothing, or nothing that can be read
 ├─ LeaseLost                 somebody else holds the session now: stop, append nothing
 ├─ Permanent                 recorded as an event; trying again would not help
 │   ├─ CorruptLog            the log does not verify
 │   ├─ UnreadableLog         written by a newer release, or by one this release no longer reads
 │   └─ ModelRefused          the model will not answer this request, however often it is asked
+│      ├─ ModelBlocked       for what it says or would say
+│      └─ PromptTooLong      it does not fit into the model's window
 └─ UsageError                the caller's mistake: it changed nothing
     ├─ BadInput              a value is wrong; the message names the field
     ├─ NotFound              no such session, approval or call
@@ -44,13 +48,30 @@ class Ambiguous(Retryable):
 
 
 class ModelUnavailable(Retryable):
-    """The model is out of reach or over its quota. `retry_after` is in seconds, when the model said it."""
+    """The model is out of reach. `retry_after` is in seconds, when the model said it."""
 
     code = "model_unavailable"
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class RateLimited(ModelUnavailable):
+    """The model is over its quota."""
+
+    code = "rate_limited"
+
+
+class BadAnswer(ModelUnavailable):
+    """The model answered nothing, or nothing that can be read (an empty answer, a malformed call). Asked again it may
+    do better, but not for ever. `tokens` is what the answer cost."""
+
+    code = "bad_answer"
+
+    def __init__(self, message: str, tokens: int = 0) -> None:
+        super().__init__(message)
+        self.tokens = tokens
 
 
 class LeaseLost(OnwardError):
@@ -81,6 +102,18 @@ class ModelRefused(Permanent):
     """The model will not answer this request."""
 
     code = "model_refused"
+
+
+class ModelBlocked(ModelRefused):
+    """The model will not answer for what the prompt says or the answer would say."""
+
+    code = "model_blocked"
+
+
+class PromptTooLong(ModelRefused):
+    """The prompt does not fit into the model's window."""
+
+    code = "prompt_too_long"
 
 
 class UsageError(OnwardError):

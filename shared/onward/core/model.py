@@ -21,7 +21,11 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """Everything a model needs for one answer. `transcript` refers to the log; nothing of this is stored."""
+    """Everything a model needs for one answer. `transcript` refers to the log; nothing of this is stored.
+
+    Files in the transcript carry their data here (`core.files`). With `output_schema`, a JSON Schema, an answer that
+    asks for no call is to be JSON text of that shape; whoever asked checks it.
+    """
 
     model: str
     instructions: str
@@ -29,6 +33,7 @@ class ModelRequest:
     transcript: tuple[Entry, ...]
     max_output_tokens: int
     attempt: int = 1
+    output_schema: Mapping[str, Any] | None = None
     reserve: int = 0
     """Tokens this call could use at most, as far as can be told before it: what limits are held against (G11)."""
 
@@ -54,7 +59,11 @@ class ModelAnswer:
 
 class Model(Protocol):
     """M1: an answer is a pure function of request and weather; a model keeps no state between calls.
-    M2: raises ModelUnavailable for what may pass, ModelRefused for what won't.
+    M2: raises ModelUnavailable for what may pass, ModelRefused for what won't, each of the kind that fits best: its
+        `code` decides whether another model is asked.
+    M3: makes one billed request at most; trying again is the engine's.
+    M4: takes a transcript in which every call has its result, right behind the answer that asked for it; `content` of
+        an entry is given back unchanged to the model named in its `model`, and is not shown to another one.
     """
 
     name: str

@@ -51,14 +51,21 @@ class OpenCall(Value):
 
 
 class Entry(Value):
-    """One thing a program decides on: an input, a model's answer, a call's result or failure, a summary."""
+    """One thing a program decides on, and a model is shown.
 
-    kind: Literal["input", "answer", "result", "summary"]
+    input: what somebody said · answer: a model's, of `model`, with its own form of it in `content` · result: what
+    became of a call, with its `arguments` where a person changed them · notice: what the engine tells the model ·
+    summary: stands for all entries before it.
+    """
+
+    kind: Literal["input", "answer", "result", "notice", "summary"]
     seq: int
     value: Payload
     content: Payload = None
+    model: str | None = None
     call: str | None = None
     tool: str | None = None
+    arguments: Payload = None
     failed: bool = False
 
     @cached_property

@@ -1,0 +1,111 @@
+"""Files and images in inputs and results: in the log a reference, their bytes in a blob of the session.
+
+In JSON a file is `{"$file": {media_type, name, size, digest}}`, and on its way in or out `data` too, as base64 text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import mimetypes
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError, model_serializer
+
+from onward.core.events import Value
+from onward.errors import BadInput
+
+MARK = "$file"
+LARGEST = 20 * 1024 * 1024
+"""Bytes: more than a model takes in one request."""
+
+Stash = dict[str, str]
+"""Base64 text of files by digest: what is to lie in blobs under `files/<digest>`."""
+
+
+class File(Value):
+    """A file or an image as an input, part of an input, or a tool's result.
+
+    `media_type` is a MIME type, `name` what people call it. `data` is None only where the bytes are gone.
+    """
+
+    data: bytes | None
+    media_type: str
+    name: str = ""
+
+    @classmethod
+    def named(cls, name: str, data: bytes, media_type: str | None = None) -> File:
+        """A file whose type its name's ending tells, unless it is given. Raises BadInput where neither does."""
+        guessed = media_type or mimetypes.guess_type(name)[0]
+        if guessed is None:
+            raise BadInput(f"file {name}: its ending says no media type; give media_type=")
+        return cls(data=data, media_type=guessed, name=name)
+
+    @model_serializer
+    def _marked(self) -> dict[str, Any]:
+        data = self.data or b""
+        fields = {"media_type": self.media_type, "name": self.name, "size": len(data)}
+        return {MARK: fields | {"digest": hashlib.sha256(data).hexdigest(), "data": base64.b64encode(data).decode()}}
+
+
+def file_in(value: Any) -> File | None:
+    """The file that this JSON value is, if it is one. `data` is None where only the reference is at hand."""
+    fields = value.get(MARK) if isinstance(value, Mapping) and len(value) == 1 else None
+    if not isinstance(fields, Mapping) or not isinstance(fields.get("media_type"), str):
+        return None
+    data = fields.get("data")
+    try:
+        decoded = None if data is None else base64.b64decode(data, validate=True)
+        return File(data=decoded, media_type=fields["media_type"], name=str(fields.get("name") or ""))
+    except (ValueError, TypeError, ValidationError):
+        return None
+
+
+def stash(value: Any, taken: Stash) -> Any:
+    """The value with the bytes of its files taken out, into `taken`. Raises BadInput for one that can't be a file."""
+    if isinstance(value, File):
+        value = value.model_dump(mode="json")
+    if isinstance(value, list | tuple):
+        return [stash(item, taken) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if len(value) == 1 and isinstance(value.get(MARK), Mapping) and "data" in value[MARK]:
+        return _stashed(value, taken)
+    return {key: stash(item, taken) for key, item in value.items()}
+
+
+def _stashed(value: Mapping[str, Any], taken: Stash) -> dict[str, Any]:
+    file = file_in(value)
+    if file is None or file.data is None:
+        raise BadInput("$file: needs a media_type, and data as base64 text")
+    if len(file.data) > LARGEST:
+        raise BadInput(f"file {file.name or file.media_type}: {len(file.data)} bytes; at most {LARGEST} are taken")
+    reference: dict[str, Any] = file.model_dump(mode="json")[MARK]
+    taken[reference["digest"]] = reference.pop("data")
+    return {MARK: reference}
+
+
+async def filled(value: Any, fetch: Callable[[str], Awaitable[str | None]]) -> Any:
+    """The value with the bytes of its files in it. One whose bytes are gone stays a reference."""
+    if isinstance(value, list):
+        return [await filled(item, fetch) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    reference = value.get(MARK) if len(value) == 1 else None
+    if isinstance(reference, Mapping) and "data" not in reference and isinstance(reference.get("digest"), str):
+        data = await fetch(reference["digest"])
+        return {MARK: {**reference, "data": data}} if data is not None else value
+    return {key: await filled(item, fetch) for key, item in value.items()}
+
+
+def digests_in(value: Any) -> set[str]:
+    """The digests of every file referred to."""
+    if isinstance(value, list):
+        return {digest for item in value for digest in digests_in(item)}
+    if not isinstance(value, Mapping):
+        return set()
+    reference = value.get(MARK) if len(value) == 1 else None
+    if isinstance(reference, Mapping) and isinstance(reference.get("digest"), str):
+        return {reference["digest"]}
+    return {digest for item in value.values() for digest in digests_in(item)}
