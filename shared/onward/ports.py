@@ -5,17 +5,18 @@ Each promise is a test in `onward.testing.contracts` that carries its number, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
 from onward.core.events import Event
-from onward.core.head import Head, Status
+from onward.core.head import Head, Status, WaitKind
 from onward.core.lease import Busy, Later
 from onward.core.log import Commit
 from onward.core.model import Model as Model
 from onward.core.signals import Signal
+from onward.core.switches import Switch, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +81,50 @@ class Inbox:
     more: bool = False
 
 
+Cursor = tuple[datetime, str]
+"""A place in a list: a head's `updated_at` and its key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which heads to list: newest first, at most `limit`, before the cursor (an `updated_at`)."""
+    """Which heads to list: by (`updated_at`, key), the newest first, at most `limit`, those behind the cursor `after`.
+
+    What is not given is not asked for, but that tombstones are only listed where `status` names them. `labels` are
+    pairs of name and value that a session must all have, compared as text (`true` for True). `parent` is the id of the
+    session that started these. `..._before` excludes its time, `..._since` includes it.
+
+    A session that moves goes to the front: who pages meets it at most once, and may miss it.
+    """
 
     tenant: str | None = None
     status: tuple[Status, ...] = ()
     program: str | None = None
-    wait: str | None = None
+    version: str | None = None
+    wait: WaitKind | None = None
+    parent: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    updated_before: datetime | None = None
+    updated_since: datetime | None = None
+    created_before: datetime | None = None
+    created_since: datetime | None = None
+    after: Cursor | None = None
     limit: int = 100
+
+
+def cursor(head: Head) -> Cursor:
+    """The place of this head: what follows it is the next page."""
+    return head.updated_at, head.key
+
+
+async def every(store: SessionStore, query: Query, page: int = 200) -> AsyncIterator[Head]:
+    """Everything that a query finds, a page at a time; its `limit` is not asked."""
+    query = replace(query, limit=page)
+    while heads := await store.list(query):
+        for head in heads:
+            yield head
+        if len(heads) < page:
+            return
+        query = replace(query, after=cursor(heads[-1]))
 
 
 class SessionStore(Protocol):
@@ -110,6 +146,9 @@ class SessionStore(Protocol):
     S12 release lets the lease go and settles its epoch; a `head` of the same seq and hash replaces the one there. A
         lease that is gone already makes it do nothing. It answers the mark that stands.
     S13 an embedded store keeps wakes with the log: an append's `wake` is part of its commit.
+    S14 delete puts a tombstone, a head of the same seq and hash, in the place of a session, in one atomic commit under
+        its lease; else LeaseLost, and nothing has changed. Log and inbox are gone, in an embedded store wakes and
+        timers too. A tombstone is read, listed if asked for, and never claimed: create answers it.
     """
 
     embedded: bool
@@ -123,6 +162,7 @@ class SessionStore(Protocol):
     async def release(self, lease: Lease, head: Head | None = None) -> tuple[int, int] | None: ...
     async def commits(self, key: str, after: int = 0, limit: int | None = None) -> Sequence[Commit]: ...
     async def erase(self, lease: Lease, commit: Commit) -> None: ...
+    async def delete(self, lease: Lease, tombstone: Head) -> None: ...
     async def file(self, key: str, signal: Signal) -> Signal: ...
     async def pending(self, key: str, limit: int = 100) -> Inbox: ...
     async def refuse(self, key: str, signals: Sequence[str], reason: str) -> None: ...
@@ -142,6 +182,19 @@ class Blobs(Protocol):
     async def put(self, key: str, name: str, text: str) -> None: ...
     async def get(self, key: str, name: str) -> str | None: ...
     async def forget(self, key: str, prefix: str, keep: str | None = None) -> None: ...
+
+
+class Switches(Protocol):
+    """What operators have switched off, for all processes.
+
+    K1  read gives what is off now, by scope; a turn that was answered is durable, and seen by every later read.
+    K2  turn answers whether it changed anything: what is off already stays off for the reason that it is off.
+    K3  history gives every turn that changed something, the newest first.
+    """
+
+    async def read(self) -> Sequence[Switch]: ...
+    async def turn(self, switch: Switch, off: bool) -> bool: ...
+    async def history(self, limit: int = 100) -> Sequence[Turn]: ...
 
 
 class Wakes(Protocol):

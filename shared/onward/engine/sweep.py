@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+
+from onward.core.head import Head
+from onward.core.switches import Switch
 from onward.engine.deciding import Registry
-from onward.ports import Query, SessionStore, Wake, Wakes
+from onward.ports import Query, SessionStore, Switches, Wake, Wakes, every
 
 PAGE = 200
 
 
-async def sweep(store: SessionStore, wakes: Wakes, programs: Registry | None = None) -> int:
-    """Wake every session that is overdue, has signals pending, or was parked for a version that is back.
+async def sweep(
+    store: SessionStore, wakes: Wakes, programs: Registry | None = None, switches: Switches | None = None
+) -> int:
+    """Wake every session that is overdue, has signals pending, was parked for a version that is back, or was held back
+    by a switch that is on again.
 
     Answers how many; a healthy system answers nearly none.
     """
-    keys = list(await store.overdue(limit=PAGE))
+    keys = dict.fromkeys(await store.overdue(limit=PAGE))
     if programs is not None:
-        keys += [key for key in await _returned(store, programs) if key not in keys]
+        keys |= dict.fromkeys([head.key async for head in _returned(store, programs)])
+    if switches is not None:
+        keys |= dict.fromkeys([head.key async for head in _let_go(store, await switches.read())])
     for key in keys:
         await wakes.publish(Wake(key, look=True))
     return len(keys)
 
 
-async def _returned(store: SessionStore, programs: Registry) -> list[str]:
-    parked = await store.list(Query(status=("needs_attention",), limit=PAGE))
-    unknown = [head for head in parked if head.error and head.error.code == "unknown_version"]
-    return [head.key for head in unknown if programs.program(head.program, head.version)]
+async def _returned(store: SessionStore, programs: Registry) -> AsyncIterator[Head]:
+    async for head in every(store, Query(status=("needs_attention",)), PAGE):
+        unknown = head.error and head.error.code == "unknown_version"
+        if unknown and programs.program(head.program, head.version):
+            yield head
+
+
+async def _let_go(store: SessionStore, off: Sequence[Switch]) -> AsyncIterator[Head]:
+    """Sessions that a switch paused which holds them back no more."""
+    async for head in every(store, Query(status=("paused",)), PAGE):
+        if head.switch and not any(switch.covers(head.program, head.tenant) for switch in off):
+            yield head

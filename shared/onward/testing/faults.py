@@ -31,7 +31,7 @@ Fault = Callable[["Process", str, Act], Awaitable[Any]]
 Callback = Callable[["Process"], Awaitable[None]]
 
 COMMITS = frozenset(
-    f"store.{name}" for name in ("create", "claim", "renew", "mark", "append", "release", "erase", "file", "refuse")
+    f"store.{name}" for name in ("create", "claim", "renew", "mark", "append", "release", "erase", "delete", "file", "refuse")
 )
 """Calls whose fate may be unknown: an error after they were applied is Ambiguous."""
 
@@ -231,6 +231,7 @@ class FaultyBackend:
         self.store: Any = _Port(real.store, "store", process, {}, frozenset({"close"}))
         self.blobs: Any = _Port(real.blobs, "blobs", process, {}, frozenset())
         self.feed: Any = _Port(real.feed, "feed", process, {}, frozenset())
+        self.switches: Any = _Port(real.switches, "switches", process, {}, frozenset())
         named = {"publish": "wakes.publish", "arm": "timers.arm"}
         self.queue: Any = _Port(real.queue, "queue", process, named, frozenset({"take", "wait"}))
 
@@ -269,7 +270,8 @@ class FaultyPrograms:
 
 class _Program:
     def __init__(self, real: Program, process: Process) -> None:
-        self.name, self.version, self.follows = real.name, real.version, real.follows
+        self.name, self.version, self.follows, self.on_input = real.name, real.version, real.follows, real.on_input
+        self.elsewhere, self.check_edit = real.elsewhere, real.check_edit
         self._real = real
         self._process = process
 

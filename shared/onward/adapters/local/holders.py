@@ -75,8 +75,16 @@ class Holders:
 
     def clean(self) -> None:
         """Remove the files of the dead."""
-        for file in self._directory.glob(f"{glob.escape(self._prefix)}*"):
-            self.is_dead(file.name.removeprefix(self._prefix))
+        for id in self._known():
+            self.is_dead(id)
+
+    def alive(self) -> int:
+        """How many processes use the database, this one too if it has begun."""
+        return sum(not self.is_dead(id) for id in self._known())
+
+    def _known(self) -> list[str]:
+        files = self._directory.glob(f"{glob.escape(self._prefix)}*")
+        return [file.name.removeprefix(self._prefix) for file in files]
 
     def close(self) -> None:
         """This process will hold nothing more."""

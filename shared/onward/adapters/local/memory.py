@@ -13,12 +13,13 @@ from datetime import UTC, datetime, timedelta
 
 from onward.core.codec import FORMAT
 from onward.core.events import Event
-from onward.core.head import Head
+from onward.core.head import Head, label_text
 from onward.core.lease import TTL, Busy, Later, LeaseFields, judge
 from onward.core.log import Commit
 from onward.core.signals import Signal
+from onward.core.switches import Switch, Turn
 from onward.errors import CorruptLog, LeaseLost, Refused
-from onward.ports import Append, Appended, Clock, Inbox, Lease, Query, Wake
+from onward.ports import Append, Appended, Clock, Inbox, Lease, Query, Wake, cursor
 
 
 def milliseconds(at: datetime) -> datetime:
@@ -74,7 +75,7 @@ class MemoryStore:
 
     async def claim(self, key: str, owner: str, published: int = 0) -> Lease | Busy | Later | None:
         row, sent = self._rows.get(key), self._clock.monotonic()
-        if row is None:
+        if row is None or row.head.status == "deleted":
             return None
         if row.held and row.owner == owner:
             return self._lease(row, sent, 0)
@@ -142,6 +143,15 @@ class MemoryStore:
             raise CorruptLog("erasing keeps a commit's hash; this one differs")
         row.commits[at] = commit
 
+    async def delete(self, lease: Lease, tombstone: Head) -> None:
+        row = self._held(lease)
+        if (row.head.seq, row.head.hash) != (tombstone.seq, tombstone.hash):
+            raise LeaseLost(
+                f"session {row.head.id} is at event {row.head.seq}; event {tombstone.seq} was to be deleted"
+            )
+        self._rows[lease.key] = _Row(tombstone, [], epoch=row.epoch, settled=row.epoch)
+        self._inbox.pop(lease.key, None)
+
     async def file(self, key: str, signal: Signal) -> Signal:
         box = self._inbox[key]
         known = box.signals.get(signal.id)
@@ -163,9 +173,8 @@ class MemoryStore:
         box.refused.update(dict.fromkeys(signals, reason))
 
     async def list(self, query: Query) -> Sequence[Head]:
-        heads = (row.head for row in self._rows.values())
-        found = [head for head in heads if _matches(head, query)]
-        return sorted(found, key=lambda head: head.updated_at, reverse=True)[: query.limit]
+        found = [row.head for row in self._rows.values() if _matches(row.head, query)]
+        return sorted(found, key=cursor, reverse=True)[: query.limit]
 
     async def overdue(self, limit: int = 100) -> Sequence[str]:
         now = self._now()
@@ -182,9 +191,19 @@ def _matches(head: Head, query: Query) -> bool:
     return (
         query.tenant in (None, head.tenant)
         and query.program in (None, head.program)
-        and (not query.status or head.status in query.status)
+        and query.version in (None, head.version)
+        and query.parent in (None, head.parent)
+        and (head.status in query.status if query.status else head.status != "deleted")
         and (query.wait is None or any(wait.kind == query.wait for wait in head.waits))
+        and set(query.labels) <= {(name, label_text(value)) for name, value in head.labels}
+        and _within(head.updated_at, query.updated_since, query.updated_before)
+        and _within(head.created_at, query.created_since, query.created_before)
+        and (query.after is None or cursor(head) < query.after)
     )
+
+
+def _within(at: datetime, since: datetime | None, before: datetime | None) -> bool:
+    return (since is None or at >= since) and (before is None or at < before)
 
 
 class MemoryBlobs:
@@ -202,6 +221,26 @@ class MemoryBlobs:
     async def forget(self, key: str, prefix: str, keep: str | None = None) -> None:
         for name in [name for owner, name in self._values if owner == key and name.startswith(prefix) and name != keep]:
             del self._values[key, name]
+
+
+class MemorySwitches:
+    """The Switches port."""
+
+    def __init__(self) -> None:
+        self._turns: list[Turn] = []
+
+    async def read(self) -> Sequence[Switch]:
+        last = {turn.switch.scope: turn for turn in self._turns}
+        return [turn.switch for _, turn in sorted(last.items()) if turn.off]
+
+    async def turn(self, switch: Switch, off: bool) -> bool:
+        if off == any(there.scope == switch.scope for there in await self.read()):
+            return False
+        self._turns.append(Turn(switch=switch, off=off))
+        return True
+
+    async def history(self, limit: int = 100) -> Sequence[Turn]:
+        return self._turns[::-1][:limit]
 
 
 class MemoryFeed:
@@ -283,6 +322,7 @@ class MemoryBackend:
         self.store = MemoryStore(clock, ttl)
         self.blobs = MemoryBlobs()
         self.queue = MemoryQueue(clock)
+        self.switches = MemorySwitches()
         self.feed = MemoryFeed()
         self.secret = b"memory"
 

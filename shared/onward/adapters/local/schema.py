@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from sqlite3 import Connection
 from types import MappingProxyType
 
 from onward.errors import UnreadableLog, UsageError
 
-VERSION = 1
-"""The schema this release writes."""
+VERSION = 2
+"""The schema this release writes. An older file is brought up to it when it is opened (`migrations.py`)."""
 
 APPLICATION = 0x4F6E7764
 """What the file's header says of whose it is: `Onwd`."""
@@ -21,11 +21,10 @@ WAIT_BITS: Mapping[str, int] = MappingProxyType(
 )
 """A session's kinds of waits are one number, so that each kind can have an index. The numbers are for ever."""
 
-TABLES = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
-
+SESSIONS = """
 -- A session's head. The lease comes first and in columns of its own, so that a claim rewrites no document.
 -- `renewed` is system-wide monotonic time in seconds and means something only while `boot` is this boot.
+-- What never changes (tenant, created_ms, parent) is set once; what else a list may ask for is read from `doc`.
 CREATE TABLE sessions (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,
@@ -42,6 +41,8 @@ CREATE TABLE sessions (
     hash TEXT NOT NULL,
     format INTEGER NOT NULL,
     tenant TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    parent TEXT,
     program TEXT NOT NULL,
     status TEXT NOT NULL,
     waits INTEGER NOT NULL,
@@ -59,6 +60,28 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_running ON sessions (id) WHERE status = 'running';
 CREATE INDEX sessions_resting ON sessions (status, updated_ms) WHERE status <> 'running';
 CREATE INDEX sessions_wake ON sessions (wake_ms) WHERE status <> 'running' AND wake_ms IS NOT NULL;
+CREATE INDEX sessions_parent ON sessions (parent) WHERE parent IS NOT NULL;
+""" + "".join(
+    f"CREATE INDEX sessions_waiting_{kind} ON sessions (updated_ms) WHERE waits & {bit};\n"
+    for kind, bit in WAIT_BITS.items()
+)
+
+SWITCHES = """
+-- Every turn of a switch. A scope is off while its last turn says so.
+CREATE TABLE switches (
+    id INTEGER PRIMARY KEY,
+    scope TEXT NOT NULL,
+    off INTEGER NOT NULL,
+    by_kind TEXT NOT NULL,
+    by_name TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at_ms INTEGER NOT NULL
+);
+CREATE INDEX switches_scope ON switches (scope, id);
+"""
+
+TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE commits (
     key TEXT NOT NULL,
@@ -107,24 +130,29 @@ CREATE TABLE timers (at_ms INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY (at_
 
 
 def prepare(connection: Connection, path: Path) -> bytes:
-    """Make the tables if the file is empty, check whose file it is, and answer its secret.
+    """Make the tables if the file is empty, check whose file it is, bring it up to this schema, and answer its secret.
 
-    Raises UsageError for somebody else's database, UnreadableLog for one of a newer release.
+    Raises UsageError for somebody else's database, UnreadableLog for one of a newer release, StoreUnavailable for one
+    that is to be brought up to this schema while an older release uses it.
     """
     if _number(connection, "application_id") != APPLICATION:
-        _create(connection, path)
+        in_transaction(connection, lambda: _create_tables(connection, path))
     found = dict(connection.execute("SELECT name, value FROM meta").fetchall())
     if found["schema"] > VERSION:
         made = f"schema {found['schema']}; this release reads {VERSION}"
         raise UnreadableLog(f"{path} was made by a newer onward ({made}): upgrade onward")
+    if found["schema"] < VERSION:
+        from onward.adapters.local.migrations import migrate
+
+        in_transaction(connection, lambda: migrate(connection, path))
     return bytes(found["secret"])
 
 
-def _create(connection: Connection, path: Path) -> None:
+def in_transaction(connection: Connection, work: Callable[[], None]) -> None:
+    """Do it whole, or not at all."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if _number(connection, "application_id") != APPLICATION:
-            _create_tables(connection, path)
+        work()
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -133,14 +161,19 @@ def _create(connection: Connection, path: Path) -> None:
 
 
 def _create_tables(connection: Connection, path: Path) -> None:
+    if _number(connection, "application_id") == APPLICATION:
+        return  # somebody else was quicker
     if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise UsageError(f"{path} is another program's database: name another file")
-    waiting = "CREATE INDEX sessions_waiting_{} ON sessions (updated_ms) WHERE waits & {};\n"
-    indexes = [waiting.format(kind, bit) for kind, bit in WAIT_BITS.items()]
-    for statement in "".join((TABLES, *indexes)).split(";\n"):
-        connection.execute(statement)
+    execute(connection, TABLES + SESSIONS + SWITCHES)
     connection.execute("INSERT INTO meta VALUES ('schema', ?), ('secret', ?)", (VERSION, secrets.token_bytes(32)))
     connection.execute(f"PRAGMA application_id = {APPLICATION}")
+
+
+def execute(connection: Connection, script: str) -> None:
+    """Several statements, in the transaction that is open."""
+    for statement in script.split(";\n"):
+        connection.execute(statement)
 
 
 def _number(connection: Connection, pragma: str) -> int:

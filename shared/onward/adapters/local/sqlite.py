@@ -11,8 +11,10 @@ from typing import TypeVar
 
 from onward.adapters.local.database import Database
 from onward.adapters.local.following import Followers
+from onward.adapters.local.lists import heads
 from onward.adapters.local.queue import SqliteQueue
 from onward.adapters.local.rows import from_ms, head_row
+from onward.adapters.local.switchboard import SqliteSwitches
 from onward.adapters.local.transactions import Claimed, Transactions, Version, delete_blobs, get_blob, put_blob
 from onward.adapters.local.wakes import WakeRow
 from onward.core.events import Event
@@ -137,6 +139,12 @@ class SqliteStore:
         doc = commit.to_json()
         await self._database.write(lambda c: self._do.erase(c, lease, commit, doc), durable=True)
 
+    async def delete(self, lease: Lease, tombstone: Head) -> None:
+        row = head_row(tombstone)
+        await self._database.write(lambda c: self._do.delete(c, lease, row), durable=True)
+        self._heads.pop(lease.key, None)
+        self._followers.moved(tombstone)
+
     # --- the inbox -----------------------------------------------------------------------------------------------
 
     async def file(self, key: str, signal: Signal) -> Signal:
@@ -161,7 +169,7 @@ class SqliteStore:
         return await self._database.read(lambda c: self._do.read(c, key), quick=True)
 
     async def list(self, query: Query) -> Sequence[Head]:
-        return await self._database.read(lambda c: self._do.list(c, query))
+        return await self._database.read(lambda c: heads(c, query))
 
     async def overdue(self, limit: int = 100) -> Sequence[str]:
         return await self._database.read(lambda c: self._do.overdue(c, limit))
@@ -210,6 +218,7 @@ class SqliteBackend:
         self.queue = SqliteQueue(database)
         self.store = SqliteStore(database, self.queue, self._followers)
         self.blobs = SqliteBlobs(database)
+        self.switches = SqliteSwitches(database)
         self.feed = LogIsTheFeed()
 
     @classmethod

@@ -6,22 +6,21 @@ Every change of a session is one UPDATE with its preconditions in it; no row cha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
-from typing import Any, get_args
+from typing import Any
 
 from onward.adapters.local.database import Database
 from onward.adapters.local.rows import HEAD, head_from, signal_doc, signal_from, to_ms
-from onward.adapters.local.schema import WAIT_BITS
 from onward.adapters.local.wakes import WakeRow, put_wake
 from onward.core.codec import FORMAT
-from onward.core.head import Head, Status
+from onward.core.head import Head
 from onward.core.lease import Busy, Free, Later, LeaseFields, judge
 from onward.core.log import Commit
 from onward.core.signals import KEPT_DAYS, Signal
 from onward.errors import CorruptLog, LeaseLost, Refused
-from onward.ports import Append, Inbox, Lease, Query
+from onward.ports import Append, Inbox, Lease
 
 Mark = tuple[int, int] | None
 Version = tuple[str, int]
@@ -35,8 +34,9 @@ _COLUMNS = """published, seq, hash, format, program, waits, updated_ms, wake_ms,
     fold_seq, fold_hash, fold_version, fold_commit, fold_snapshot, fold, status"""
 """The columns of `head_row`."""
 
-_CREATE = f"""INSERT INTO sessions (key, tenant, epoch, owner, held, renewed, boot, settled, {_COLUMNS})
-    VALUES (?, ?, ?, '', 0, 0, '', ?, {", ".join("?" * 16)}) ON CONFLICT (key) DO NOTHING"""
+_CREATE = f"""INSERT INTO sessions
+    (key, tenant, created_ms, parent, epoch, owner, held, renewed, boot, settled, {_COLUMNS})
+    VALUES (?, ?, ?, ?, ?, '', 0, 0, '', ?, {", ".join("?" * 16)}) ON CONFLICT (key) DO NOTHING"""
 
 _SET = [f"{column.strip()} = ?" for column in _COLUMNS.split(",")]
 _APPEND = """UPDATE sessions SET settled = epoch, held = ?, renewed = ?, mark_epoch = ?, mark_seq = ?, {}
@@ -48,8 +48,11 @@ _APPEND_RUNNING = _APPEND.format(", ".join(_SET[:-1]))
 _RELEASE = f"UPDATE sessions SET {', '.join(_SET)} WHERE key = ? AND seq = ? AND hash = ?"
 
 _LEASE = "id, epoch, owner, held, renewed, boot, settled, mark_epoch, mark_seq, seq, format, hash, published"
+_CLAIM = f"SELECT {_LEASE} FROM sessions WHERE key = ? AND status <> 'deleted'"
 
-STATUSES: tuple[Status, ...] = get_args(Status)
+_TOMBSTONE = f"""UPDATE sessions SET held = 0, settled = epoch, mark_epoch = NULL, mark_seq = NULL, {", ".join(_SET)}
+    WHERE key = ? AND epoch = ? AND held AND seq = ? AND hash = ?"""
+_OF_A_SESSION = ("commits", "inbox", "wakes", "timers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class Transactions:
     def claim(
         self, c: Connection, key: str, owner: str, published: int, known: Version | None
     ) -> Claimed | Busy | Later | None:
-        row = c.execute(f"SELECT {_LEASE} FROM sessions WHERE key = ?", (key,)).fetchone()
+        row = c.execute(_CLAIM, (key,)).fetchone()
         if row is None:
             return None
         id, epoch, holder, held, _, _, settled, *_ = row
@@ -158,7 +161,8 @@ class Transactions:
     def create(
         self, c: Connection, head: Head, row: tuple[Any, ...], commit: Commit, doc: str, wake: WakeRow
     ) -> Head | None:
-        made = c.execute(_CREATE, (head.key, head.tenant, commit.epoch, commit.epoch, *row))
+        fixed = (head.key, head.tenant, to_ms(head.created_at), head.parent)
+        made = c.execute(_CREATE, (*fixed, commit.epoch, commit.epoch, *row))
         if not made.rowcount:
             return self.read(c, head.key)
         _put_commit(c, head.key, commit, doc)
@@ -221,6 +225,14 @@ class Transactions:
         c.execute("UPDATE commits SET doc = ? WHERE key = ? AND first_seq = ?", (doc, *where))
         self._scrub()
 
+    def delete(self, c: Connection, lease: Lease, row: tuple[Any, ...]) -> None:
+        """Put the tombstone in the session's place; what it said is overwritten in the file too."""
+        if not c.execute(_TOMBSTONE, (*row, lease.key, lease.epoch, *row[1:3])).rowcount:
+            raise self._lost(c, lease)
+        for table in _OF_A_SESSION:
+            c.execute(f"DELETE FROM {table} WHERE key = ?", (lease.key,))
+        self._scrub()
+
     # --- the inbox -----------------------------------------------------------------------------------------------
 
     def file(self, c: Connection, key: str, signal: Signal, wake: WakeRow) -> Signal:
@@ -269,11 +281,6 @@ class Transactions:
             {"key": key, "after": after, "limit": -1 if limit is None else limit},
         )
         return [Commit.from_json(doc) for (doc,) in rows.fetchall()]
-
-    def list(self, c: Connection, query: Query) -> Sequence[Head]:
-        found = [row for source, terms in _sources(query) for row in _newest(c, query, source, terms)]
-        found.sort(key=lambda row: (row[0], row[1]), reverse=True)
-        return [head_from(row[2:]) for row in found[: query.limit]]
 
     def overdue(self, c: Connection, limit: int) -> Sequence[str]:
         """Sessions that nobody holds and that somebody should have looked at."""
@@ -333,30 +340,3 @@ def delete_blobs(c: Connection, key: str, prefix: str, keep: str | None) -> None
     c.execute(
         "DELETE FROM blobs WHERE key = ? AND substr(name, 1, ?) = ? AND name IS NOT ?", (key, len(prefix), prefix, keep)
     )
-
-
-def _sources(query: Query) -> Iterator[tuple[str, Sequence[str]]]:
-    """The indexes to read, each with the terms that make it fit; what else is asked for is tested on the way."""
-    if query.wait is not None:
-        if query.wait in WAIT_BITS:
-            yield f"sessions_waiting_{query.wait}", [f"waits & {WAIT_BITS[query.wait]}"]
-        return
-    for status in STATUSES:
-        if query.status and status not in query.status:
-            continue
-        if status == "running":
-            yield "sessions_running", ["status = 'running'"]
-        else:
-            yield "sessions_resting", [f"status = '{status}'", "status <> 'running'"]
-
-
-def _newest(c: Connection, query: Query, source: str, terms: Sequence[str]) -> list[tuple[Any, ...]]:
-    asked = {"tenant": query.tenant, "program": query.program}
-    asked = {f"{column} = ?": value for column, value in asked.items() if value is not None}
-    statuses = [f"status IN ({', '.join('?' * len(query.status))})"] if query.status else []
-    where = " AND ".join((*terms, *asked, *statuses))
-    return c.execute(
-        f"""SELECT updated_ms, id, {HEAD} FROM sessions INDEXED BY {source} WHERE {where}
-            ORDER BY updated_ms DESC, id DESC LIMIT ?""",
-        (*asked.values(), *query.status, query.limit),
-    ).fetchall()

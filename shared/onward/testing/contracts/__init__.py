@@ -2,26 +2,29 @@
 
     class TestStore(SessionStoreContract): ...
 
-with two fixtures: `clock`, a ManualClock, and `backend`, which has `store`, `blobs` and `queue` on that clock. The
-suites of wakes and timers ask for a third one, `after_death`: an async function that answers the backend as the next
-process finds it, after this one died without a word. Each test carries the number of the clause that it is for.
+with two fixtures: `clock`, a ManualClock, and `backend`, which has `store`, `blobs`, `queue` and `switches` on that
+clock. The suites of wakes and timers ask for a third one, `after_death`: an async function that answers the backend as
+the next process finds it, after this one died without a word. Each test carries the number of its clause.
 """
 
 import pytest
 
-for _suite in ("blobs", "inbox", "leases", "log", "queue"):
+for _suite in ("blobs", "deletion", "inbox", "leases", "lists", "log", "queue", "switches"):
     pytest.register_assert_rewrite(f"{__name__}.{_suite}")
 
 # ruff: noqa: E402 - what is imported before it is registered is not rewritten
 from onward.testing.contracts.blobs import BlobsContract
+from onward.testing.contracts.deletion import DeletionContract
 from onward.testing.contracts.inbox import InboxContract
 from onward.testing.contracts.leases import LeaseContract
+from onward.testing.contracts.lists import ListContract
 from onward.testing.contracts.log import LogContract
 from onward.testing.contracts.queue import TimersContract, WakesContract
+from onward.testing.contracts.switches import SwitchesContract
 
 
-class SessionStoreContract(LogContract, LeaseContract, InboxContract):
-    """Clauses S1 to S13."""
+class SessionStoreContract(LogContract, LeaseContract, InboxContract, DeletionContract, ListContract):
+    """Clauses S1 to S14, and lists."""
 
 
-__all__ = ["BlobsContract", "SessionStoreContract", "TimersContract", "WakesContract"]
+__all__ = ["BlobsContract", "SessionStoreContract", "SwitchesContract", "TimersContract", "WakesContract"]

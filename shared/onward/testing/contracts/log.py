@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,7 @@ from onward.core.head import Fold, Wait
 from onward.core.log import Commit, verify
 from onward.core.state import Spent
 from onward.errors import CorruptLog, LeaseLost
-from onward.ports import Query, Wake
+from onward.ports import Wake
 from onward.testing.contracts.story import START, Backend, Clock, append_of, begin, claimed, opening, signal
 
 
@@ -232,7 +231,7 @@ class LogContract:
             await backend.store.erase(lease, replace(first, hash="f" * 64))
         assert texts(await backend.store.commits(key)) == texts([first])
 
-    # --- wakes with the log, lists -------------------------------------------------------------------------------
+    # --- wakes with the log -------------------------------------------------------------------------------
 
     async def test_s13_an_embedded_store_keeps_wakes_with_the_log_and_another_leaves_them_to_their_port(
         self, backend: Backend
@@ -252,44 +251,3 @@ class LogContract:
         for delivery in deliveries:
             await backend.queue.done(delivery)
         return [delivery.wake for delivery in deliveries]
-
-    async def test_list_is_newest_first_and_takes_every_filter(self, backend: Backend) -> None:
-        approval = (Wait(kind="approval", call="2.0"), Wait(kind="timer"))
-        wanted: dict[str, dict[str, Any]] = {
-            "a": {"status": "running"},
-            "b": {"status": "waiting", "waits": approval},
-            "c": {"status": "waiting", "waits": (Wait(kind="input"),), "program": "other"},
-            "d": {"status": "needs_attention", "waits": (Wait(kind="operator"),)},
-            "e": {"status": "completed", "tenant": "globex"},
-        }
-        for age, (id, fields) in enumerate(wanted.items()):
-            await begin(backend.store, id, updated_at=START + timedelta(minutes=age), **fields)
-
-        async def ids(query: Query) -> str:
-            return "".join(head.id for head in await backend.store.list(query))
-
-        assert await ids(Query()) == "edcba"
-        assert await ids(Query(limit=2)) == "ed"
-        assert await ids(Query(tenant="acme")) == "dcba"
-        assert await ids(Query(status=("waiting", "running"))) == "cba"
-        assert await ids(Query(status=("waiting",), program="other")) == "c"
-        assert await ids(Query(wait="approval")) == "b"
-        assert await ids(Query(wait="timer", status=("waiting",))) == "b"
-        assert await ids(Query(wait="timer", status=("running",))) == ""
-        assert await ids(Query(wait="input", tenant="acme", limit=1)) == "c"
-        assert await ids(Query(wait="child")) == ""
-
-    async def test_list_follows_what_is_appended(self, backend: Backend) -> None:
-        key = await begin(backend.store, "a")
-        await begin(backend.store, "b", updated_at=START + timedelta(minutes=1))
-        lease = await claimed(backend.store, key)
-        later = {"status": "waiting", "waits": (Wait(kind="input"),), "updated_at": START + timedelta(minutes=2)}
-        await backend.store.append(lease, append_of(lease, head=later, release=True))
-        assert [head.id for head in await backend.store.list(Query())] == ["a", "b"]
-        assert [head.id for head in await backend.store.list(Query(wait="input"))] == ["a"]
-        assert [head.id for head in await backend.store.list(Query(status=("running",)))] == ["b"]
-        lease = await claimed(backend.store, key, "alice:2")
-        on = {"status": "running", "waits": (), "updated_at": START + timedelta(minutes=3)}
-        await backend.store.append(lease, append_of(lease, "on", head=on))
-        assert [head.id for head in await backend.store.list(Query(wait="input"))] == []
-        assert [head.id for head in await backend.store.list(Query(status=("running",)))] == ["a", "b"]

@@ -15,7 +15,7 @@ from onward.core.head import Head
 from onward.core.ids import session_key
 from onward.core.log import Commit, seal
 from onward.core.signals import Signal
-from onward.ports import Append, Blobs, Lease, SessionStore, Wake
+from onward.ports import Append, Blobs, Lease, SessionStore, Switches, Wake
 
 PERSON = Actor(kind="person", name="ada@example.com")
 START = datetime.fromisoformat("2026-01-05T09:00:00.123+00:00")
@@ -38,6 +38,8 @@ class Backend(Protocol):
     def blobs(self) -> Blobs: ...
     @property
     def queue(self) -> QueueUnderTest: ...
+    @property
+    def switches(self) -> Switches: ...
 
 
 class Clock(Protocol):

@@ -1,0 +1,55 @@
+"""Bringing a file of an older release up to this one's schema: a step for each version, all in one transaction.
+
+An older release must not go on writing to it meanwhile, so that its workers are to be stopped first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from sqlite3 import Connection
+from types import MappingProxyType
+
+from onward.adapters.local.holders import Holders
+from onward.adapters.local.rows import to_ms
+from onward.adapters.local.schema import SESSIONS, SWITCHES, VERSION, execute
+from onward.errors import StoreUnavailable
+
+
+def migrate(connection: Connection, path: Path) -> None:
+    """Bring the file up to VERSION, from within a transaction. Raises StoreUnavailable while it is in use."""
+    version = _version(connection)
+    if version < VERSION and Holders(path).alive():
+        raise StoreUnavailable(
+            f"{path} is of an older onward, which uses it just now: stop its workers, then try again"
+        )
+    for step in range(version, VERSION):
+        _STEPS[step](connection)
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (VERSION,))
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()[0])
+
+
+_KEPT = """id, key, epoch, owner, held, renewed, boot, settled, mark_epoch, mark_seq, published, seq, hash, format,
+    tenant, program, status, waits, updated_ms, wake_ms, doc,
+    fold_seq, fold_hash, fold_version, fold_commit, fold_snapshot, fold"""
+
+
+def _from_1(connection: Connection) -> None:
+    """Sessions get the time they were created and a parent, in columns before the long ones; and there are switches."""
+    connection.create_function("ms_of", 1, lambda text: to_ms(datetime.fromisoformat(text)), deterministic=True)
+    for (index,) in connection.execute("SELECT name FROM sqlite_master WHERE name GLOB 'sessions_*'").fetchall():
+        connection.execute(f"DROP INDEX {index}")
+    connection.execute("ALTER TABLE sessions RENAME TO sessions_of_1")
+    execute(connection, SESSIONS + SWITCHES)
+    connection.execute(
+        f"""INSERT INTO sessions ({_KEPT}, created_ms)
+            SELECT {_KEPT}, ms_of(json_extract(doc, '$.created_at')) FROM sessions_of_1"""
+    )
+    connection.execute("DROP TABLE sessions_of_1")
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({1: _from_1})

@@ -1,0 +1,5 @@
+from onward.testing.contracts import SwitchesContract
+
+
+class TestSwitches(SwitchesContract):
+    pass
