@@ -14,13 +14,17 @@ from onward.core.lease import TTL
 from onward.engine.advance import Engine
 from onward.engine.append import Appender, Entropy
 from onward.engine.deciding import Decider, Registry
+from onward.engine.delete import Deleter
+from onward.engine.duties import Duties
 from onward.engine.erase import Eraser
+from onward.engine.files import Files
 from onward.engine.gateway import Gateway
 from onward.engine.hold import Renewer
 from onward.engine.late import LateOutcomes
 from onward.engine.load import Cache, Loader
 from onward.engine.perform import Performing
-from onward.ports import Blobs, Clock, Feed, Model, Ports, SessionStore, Timers, Wakes
+from onward.engine.switches import Switchboard
+from onward.ports import Blobs, Clock, Feed, Model, Ports, SessionStore, Switches, Timers, Wakes
 
 
 class Queue(Wakes, Timers, Deliveries, Protocol):
@@ -36,6 +40,8 @@ class Backend(Protocol):
     def blobs(self) -> Blobs: ...
     @property
     def queue(self) -> Queue: ...
+    @property
+    def switches(self) -> Switches: ...
     @property
     def feed(self) -> Feed: ...
     @property
@@ -70,6 +76,8 @@ class Parts:
     renewer: Renewer
     performing: Performing
     eraser: Eraser
+    deleter: Deleter
+    switchboard: Switchboard
 
     async def close(self) -> None:
         """Finish what may not be interrupted, stop renewing, then leave the backend."""
@@ -92,14 +100,15 @@ def assemble(
     process = process or entropy(8).hex()
     loader = Loader(backend.store, backend.blobs, Cache(policy.cache))
     appender = Appender(backend.store, backend.blobs, loader.cache, clock, entropy)
-    late = LateOutcomes(backend.store, backend.queue)
-    performing = Performing(loader, backend.secret, late.file)
+    late, files = LateOutcomes(backend.store, backend.queue), Files(backend.blobs)
+    performing = Performing(loader, files, backend.secret, late.file)
 
     def owners() -> str:
         return f"{process}:{entropy(6).hex()}"
 
     renewer = Renewer(backend.store, clock, policy.ttl, policy.budget)
     ports = Ports(backend.store, backend.queue, backend.queue, backend.feed, clock)
+    gateway = Gateway(ports, loader, appender, files, backend.secret)
     engine = Engine(
         ports,
         loader=loader,
@@ -108,12 +117,16 @@ def assemble(
         appender=appender,
         renewer=renewer,
         late=late,
+        duties=Duties(gateway, backend.store, loader, files),
         owners=owners,
         steps_per_wake=policy.steps_per_wake,
     )
-    gateway = Gateway(ports, loader, appender, backend.secret)
     eraser = Eraser(backend.store, backend.blobs, loader, appender, renewer, backend.queue, owners)
-    return Parts(backend, clock, engine, gateway, loader, appender, renewer, performing, eraser)
+    deleter = Deleter(backend.store, backend.blobs, loader.cache, owners)
+    switchboard = Switchboard(backend.switches, clock)
+    return Parts(
+        backend, clock, engine, gateway, loader, appender, renewer, performing, eraser, deleter, switchboard
+    )
 
 
 def embedded(
@@ -129,8 +142,9 @@ def embedded(
 
 
 def local_model(text: str, directory: Path) -> Model | None:
-    """The model that a name such as `scripted:FILE` means on this machine, FILE as seen from the directory; None for
-    a name of another kind. Raises BadInput for a script that can't be read."""
-    from onward.adapters.local.scripted import resolve_model
+    """The model that a name such as `gemini-3-flash` or `scripted:FILE` means on this machine, FILE as seen from the
+    directory; None for a name of another kind. Raises BadInput for a script that can't be read."""
+    from onward.adapters.gcp import gemini
+    from onward.adapters.local import scripted
 
-    return resolve_model(text, directory)
+    return scripted.resolve_model(text, directory) or gemini.resolve_model(text)

@@ -14,7 +14,18 @@ from typing import Any
 from onward.core import events as ev
 from onward.core.draft import ENGINE, TIMER, Draft
 from onward.core.events import Actor, Body, Failure
-from onward.core.signals import CancelBody, DecisionBody, InputBody, OutcomeBody, ResumeBody, Signal
+from onward.core.signals import (
+    CancelBody,
+    ChildBody,
+    DecisionBody,
+    FinishBody,
+    InputBody,
+    OutcomeBody,
+    PauseBody,
+    ResumeBody,
+    Signal,
+    SkipBody,
+)
 from onward.core.state import OpenCall, State
 from onward.errors import Refused, UsageError
 
@@ -53,6 +64,8 @@ def _fire(state: State, name: str, at: datetime) -> Bodies:
     if kind == "approval":
         verdict = "approved" if state.calls[id].on_timeout == "approve" else "rejected"
         return [ev.ApprovalExpired(call=id, verdict=verdict, due_at=at)]  # type: ignore[arg-type]
+    if kind == "remind":
+        return [ev.ApprovalReminded(call=id, due_at=at, expires_at=state.timers[f"approval:{id}"])]
     if kind == "doubt":
         error = Failure(code="no_outcome", message="it was started, and no outcome was recorded in time")
         return [ev.CallInDoubt(call=id, attempt=state.calls[id].attempt, error=error)]
@@ -62,6 +75,8 @@ def _fire(state: State, name: str, at: datetime) -> Bodies:
 
 
 def _never_completed(call: OpenCall) -> Body:
+    if call.asleep:
+        return ev.CallCompleted(call=call.id, attempt=call.attempt, result={"waited": "to the end"}, by="timer")
     error = Failure(code="not_completed", message="nobody said how it ended before its timeout")
     if call.repeatable:
         return ev.CallFailed(call=call.id, attempt=call.attempt, error=error)
@@ -96,14 +111,55 @@ def _too_late(state: State, signal: Signal, body: Any) -> Refused:
 def _input(state: State, signal: Signal, body: InputBody) -> Bodies:
     if state.closing:
         raise Refused("input refused", "session_closing", f"the session is being {_ending(state)}")
-    return [ev.InputReceived(content=body.content, signal=signal.id)]
+    if state.on_input == "reject" and not state.idle:
+        raise Refused("input refused", "session_busy", "the session is at work, and takes an input only when it waits")
+    received = ev.InputReceived(content=body.content, signal=signal.id)
+    return [received, *_woken(state), *(_interrupted(state) if state.on_input == "interrupt" else ())]
+
+
+def _woken(state: State) -> Bodies:
+    """Who only waits for time to pass is spoken to now."""
+    asleep = [call for call in state.calls.values() if call.asleep]
+    waited = {"waited": "until an input came"}
+    return [ev.CallCompleted(call=call.id, attempt=call.attempt, result=waited, by="input") for call in asleep]
+
+
+def _interrupted(state: State) -> Bodies:
+    """What is not under way yet gives way to the input; what goes on outside is not called back."""
+    error = Failure(code="interrupted", message="an input came before it was performed")
+    bodies: Bodies = []
+    for call in state.calls.values():
+        if call.status in ("asked", "edited", "ready", "backoff", "child"):
+            bodies += [*_left(state, call, cancel=True), ev.CallRefused(call=call.id, error=error)]
+    return bodies
+
+
+def dropped(state: State, error: Failure) -> Bodies:
+    """Refuse every open call, because the session ends. A child is cancelled, or abandoned if it was started so."""
+    bodies: Bodies = []
+    for call in state.calls.values():
+        bodies += [*_left(state, call, call.on_close == "cancel"), ev.CallRefused(call=call.id, error=error)]
+    return bodies
+
+
+def _left(state: State, call: OpenCall, cancel: bool) -> Bodies:
+    child = state.children.get(call.id)
+    return [] if child is None else [ev.ChildLeft(call=call.id, session=child, cancel=cancel)]
 
 
 def _decision(state: State, signal: Signal, body: DecisionBody) -> Bodies:
     check_decision(state, signal.sender, body)
+    if body.verdict == "delegated":
+        return [ev.ApprovalDelegated(call=body.call, to=body.to or "", reason=body.reason, signal=signal.id)]
     return [
         ev.ApprovalDecided(
-            call=body.call, verdict=body.verdict, digest=body.digest, reason=body.reason, signal=signal.id
+            call=body.call,
+            verdict=body.verdict,
+            digest=body.digest,
+            reason=body.reason,
+            signal=signal.id,
+            arguments=body.arguments,
+            result=body.result,
         )
     ]
 
@@ -122,6 +178,11 @@ def check_decision(state: State, sender: Actor, body: DecisionBody) -> None:
         raise Refused(
             "decision refused", "wrong_digest", f"the open approval is for the call with digest {call.digest[:12]}"
         )
+    if call.approvers and sender.name not in call.approvers:
+        raise Refused("decision refused", "not_asked", f"{', '.join(call.approvers)} may decide, not {sender.name}")
+    if body.verdict == "approved" and sender in call.approved_by:
+        stands = f"{sender.name} has approved it; {call.needed - len(call.approved_by)} more must"
+        raise Refused("decision refused", "approved_already", stands)
 
 
 def _outcome(state: State, signal: Signal, body: OutcomeBody) -> Bodies:
@@ -146,6 +207,36 @@ def settle(call: OpenCall, signal: str | None, body: OutcomeBody, by: ev.Cause) 
     if body.status == "failed":
         return [ev.CallFailed(call=call.id, attempt=call.attempt, error=error, by=by, signal=signal)]
     return [ev.CallReconciled(call=call.id, answer="not_done", error=error, signal=signal)]
+
+
+def _skip(state: State, signal: Signal, body: SkipBody) -> Bodies:
+    """An operator says what a call came to, so that it need not be performed."""
+    call = state.calls.get(body.call)
+    if call is None or call.status == "started":
+        stands = "it is under way" if call else "it is settled, or there is none"
+        raise Refused("skip refused", "not_open", f"call {body.call}: {stands}")
+    completed = ev.CallCompleted(
+        call=call.id, attempt=call.attempt, result=body.result, by="operator", signal=signal.id
+    )
+    return [*_left(state, call, cancel=True), completed]
+
+
+def _child(state: State, signal: Signal, body: ChildBody) -> Bodies:
+    if signal.sender.kind != "engine":
+        raise Refused("child refused", "not_an_engine", "only a session's own engine says what became of it")
+    if state.children.get(body.call) != body.session:
+        raise Refused("child refused", "not_open", f"nobody waits for session {body.session}")
+    return [
+        ev.ChildEnded(
+            call=body.call,
+            session=body.session,
+            status=body.status,
+            output=body.output,
+            error=body.error,
+            tokens=body.tokens,
+            signal=signal.id,
+        )
+    ]
 
 
 def _late(state: State, signal: Signal, body: OutcomeBody, call: OpenCall | None) -> Bodies:
@@ -175,6 +266,31 @@ def _cancel(state: State, signal: Signal, body: CancelBody) -> Bodies:
     return [ev.ClosingBegan(outcome="cancelled", error=error, signal=signal.id)]
 
 
+def _pause(state: State, signal: Signal, body: PauseBody) -> Bodies:
+    if state.closing or state.paused:
+        stands = f"the session is being {_ending(state)}" if state.closing else "the session is paused"
+        raise Refused("pause refused", "session_closing" if state.closing else "paused", stands)
+    return [ev.SessionPaused(signal=signal.id, reason=body.reason)]
+
+
+def _finish(state: State, signal: Signal, body: FinishBody) -> Bodies:
+    """Nothing that may have been done in the world is left behind unknown."""
+    if state.closing:
+        raise Refused("finish refused", "session_closing", f"the session is being {_ending(state)}")
+    open = [call.id for call in state.calls.values() if call.unsettled]
+    if open:
+        raise Refused("finish refused", "effects_open", f"the outcome of call {', '.join(open)} is not known")
+    error = Failure(code="finished", message=body.reason or "the session was finished")
+    output = body.output if body.output is not None else _said_last(state)
+    return [*dropped(state, error), ev.SessionCompleted(output=output, signal=signal.id)]
+
+
+def _said_last(state: State) -> Any:
+    answers = (entry.value for entry in reversed(state.transcript) if entry.kind == "answer")
+    newest = next(answers, None)
+    return newest.get("text") if isinstance(newest, Mapping) else None
+
+
 def _resume(state: State, signal: Signal, body: ResumeBody) -> Bodies:
     if not (state.parked or state.paused or "step" in state.timers):
         raise Refused("retry refused", "not_parked", "the session needs no attention")
@@ -187,5 +303,15 @@ def _ending(state: State) -> str:
 
 
 _TAKES: Mapping[str, Callable[[State, Signal, Any], Bodies]] = MappingProxyType(
-    {"input": _input, "decision": _decision, "outcome": _outcome, "cancel": _cancel, "resume": _resume}
+    {
+        "input": _input,
+        "decision": _decision,
+        "outcome": _outcome,
+        "skip": _skip,
+        "pause": _pause,
+        "resume": _resume,
+        "finish": _finish,
+        "cancel": _cancel,
+        "child": _child,
+    }
 )

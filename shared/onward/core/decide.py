@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from onward.core import events as ev
-from onward.core.absorb import settle
-from onward.core.draft import ENGINE
-from onward.core.events import Body, Failure
-from onward.core.program import Decision, MakeCall, Perform, Poll, Program, Reconcile, Record, Rest
-from onward.core.signals import OutcomeBody
-from onward.core.state import OpenCall, State
+from dataclasses import replace
 
-_UNSETTLED = ("started", "doubt", "person")
+from onward.core import events as ev
+from onward.core.absorb import dropped, settle
+from onward.core.draft import ENGINE
+from onward.core.events import Actor, Body, Failure
+from onward.core.ids import child_id
+from onward.core.program import (
+    Child,
+    Decision,
+    Handover,
+    MakeCall,
+    Perform,
+    Poll,
+    Program,
+    Reconcile,
+    Record,
+    Rest,
+    StartChild,
+)
+from onward.core.signals import OutcomeBody
+from onward.core.state import OpenCall, State, changed
 
 
 def decide(state: State, program: Program) -> Decision:
@@ -21,15 +34,22 @@ def decide(state: State, program: Program) -> Decision:
         return _kept(state) or _doubts(state, program) or close(state)
     if state.held:
         return Rest()
-    return _kept(state) or _doubts(state, program) or _calls(state, program) or program.decide(state)
+    return (
+        _kept(state)
+        or _doubts(state, program)
+        or _edited(state, program)
+        or _calls(state, program)
+        or _handover(state, program)
+        or program.decide(state)
+    )
 
 
 def close(state: State) -> Decision:
     """End a closing session, once nothing that was started is unsettled. Needs no program."""
-    if state.closing is None or any(call.status in _UNSETTLED for call in state.calls.values()):
+    if state.closing is None or any(call.unsettled for call in state.calls.values()):
         return Rest()
     error = state.closing.error
-    refusals: list[Body] = [ev.CallRefused(call=id, error=error) for id in state.calls]
+    refusals = dropped(state, error)
     if state.closing.outcome == "cancelled":
         return Record((*refusals, ev.SessionCancelled(reason=error.message)), ENGINE)
     return Record((*refusals, ev.SessionFailed(error=error)), ENGINE)
@@ -55,17 +75,52 @@ def _kept(state: State) -> Decision | None:
     return None
 
 
+def _edited(state: State, program: Program) -> Decision | None:
+    """Arguments that a person changed are validated again, and the rule is asked again (G8)."""
+    edited = [call for call in state.calls.values() if call.status == "edited"]
+    return Record(tuple(program.check_edit(state, edited[0])), ENGINE) if edited else None
+
+
 def _calls(state: State, program: Program) -> Decision | None:
     """What can run together runs together; each irreversible call is a step of its own (R9)."""
     ready = [call for call in state.calls.values() if call.status == "ready"]
-    unknown = [call for call in ready if program.performer(call.tool) is None]
+    unknown = [call for call in ready if not program.performer(call.tool) and not program.elsewhere(call.tool)]
     if unknown:
         return Record(tuple(_no_such_tool(call, program) for call in unknown), ENGINE)
     polls = [Poll(call) for call in state.calls.values() if call.poll_due]
-    together = [MakeCall(call) for call in ready if call.repeatable]
-    if polls or together:
-        return Perform((*polls, *together))
-    return Perform((MakeCall(ready[0]),)) if ready else None
+    children = [_child(state, call, program) for call in ready]
+    own = [call for call in ready if program.performer(call.tool)]
+    together = [MakeCall(call) for call in own if call.repeatable]
+    if polls or together or any(children):
+        return Perform((*polls, *together, *(child for child in children if child)))
+    irreversible = [call for call in own if not call.repeatable]
+    return Perform((MakeCall(irreversible[0]),)) if irreversible else None
+
+
+def _child(state: State, call: OpenCall, program: Program) -> StartChild | None:
+    child = program.elsewhere(call.tool)
+    if not isinstance(child, Child):
+        return None
+    left = None if state.limits.tokens is None else max(1, state.limits.tokens - state.spent.tokens)
+    tokens = child.limits.tokens if child.limits.tokens is not None else left
+    return StartChild(
+        call, child_id(state.session, call.id), replace(child, limits=changed(child.limits, tokens=tokens))
+    )
+
+
+def _handover(state: State, program: Program) -> Decision | None:
+    """A handover settles its call and changes the program in one event, once no other call is open. Of several only
+    one can be: the next program knows nothing of the others."""
+    calls = list(state.calls.values())
+    targets = [program.elsewhere(call.tool) for call in calls]
+    if not calls or not all(isinstance(target, Handover) for target in targets):
+        return None
+    target = targets[0]
+    assert isinstance(target, Handover)
+    if calls[0].status != "ready":
+        return None
+    body = ev.ProgramChanged(program=target.program, version=target.version, on_input=target.on_input, call=calls[0].id)
+    return Record((body,), Actor(kind="program", name=program.name))
 
 
 def _no_such_tool(call: OpenCall, program: Program) -> Body:

@@ -16,7 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ActorKind = Literal["program", "model", "tool", "person", "timer", "operator", "external", "engine"]
 EffectClass = Literal["read", "idempotent", "compensatable", "irreversible"]
-Cause = Literal["tool", "reconcile", "outcome", "operator"]
+Cause = Literal["tool", "reconcile", "outcome", "operator", "timer", "input"]
+OnInput = Literal["enqueue", "interrupt", "reject"]
+"""What becomes of an input that comes while the program is at work on an earlier one: it waits for the results of the
+calls under way, or it takes the place of those not yet started, or it is refused."""
 
 
 class Value(BaseModel):
@@ -64,13 +67,15 @@ class Limits(Value):
 NO_LIMITS = Limits.model_construct()
 
 
+OnClose = Literal["cancel", "abandon"]
+
+
 class Parent(Value):
-    """Who started a child session, what becomes of the child when the parent ends, and what it may spend at most."""
+    """Who started a child session, by which call, and what becomes of the child when the parent ends."""
 
     session: str
     call: str
-    on_close: Literal["cancel", "abandon"] = "cancel"
-    allotted: Limits | None = None
+    on_close: OnClose = "cancel"
 
 
 class Origin(Value):
@@ -117,6 +122,7 @@ class SessionStarted(Body):
     limits: Limits = NO_LIMITS
     deadline: datetime | None = None
     not_before: datetime | None = None
+    on_input: OnInput = "enqueue"
     parent: Parent | None = None
     origin: Origin | None = None
 
@@ -133,6 +139,7 @@ class SessionCompleted(Body):
     kind: Literal["session_completed"] = "session_completed"
     private = frozenset({"output"})
     output: Any = None
+    signal: str | None = None
 
 
 class SessionFailed(Body):
@@ -170,9 +177,12 @@ class SessionResumed(Body):
 
 
 class SessionPaused(Body):
+    """Nothing new is started until somebody says so; with `switch`, until what that switch names is on again."""
+
     kind: Literal["session_paused"] = "session_paused"
     signal: str | None = None
     reason: str = ""
+    switch: str | None = None
 
 
 class StepFailed(Body):
@@ -217,11 +227,13 @@ class LabelsChanged(Body):
 
 
 class ProgramChanged(Body):
-    """The session goes on under another version, or under another program (a handover)."""
+    """The session goes on under another version, or under another program: a handover, which settles its `call`."""
 
     kind: Literal["program_changed"] = "program_changed"
     program: str
     version: str
+    on_input: OnInput = "enqueue"
+    call: str | None = None
 
 
 class FieldErased(Body):
@@ -299,21 +311,38 @@ class ModelAnswered(Body):
 
 
 class ModelFailed(Body):
+    """A model gave no answer. With `left` the program's next model is asked; with `retry_at` the same step is made
+    again then; without either the session is parked."""
+
     kind: Literal["model_failed"] = "model_failed"
     model: str
     error: Failure
     attempt: int
     retry_at: datetime | None
+    left: bool = False
     tokens: int = 0
 
 
+class AnswerRefused(Body):
+    """The newest answer is not of the form that the program wants; the model is told so and asked again."""
+
+    kind: Literal["answer_refused"] = "answer_refused"
+    private = frozenset({"error"})
+    error: Any
+
+
 class TranscriptCompacted(Body):
-    """What stands before `up_to` is, for the model, replaced by a summary; the log keeps everything."""
+    """What stands up to event `up_to` is, for the model, replaced by a summary; the log keeps everything.
+
+    A rule made it, or `model` did.
+    """
 
     kind: Literal["transcript_compacted"] = "transcript_compacted"
     private = frozenset({"summary"})
     up_to: int
     summary: Any
+    model: str | None = None
+    usage: Usage = Usage.model_construct()
 
 
 # --- calls -----------------------------------------------------------------------------------------------------
@@ -332,6 +361,8 @@ class ApprovalRequested(Body):
     """A person is asked about exactly this call: `digest` covers tool and arguments.
 
     `rule` is the rule that asked, `input_schema` the arguments' JSON Schema, `undo` what could take the call back.
+    So many people are `needed`; `approvers` are those who may decide, or nobody in particular. `remind_at` is when
+    they are reminded.
     """
 
     kind: Literal["approval_requested"] = "approval_requested"
@@ -346,19 +377,58 @@ class ApprovalRequested(Body):
     expires_at: datetime
     on_timeout: Literal["deny", "approve"] = "deny"
     input_schema: Any = None
+    needed: int = 1
+    approvers: list[str] = []
+    remind_at: datetime | None = None
 
 
 class ApprovalDecided(Body):
-    """One person's decision, bound to the digest they were shown. `arguments` are the edited ones, if any."""
+    """One person's decision, bound to the digest they were shown.
+
+    approved: with `arguments`, those instead of the ones shown · rejected: it will not be performed · responded: it
+    will not be performed, and `result` stands in its place.
+    """
 
     kind: Literal["approval_decided"] = "approval_decided"
-    private = frozenset({"arguments"})
+    private = frozenset({"arguments", "result"})
     call: str
-    verdict: Literal["approved", "rejected"]
+    verdict: Literal["approved", "rejected", "responded"]
     digest: str
     reason: str = ""
     signal: str
     arguments: Any = None
+    result: Any = None
+
+
+class ApprovalDelegated(Body):
+    """Who was asked passes the question on to somebody else."""
+
+    kind: Literal["approval_delegated"] = "approval_delegated"
+    call: str
+    to: str
+    reason: str = ""
+    signal: str
+
+
+class ApprovalReminded(Body):
+    """An approval is still open and will expire."""
+
+    kind: Literal["approval_reminded"] = "approval_reminded"
+    call: str
+    due_at: datetime
+    expires_at: datetime
+
+
+class CallEdited(Body):
+    """The program checked arguments that a person gave: these will be performed, or with `error` the question is open
+    again."""
+
+    kind: Literal["call_edited"] = "call_edited"
+    private = frozenset({"arguments"})
+    call: str
+    digest: str
+    arguments: Any = None
+    error: Failure | None = None
 
 
 class ApprovalExpired(Body):
@@ -366,6 +436,15 @@ class ApprovalExpired(Body):
     call: str
     verdict: Literal["approved", "rejected"]
     due_at: datetime
+
+
+class CallPostponed(Body):
+    """The call can't be made now (its tool is at its limit, or keeps failing); no attempt was made."""
+
+    kind: Literal["call_postponed"] = "call_postponed"
+    call: str
+    until: datetime
+    error: Failure
 
 
 class CallStarted(Body):
@@ -427,7 +506,8 @@ class CallReconciled(Body):
 
 
 class CallPending(Body):
-    """The call goes on outside; an outcome signal, or the tool's `poll` at `poll_at`, completes it."""
+    """The call goes on outside; an outcome signal, or the tool's `poll` at `poll_at`, completes it. At `expires_at` it
+    `ends`: as failed (or in doubt), or as done, because to wait was all there was to do."""
 
     kind: Literal["call_pending"] = "call_pending"
     call: str
@@ -435,18 +515,35 @@ class CallPending(Body):
     expires_at: datetime
     poll_at: datetime | None = None
     polls: int = 0
+    ends: Literal["failed", "done"] = "failed"
 
 
 # --- other sessions --------------------------------------------------------------------------------------------
 
 
 class ChildStarted(Body):
+    """The call is a session of its own, which is owed its start. `allotted` is what it may spend; its tokens count as
+    spent until the child says what it did spend."""
+
     kind: Literal["child_started"] = "child_started"
+    private = frozenset({"input"})
     call: str
     session: str
     program: str
-    on_close: Literal["cancel", "abandon"] = "cancel"
-    allotted: Limits | None = None
+    version: str
+    input: Any = None
+    on_input: OnInput = "enqueue"
+    on_close: OnClose = "cancel"
+    allotted: Limits = NO_LIMITS
+
+
+class ChildLeft(Body):
+    """Nobody waits for this child any more; with `cancel` it is owed a cancel."""
+
+    kind: Literal["child_left"] = "child_left"
+    call: str
+    session: str
+    cancel: bool
 
 
 class ChildEnded(Body):
@@ -457,7 +554,7 @@ class ChildEnded(Body):
     status: Literal["completed", "failed", "cancelled"]
     output: Any = None
     error: Failure | None = None
-    spent: Usage = Usage.model_construct()
+    tokens: int = 0
     signal: str | None = None
 
 
@@ -465,9 +562,10 @@ AnyBody = Annotated[
     SessionStarted | SessionContinued | SessionCompleted | SessionFailed | SessionCancelled | ClosingBegan
     | SessionParked | SessionResumed | SessionPaused | StepFailed | AttemptsLost | LimitsChanged | LimitReached
     | LabelsChanged | ProgramChanged | FieldErased | InputReceived | SignalRefused | SignalKept | TimerSet | TimerFired
-    | ModelAnswered | ModelFailed | TranscriptCompacted | CallsProposed | ApprovalRequested | ApprovalDecided
-    | ApprovalExpired | CallStarted | CallCompleted | CallFailed | CallRefused | CallInDoubt | CallReconciled
-    | CallPending | ChildStarted | ChildEnded,
+    | ModelAnswered | ModelFailed | AnswerRefused | TranscriptCompacted | CallsProposed | ApprovalRequested
+    | ApprovalDecided | ApprovalDelegated | ApprovalReminded | ApprovalExpired | CallEdited | CallPostponed
+    | CallStarted | CallCompleted | CallFailed | CallRefused | CallInDoubt | CallReconciled | CallPending
+    | ChildStarted | ChildLeft | ChildEnded,
     Field(discriminator="kind"),
 ]  # fmt: skip
 

@@ -10,7 +10,7 @@ from onward.core import events as ev
 from onward.core.ids import call_id
 from onward.core.payload import Blob, Erased
 from onward.core.retry import ALONE_AFTER
-from onward.core.state import Closing, Entry, Kept, OpenCall, State, changed
+from onward.core.state import Closing, Entry, Kept, OpenCall, State, Trouble, changed
 
 B = TypeVar("B", bound=ev.Body)
 Step = Callable[[State, ev.Event, Any], State]
@@ -36,6 +36,8 @@ def evolve(state: State, event: ev.Event) -> State:
         after = changed(after, step_failures=0)
     if after.deaths and isinstance(body, _OUTCOMES):
         after = changed(after, deaths=0)
+    if after.queued and not after.mid_turn:
+        after = changed(after, transcript=(*after.transcript, *after.queued), queued=())
     return changed(after, seq=event.seq, at=event.at)
 
 
@@ -73,10 +75,17 @@ def _update(state: State, id: str, fields: dict[str, Any], **timers: datetime | 
     return with_call(state, changed(state.calls[id], **fields), **timers)
 
 
+def _update_keeping(state: State, id: str, **fields: Any) -> State:
+    """The call changes; its timers stay."""
+    return changed(state, calls={**state.calls, id: changed(state.calls[id], **fields)})
+
+
 def _settle(state: State, event: ev.Event, id: str, value: Any, failed: bool) -> State:
     """The call leaves; what became of it is for the program to read."""
     call = state.calls[id]
     entry = changed(_ENTRY, kind="result", seq=event.seq, value=value, call=id, tool=call.tool, failed=failed)
+    if call.edited is not None and call.status != "edited":
+        entry = changed(entry, arguments=call.arguments)
     state = with_call(state, call)
     calls = {key: other for key, other in state.calls.items() if key != id}
     kept = {key: signal for key, signal in state.kept.items() if key != id}
@@ -103,6 +112,7 @@ def _started(state: State, event: ev.Event, body: ev.SessionStarted) -> State:
         program=body.program,
         version=body.version,
         pinned=body.pinned,
+        on_input=body.on_input,
         labels=body.labels,
         limits=body.limits,
         started_at=event.at,
@@ -122,13 +132,14 @@ def _begin(state: State, event: ev.Event, value: Any) -> State:
 
 @folds(ev.SessionContinued)
 def _continued(state: State, event: ev.Event, body: ev.SessionContinued) -> State:
-    fresh = {"transcript": (), "proposed": 0, "calls": {}, "children": {}, "fired": (), "kept": {}, "model_failures": 0}
+    fresh: dict[str, Any] = {"transcript": (), "queued": (), "fired": (), "trouble": (), "calls": {}, "children": {}}
+    fresh |= {"kept": {}, "context": 0, "proposed": 0, "model_failures": 0, "refusals": 0}
     deadline = {name: at for name, at in state.timers.items() if name == "deadline"}
     return _begin(changed(state, timers=deadline, **fresh), event, body.input)
 
 
 def _end(state: State, how: str, **fields: Any) -> State:
-    fields |= {"calls": {}, "timers": {}, "kept": {}, "parked": None, "paused": False, "closing": None}
+    fields |= {"calls": {}, "timers": {}, "kept": {}, "children": {}, "parked": None, "paused": None, "closing": None}
     return changed(state, ended=how, **fields)
 
 
@@ -150,7 +161,8 @@ def _cancelled(state: State, event: ev.Event, body: ev.SessionCancelled) -> Stat
 @folds(ev.ClosingBegan)
 def _closing(state: State, event: ev.Event, body: ev.ClosingBegan) -> State:
     state = with_timer(with_timer(state, "deadline", None), "step", None)
-    return changed(state, closing=Closing(outcome=body.outcome, error=body.error), parked=None, paused=False)
+    closing = Closing(outcome=body.outcome, error=body.error)
+    return changed(state, closing=closing, parked=None, paused=None, switch=None)
 
 
 @folds(ev.SessionParked)
@@ -161,12 +173,14 @@ def _parked(state: State, event: ev.Event, body: ev.SessionParked) -> State:
 @folds(ev.SessionResumed)
 def _resumed(state: State, event: ev.Event, body: ev.SessionResumed) -> State:
     deaths = min(state.deaths, ALONE_AFTER)
-    return changed(with_timer(state, "step", None), parked=None, paused=False, step_failures=0, deaths=deaths)
+    fresh: dict[str, Any] = {"parked": None, "paused": None, "switch": None, "step_failures": 0, "refusals": 0}
+    return changed(with_timer(state, "step", None), deaths=deaths, trouble=(), **fresh)
 
 
 @folds(ev.SessionPaused)
 def _paused(state: State, event: ev.Event, body: ev.SessionPaused) -> State:
-    return changed(state, paused=True)
+    reason = ev.Failure(code="switched_off" if body.switch else "paused", message=body.reason)
+    return changed(state, paused=reason, switch=body.switch)
 
 
 @folds(ev.StepFailed)
@@ -199,7 +213,9 @@ def _labels_changed(state: State, event: ev.Event, body: ev.LabelsChanged) -> St
 
 @folds(ev.ProgramChanged)
 def _program_changed(state: State, event: ev.Event, body: ev.ProgramChanged) -> State:
-    return changed(state, program=body.program, version=body.version)
+    if body.call is not None:
+        state = _settle(state, event, body.call, {"handed_over_to": body.program}, failed=False)
+    return changed(state, program=body.program, version=body.version, on_input=body.on_input, trouble=(), context=0)
 
 
 @folds(ev.FieldErased)
@@ -212,7 +228,8 @@ def _field_erased(state: State, event: ev.Event, body: ev.FieldErased) -> State:
 
 @folds(ev.InputReceived)
 def _input(state: State, event: ev.Event, body: ev.InputReceived) -> State:
-    return _add(state, changed(_ENTRY, seq=event.seq, value=body.content))
+    entry = changed(_ENTRY, seq=event.seq, value=body.content)
+    return changed(state, queued=(*state.queued, entry), refusals=0)
 
 
 @folds(ev.SignalRefused)
@@ -249,10 +266,11 @@ def _timer_fired(state: State, event: ev.Event, body: ev.TimerFired) -> State:
 
 @folds(ev.ModelAnswered)
 def _answered(state: State, event: ev.Event, body: ev.ModelAnswered) -> State:
-    entry = changed(_ENTRY, kind="answer", seq=event.seq, value=body.answer, content=body.content)
+    entry = changed(_ENTRY, kind="answer", seq=event.seq, value=body.answer, content=body.content, model=body.model)
     state = _spend(_add(state, entry), turns=1, tokens=body.usage.total)
     spent = changed(state.spent, usage=_sum(state.spent.usage, body.usage))
-    return changed(with_timer(state, "model", None), spent=spent, model_failures=0)
+    context = body.usage.total
+    return changed(with_timer(state, "model", None), spent=spent, model_failures=0, trouble=(), context=context)
 
 
 def _sum(one: ev.Usage, two: ev.Usage) -> ev.Usage:
@@ -262,14 +280,27 @@ def _sum(one: ev.Usage, two: ev.Usage) -> ev.Usage:
 @folds(ev.ModelFailed)
 def _model_failed(state: State, event: ev.Event, body: ev.ModelFailed) -> State:
     state = _spend(state, turns=1, tokens=body.tokens)
-    return changed(with_timer(state, "model", body.retry_at), model_failures=body.attempt)
+    trouble = (*state.trouble, Trouble(model=body.model, code=body.error.code)) if body.left else ()
+    return changed(with_timer(state, "model", body.retry_at), model_failures=body.attempt, trouble=trouble)
+
+
+@folds(ev.AnswerRefused)
+def _answer_refused(state: State, event: ev.Event, body: ev.AnswerRefused) -> State:
+    notice = changed(_ENTRY, kind="notice", seq=event.seq, value=body.error)
+    return changed(_add(state, notice), refusals=state.refusals + 1)
 
 
 @folds(ev.TranscriptCompacted)
 def _compacted(state: State, event: ev.Event, body: ev.TranscriptCompacted) -> State:
-    summary = Entry(kind="summary", seq=event.seq, value=body.summary)
+    summary = changed(_ENTRY, kind="summary", seq=event.seq, value=body.summary)
     rest = tuple(entry for entry in state.transcript if entry.seq > body.up_to)
-    return changed(state, transcript=(summary, *rest))
+    state = changed(
+        with_timer(state, "model", None), transcript=(summary, *rest), context=0, model_failures=0, trouble=()
+    )
+    if body.model is None:
+        return state
+    state = _spend(state, turns=1, tokens=body.usage.total)
+    return changed(state, spent=changed(state.spent, usage=_sum(state.spent.usage, body.usage)))
 
 
 # --- calls -----------------------------------------------------------------------------------------------------
@@ -306,8 +337,16 @@ def _item(values: Any, index: int) -> Any:
 
 @folds(ev.ApprovalRequested)
 def _asked(state: State, event: ev.Event, body: ev.ApprovalRequested) -> State:
-    fields = {"status": "asked", "expires_at": body.expires_at, "on_timeout": body.on_timeout, "digest": body.digest}
-    return _update(state, body.call, fields, approval=body.expires_at)
+    fields = {
+        "status": "asked",
+        "rule": body.rule,
+        "digest": body.digest,
+        "needed": body.needed,
+        "approvers": tuple(body.approvers),
+        "expires_at": body.expires_at,
+        "on_timeout": body.on_timeout,
+    }
+    return _update(state, body.call, fields, approval=body.expires_at, remind=body.remind_at)
 
 
 @folds(ev.ApprovalDecided)
@@ -316,17 +355,47 @@ def _decided(state: State, event: ev.Event, body: ev.ApprovalDecided) -> State:
     if body.verdict == "rejected":
         message = body.reason or "a person said no"
         return _settle(state, event, body.call, {"code": "rejected", "message": message}, failed=True)
-    fields: dict[str, Any] = {"status": "ready", "approved_by": event.actor, "expires_at": None}
+    if body.verdict == "responded":
+        return _settle(state, event, body.call, body.result, failed=False)
     if body.arguments is not None:
-        fields |= {"arguments": body.arguments, "digest": body.digest}
-    return _update(state, body.call, fields)
+        return _update(state, body.call, {"status": "edited", "edited": body.arguments, "approved_by": (event.actor,)})
+    return _approved(state, body.call, (*state.calls[body.call].approved_by, event.actor))
+
+
+def _approved(state: State, id: str, by: tuple[ev.Actor, ...]) -> State:
+    if len(by) < state.calls[id].needed:
+        return _update_keeping(state, id, approved_by=by)
+    return _update(state, id, {"status": "ready", "approved_by": by, "expires_at": None})
+
+
+@folds(ev.ApprovalDelegated)
+def _delegated(state: State, event: ev.Event, body: ev.ApprovalDelegated) -> State:
+    others = tuple(name for name in state.calls[body.call].approvers if name not in (event.actor.name, body.to))
+    return _update_keeping(state, body.call, approvers=(*others, body.to))
+
+
+@folds(ev.ApprovalReminded)
+def _reminded(state: State, event: ev.Event, body: ev.ApprovalReminded) -> State:
+    return with_timer(state, f"remind:{body.call}", None)
+
+
+@folds(ev.CallEdited)
+def _edited(state: State, event: ev.Event, body: ev.CallEdited) -> State:
+    """What is performed is what the program checked and recorded (G8)."""
+    call = state.calls[body.call]
+    if body.error is not None:
+        state = _stands(state, body.call, f"the changed arguments were refused: {body.error.message}")
+        fields = {"status": "asked", "edited": None, "approved_by": ()}
+        return _update(state, body.call, fields, approval=call.expires_at)
+    checked = {"arguments": body.arguments, "edited": body.arguments, "digest": body.digest}
+    return _approved(_update_keeping(state, body.call, needed=1, **checked), body.call, call.approved_by)
 
 
 @folds(ev.ApprovalExpired)
 def _expired(state: State, event: ev.Event, body: ev.ApprovalExpired) -> State:
     state = _stands(state, body.call, f"it expired and was {body.verdict} (event {event.seq})")
     if body.verdict == "approved":
-        return _update(state, body.call, {"status": "ready", "approved_by": event.actor, "expires_at": None})
+        return _update(state, body.call, {"status": "ready", "approved_by": (event.actor,), "expires_at": None})
     return _settle(
         state, event, body.call, {"code": "approval_expired", "message": "nobody decided in time"}, failed=True
     )
@@ -334,6 +403,11 @@ def _expired(state: State, event: ev.Event, body: ev.ApprovalExpired) -> State:
 
 def _stands(state: State, id: str, words: str) -> State:
     return changed(state, decisions={**state.decisions, id: words})
+
+
+@folds(ev.CallPostponed)
+def _postponed(state: State, event: ev.Event, body: ev.CallPostponed) -> State:
+    return _update(state, body.call, {"status": "backoff", "error": body.error}, retry=body.until)
 
 
 @folds(ev.CallStarted)
@@ -391,6 +465,7 @@ def _pending(state: State, event: ev.Event, body: ev.CallPending) -> State:
         "attempt": body.attempt,
         "expires_at": body.expires_at,
         "polls": body.polls,
+        "ends": body.ends,
         "poll_due": False,
     }
     return _update(state, body.call, fields, pending=body.expires_at, poll=body.poll_at)
@@ -401,12 +476,23 @@ def _pending(state: State, event: ev.Event, body: ev.CallPending) -> State:
 
 @folds(ev.ChildStarted)
 def _child_started(state: State, event: ev.Event, body: ev.ChildStarted) -> State:
-    return changed(state, children={**state.children, body.call: body.session})
+    call, tokens = state.calls[body.call], body.allotted.tokens or 0
+    state = _spend(state, calls=1, tokens=tokens)
+    fields = {"status": "child", "attempt": 1, "counted": 1, "on_close": body.on_close, "allotted": tokens}
+    return _update(changed(state, children={**state.children, call.id: body.session}), call.id, fields)
+
+
+@folds(ev.ChildLeft)
+def _child_left(state: State, event: ev.Event, body: ev.ChildLeft) -> State:
+    """What the child was allotted stays spent: nobody will say how much of it was."""
+    children = {call: session for call, session in state.children.items() if call != body.call}
+    return changed(state, children=children)
 
 
 @folds(ev.ChildEnded)
 def _child_ended(state: State, event: ev.Event, body: ev.ChildEnded) -> State:
     children = {call: session for call, session in state.children.items() if call != body.call}
+    state = _spend(state, tokens=body.tokens - state.calls[body.call].allotted)
     failed = body.status != "completed"
     value = body.error.model_dump() if failed and body.error else body.output
     return _settle(changed(state, children=children), event, body.call, value, failed)

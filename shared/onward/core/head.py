@@ -10,9 +10,13 @@ from typing import Any, Literal
 from onward.core.canonical import document
 from onward.core.codec import FORMAT, stamp
 from onward.core.events import NO_LIMITS, Failure, Limits, Value
-from onward.core.state import FOLD_VERSION, NOTHING_SPENT, Spent, State
+from onward.core.state import FOLD_VERSION, NOTHING_SPENT, OpenCall, Spent, State
 
-Status = Literal["scheduled", "running", "waiting", "needs_attention", "paused", "completed", "failed", "cancelled"]
+Status = Literal[
+    "scheduled", "running", "waiting", "needs_attention", "paused", "completed", "failed", "cancelled", "deleted"
+]
+"""What a session does. `deleted` is a tombstone: the head alone is left, so that the id never starts again (R22)."""
+
 WaitKind = Literal["input", "approval", "timer", "child", "external", "operator"]
 
 HEAD_FOLD_BYTES = 16 * 1024
@@ -23,7 +27,11 @@ SNAPSHOT_EVERY = 8
 
 
 class Wait(Value):
-    """One reason to be at rest: what lists and the approvals inbox show."""
+    """One reason to be at rest: what lists and the approvals inbox show.
+
+    Of an approval `needed` people must approve, `approved_by` have, and `approvers` may (nobody named: everybody).
+    `session` is the child that is waited for.
+    """
 
     kind: WaitKind
     call: str | None = None
@@ -32,6 +40,10 @@ class Wait(Value):
     digest: str | None = None
     until: datetime | None = None
     note: str = ""
+    session: str | None = None
+    needed: int = 1
+    approved_by: tuple[str, ...] = ()
+    approvers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +63,9 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What is known of a session without its log. `wake_at` is the earliest time that somebody must look."""
+    """What is known of a session without its log. `wake_at` is the earliest time that somebody must look, `parent`
+    the id of the session that started it. `owed` is the first event that owes something to another session and may not
+    have been paid, or 0 (R13); `switch` is what paused it, if a switch did."""
 
     key: str
     tenant: str
@@ -70,17 +84,22 @@ class Head:
     spent: Spent = NOTHING_SPENT
     limits: Limits = NO_LIMITS
     labels: tuple[tuple[str, str | int | bool], ...] = ()
+    parent: str | None = None
+    switch: str | None = None
+    owed: int = 0
     published: int = 0
     format: int = FORMAT
     fold: Fold | None = None
 
     @property
     def ended(self) -> bool:
-        return self.status in ("completed", "failed", "cancelled")
+        return self.status in ("completed", "failed", "cancelled", "deleted")
 
 
-def head_of(state: State, base: Head, *, hash: str, at_rest: bool, fold: Fold | None, published: int) -> Head:
-    """The head after a commit that led to this state."""
+def head_of(
+    state: State, base: Head, *, hash: str, at_rest: bool, fold: Fold | None, published: int, owed: int = 0
+) -> Head:
+    """The head after a commit that led to this state. While it owes something, somebody must look."""
     waits = waits_of(state) if at_rest else ()
     return replace(
         base,
@@ -91,12 +110,15 @@ def head_of(state: State, base: Head, *, hash: str, at_rest: bool, fold: Fold | 
         hash=hash,
         commits=base.commits + 1,
         updated_at=state.at or base.updated_at,
-        wake_at=(min(state.timers.values(), default=None) if at_rest else state.at),
+        wake_at=(min(state.timers.values(), default=None) if at_rest and not owed else state.at),
         waits=waits,
         error=state.parked or state.error,
         spent=state.spent,
         limits=state.limits,
         labels=tuple(sorted(state.labels.items())),
+        parent=state.parent.session if state.parent else None,
+        switch=state.switch,
+        owed=owed,
         published=published,
         fold=fold,
     )
@@ -107,6 +129,18 @@ def resting(head: Head, state: State) -> Head:
     return replace(
         head, status=status_of(state, True), waits=waits_of(state), wake_at=min(state.timers.values(), default=None)
     )
+
+
+def tombstone(head: Head, at: datetime, by: str, reason: str) -> Head:
+    """What is left of a session that is deleted: who it was, what it cost, its hash, and in `error` who deleted it."""
+    gone = Failure(code="deleted", message=f"deleted by {by}{f': {reason}' if reason else ''}")
+    kept = replace(head, status="deleted", updated_at=at, error=gone, published=head.seq)
+    return replace(kept, wake_at=None, waits=(), labels=(), fold=None)
+
+
+def label_text(value: str | int | bool) -> str:
+    """A label's value as lists compare it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def status_of(state: State, at_rest: bool) -> Status:
@@ -126,7 +160,6 @@ def waits_of(state: State) -> tuple[Wait, ...]:
     if state.ended:
         return ()
     waits = [_call_wait(state, id) for id in state.calls]
-    waits += [Wait(kind="child", call=call, note=session) for call, session in state.children.items()]
     waits += [
         Wait(kind="timer", note=name, until=at)
         for name, at in state.timers.items()
@@ -134,6 +167,8 @@ def waits_of(state: State) -> tuple[Wait, ...]:
     ]
     if state.parked:
         waits.insert(0, Wait(kind="operator", note=f"{state.parked.code}: {state.parked.message}"))
+    if state.paused:
+        waits.insert(0, Wait(kind="operator", note=f"{state.paused.code}: {state.paused.message}"))
     idle = not [wait for wait in waits if wait.note != "deadline"]
     return (*waits, Wait(kind="input")) if idle else tuple(waits)
 
@@ -142,13 +177,31 @@ def _call_wait(state: State, id: str) -> Wait:
     call = state.calls[id]
     note = f"{call.error.code}: {call.error.message}" if call.error else ""
     if call.status == "asked":
-        return Wait(kind="approval", call=id, tool=call.tool, rule=call.rule, digest=call.digest, until=call.expires_at)
+        return _approval_wait(call)
+    if call.status == "child":
+        return Wait(kind="child", call=id, tool=call.tool, session=state.children.get(id))
+    if call.asleep:
+        return Wait(kind="timer", call=id, tool=call.tool, until=call.expires_at)
     if call.status == "pending":
         return Wait(kind="external", call=id, tool=call.tool, until=call.expires_at)
     if call.status in ("person", "doubt"):
         return Wait(kind="operator", call=id, tool=call.tool, digest=call.digest, note=f"in doubt: {note}")
     return Wait(
         kind="timer", call=id, tool=call.tool, until=state.timers.get(f"retry:{id}") or call.not_after, note=note
+    )
+
+
+def _approval_wait(call: OpenCall) -> Wait:
+    return Wait(
+        kind="approval",
+        call=call.id,
+        tool=call.tool,
+        rule=call.rule,
+        digest=call.digest,
+        until=call.expires_at,
+        needed=call.needed,
+        approved_by=tuple(actor.name for actor in call.approved_by),
+        approvers=call.approvers,
     )
 
 
@@ -187,7 +240,10 @@ def to_doc(head: Head) -> dict[str, Any]:
         "limits": head.limits.model_dump(exclude_defaults=True),
         "labels": [list(pair) for pair in head.labels],
         "format": head.format,
-    }
+    } | {name: value for name in _SELDOM if (value := getattr(head, name))}
+
+
+_SELDOM = ("parent", "switch", "owed")
 
 
 def to_json(head: Head) -> str:

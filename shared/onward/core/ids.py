@@ -34,6 +34,17 @@ def call_id(seq: int, index: int) -> str:
     return f"{seq}.{index}"
 
 
+def child_id(session: str, call: str) -> str:
+    """The id of the session that a call of another session is: the same call is the same child."""
+    parent = session if len(session) <= 100 else digest(session)[:32]
+    return f"{parent}:{call}"
+
+
+def call_of(child: str) -> str:
+    """The call that a child session is."""
+    return child.rpartition(":")[2]
+
+
 def idempotency_key(session: str, call: str) -> str:
     """The key a tool passes on: the same at every attempt of this call."""
     return f"{session}/{call}"

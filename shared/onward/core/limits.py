@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from onward.core.events import NO_LIMITS, LimitReached
-from onward.core.program import AskModel, Effect, MakeCall
+from onward.core.program import AskModel, Effect, MakeCall, StartChild
 from onward.core.state import State
 
 
@@ -31,5 +31,8 @@ def exceeded(state: State, effects: Sequence[Effect], now: datetime, longest: fl
 def costs(effects: Sequence[Effect]) -> dict[str, int]:
     """What one attempt at these effects spends at most."""
     models = [effect for effect in effects if isinstance(effect, AskModel)]
-    calls = sum(isinstance(effect, MakeCall) for effect in effects)
-    return {"turns": len(models), "calls": calls, "tokens": sum(effect.request.reserve for effect in models)}
+    children = [effect for effect in effects if isinstance(effect, StartChild)]
+    calls = sum(isinstance(effect, MakeCall) for effect in effects) + len(children)
+    allotted = sum(effect.child.limits.tokens or 0 for effect in children)
+    tokens = sum(effect.request.reserve for effect in models) + allotted
+    return {"turns": len(models), "calls": calls, "tokens": tokens}

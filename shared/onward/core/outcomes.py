@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from onward.core.durations import Span, seconds
 
@@ -36,10 +36,12 @@ class Unknown:
 @dataclass(frozen=True, slots=True)
 class Pending:
     """The effect goes on outside for up to `timeout`. An outcome signal with the call's token completes it, or the
-    tool's `poll`, asked every `poll_every`."""
+    tool's `poll`, asked every `poll_every`. When the time is up it `ends`: as failed (or in doubt), or as done, where
+    to wait was all there was to do; then an input ends it too."""
 
     timeout: Span
     poll_every: Span | None = None
+    ends: Literal["failed", "done"] = "failed"
 
     def __post_init__(self) -> None:
         seconds(self.timeout, "Pending.timeout")

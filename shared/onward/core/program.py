@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from onward.core.events import Actor, Body, EffectClass
+from onward.core.events import NO_LIMITS, Actor, Body, EffectClass, Limits, OnClose, OnInput
 from onward.core.model import Model, ModelRequest
 from onward.core.outcomes import Call
 from onward.core.retry import Retry
@@ -15,11 +15,17 @@ from onward.core.state import OpenCall, State
 
 @dataclass(frozen=True, slots=True)
 class AskModel:
-    """One model call: the one effect that may run before its request is in the log (R6)."""
+    """One model call: the one effect that may run before its request is in the log (R6).
+
+    Where it fails with a code in `leave_on`, the program has another model to ask. `summarize` asks for a summary of
+    what stands up to that event, instead of an answer.
+    """
 
     model: Model
     request: ModelRequest
     timeout: float
+    leave_on: frozenset[str] = frozenset()
+    summarize: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,41 @@ class Poll:
     call: OpenCall
 
 
-Effect = AskModel | MakeCall | Reconcile | Poll
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A tool that is another program: a call of it is a session of its own, with this much to spend."""
+
+    program: str
+    version: str
+    on_input: OnInput = "enqueue"
+    on_close: OnClose = "cancel"
+    limits: Limits = NO_LIMITS
+
+    def input_of(self, arguments: Any) -> Any:
+        """What the child starts with: the call's only argument `input`, or all of them."""
+        only = isinstance(arguments, Mapping) and arguments.keys() == {"input"}
+        return arguments["input"] if only else arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A tool that gives the session to another program, with all that was said."""
+
+    program: str
+    version: str
+    on_input: OnInput = "enqueue"
+
+
+@dataclass(frozen=True, slots=True)
+class StartChild:
+    """Start the session that a call is."""
+
+    call: OpenCall
+    session: str
+    child: Child
+
+
+Effect = AskModel | MakeCall | Reconcile | Poll | StartChild
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +138,18 @@ class Program(Protocol):
     version: str
     follows: bool
     """Whether a session takes up the newest version at its next model turn (G12)."""
+    on_input: OnInput
 
     def decide(self, state: State) -> Decision: ...
     def performer(self, tool: str) -> Performer | None: ...
+    def elsewhere(self, tool: str) -> Child | Handover | None:
+        """What a call of this name is, where it is no tool that is performed here."""
+        ...
+
+    def check_edit(self, state: State, call: OpenCall) -> Sequence[Body]:
+        """What becomes of a call whose arguments a person changed (`call.edited`): CallEdited, with what will be
+        performed or why it can't be, and a request where the rule asks for more people. Pure."""
+        ...
 
 
 Programs = Mapping[tuple[str, str], Program]

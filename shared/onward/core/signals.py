@@ -8,7 +8,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from onward.core.canonical import digest
 from onward.core.events import Actor, Failure, Limits, Value
@@ -23,13 +24,33 @@ class InputBody(Value):
     content: Any
 
 
+Verdict = Literal["approved", "rejected", "responded", "delegated"]
+_GOES_WITH = {"arguments": "approved", "result": "responded", "to": "delegated"}
+
+
 class DecisionBody(Value):
-    """`digest` names the exact call that was shown."""
+    """`digest` names the exact call that was shown.
+
+    approved: perform it, with `arguments` instead of those shown if they are given · rejected: don't · responded:
+    don't, and take `result` for what it came to · delegated: `to` is to decide.
+    """
 
     call: str
-    verdict: Literal["approved", "rejected"]
+    verdict: Verdict
     digest: str
     reason: str = ""
+    arguments: dict[str, Any] | None = None
+    result: Any = None
+    to: str | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> DecisionBody:
+        for name, verdict in _GOES_WITH.items():
+            if getattr(self, name) is not None and self.verdict != verdict:
+                raise PydanticCustomError("misplaced", f"{name} goes with the verdict {verdict}, not {self.verdict}")
+        if self.verdict == "delegated" and not self.to:
+            raise PydanticCustomError("missing", "delegated needs to: who is to decide")
+        return self
 
 
 class OutcomeBody(Value):
@@ -50,6 +71,36 @@ class CancelBody(Value):
     reason: str = ""
 
 
+class PauseBody(Value):
+    reason: str = ""
+
+
+class SkipBody(Value):
+    """Take `result` for what this call came to, without performing it."""
+
+    call: str
+    result: Any = None
+    reason: str = ""
+
+
+class FinishBody(Value):
+    """End the session as completed, with this output or else its newest answer."""
+
+    output: Any = None
+    reason: str = ""
+
+
+class ChildBody(Value):
+    """What became of a child session: its engine says so to its parent."""
+
+    call: str
+    session: str
+    status: Literal["completed", "failed", "cancelled"]
+    output: Any = None
+    error: Failure | None = None
+    tokens: int = 0
+
+
 class ResumeBody(Value):
     """Go on; with `limits`, under these."""
 
@@ -58,7 +109,17 @@ class ResumeBody(Value):
 
 
 BODIES: Mapping[str, type[Value]] = MappingProxyType(
-    {"input": InputBody, "decision": DecisionBody, "outcome": OutcomeBody, "cancel": CancelBody, "resume": ResumeBody}
+    {
+        "input": InputBody,
+        "decision": DecisionBody,
+        "outcome": OutcomeBody,
+        "skip": SkipBody,
+        "pause": PauseBody,
+        "resume": ResumeBody,
+        "finish": FinishBody,
+        "cancel": CancelBody,
+        "child": ChildBody,
+    }
 )
 
 
@@ -95,4 +156,4 @@ def parse(kind: str, body: Mapping[str, Any]) -> Any:
         return form.model_validate(body)
     except ValidationError as exc:
         first = exc.errors()[0]
-        raise BadInput(f"{kind}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
+        raise BadInput(f"{'.'.join(map(str, (kind, *first['loc'])))}: {first['msg']}") from exc

@@ -5,26 +5,39 @@ A value of this module never changes. `fold.py` makes the next one from an event
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from onward.core.events import NO_LIMITS, Actor, EffectClass, Failure, Limits, Origin, Parent, Usage, Value
-from onward.core.payload import Payload
+from onward.core.events import (
+    NO_LIMITS,
+    Actor,
+    EffectClass,
+    Failure,
+    Limits,
+    OnClose,
+    OnInput,
+    Origin,
+    Parent,
+    Usage,
+    Value,
+)
+from onward.core.payload import Blob, Payload
 
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 """Changes whenever the same log would fold to something else; older snapshots are then ignored (R20)."""
 
-CallStatus = Literal["asked", "ready", "started", "backoff", "doubt", "person", "pending"]
+CallStatus = Literal["asked", "edited", "ready", "started", "backoff", "doubt", "person", "pending", "child"]
 Ended = Literal["completed", "failed", "cancelled"]
 
 
 class OpenCall(Value):
     """An open call. It leaves the state, as a transcript entry, when it is settled.
 
-    asked: an approval is open · ready: may be performed · started: an attempt is or was under way ·
-    backoff: waits for its retry · doubt: its tool is to be asked what happened · person: a person is to say ·
-    pending: goes on outside.
+    asked: an approval is open · edited: the program is to check what a person changed · ready: may be performed ·
+    started: an attempt is or was under way · backoff: waits for its retry · doubt: its tool is to be asked what
+    happened · person: a person is to say · pending: goes on outside · child: is a session of its own.
     """
 
     id: str
@@ -36,9 +49,17 @@ class OpenCall(Value):
     attempt: int = 0
     counted: int = 0
     rule: str | None = None
-    approved_by: Actor | None = None
+    approved_by: tuple[Actor, ...] = ()
+    needed: int = 1
+    approvers: tuple[str, ...] = ()
+    edited: Payload = None
+    """The arguments a person gave instead, before and after the program has checked them."""
     on_timeout: Literal["deny", "approve"] = "deny"
     expires_at: datetime | None = None
+    ends: Literal["failed", "done"] = "failed"
+    on_close: OnClose = "cancel"
+    allotted: int = 0
+    """Tokens that count as spent while a child may spend them."""
     not_after: datetime | None = None
     poll_due: bool = False
     polls: int = 0
@@ -48,6 +69,16 @@ class OpenCall(Value):
     def repeatable(self) -> bool:
         """Whether the call may run again without asking anybody (G6)."""
         return self.effect in ("read", "idempotent")
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether something was done in the world, or may have been, and its outcome is not known."""
+        return self.status in ("started", "doubt", "person")
+
+    @property
+    def asleep(self) -> bool:
+        """Whether all there is to do is to wait."""
+        return self.status == "pending" and self.ends == "done"
 
 
 class Entry(Value):
@@ -103,6 +134,13 @@ class Kept(Value):
     sender: Actor
 
 
+class Trouble(Value):
+    """A model that was left for the next one, and why."""
+
+    model: str
+    code: str
+
+
 class State(Value):
     """The fold of a log up to `seq`."""
 
@@ -114,6 +152,7 @@ class State(Value):
     program: str = ""
     version: str = ""
     pinned: bool = False
+    on_input: OnInput = "enqueue"
     input: Payload = None
     output: Payload = None
     error: Failure | None = None
@@ -124,13 +163,19 @@ class State(Value):
     parent: Parent | None = None
     origin: Origin | None = None
     transcript: tuple[Entry, ...] = ()
+    """Well formed: behind an answer stand the results of its calls, in the order in which they were settled, and only
+    then what came next."""
+    queued: tuple[Entry, ...] = ()
+    """Inputs that came in the middle of a turn. They go to the transcript once its calls have their results."""
+    context: int = 0
+    """Tokens of the newest prompt and its answer: what the next prompt has at least."""
     proposed: int = 0
     """The seq of the last answer whose calls were proposed."""
     calls: dict[str, OpenCall] = {}
     children: dict[str, str] = {}
     timers: dict[str, datetime] = {}
-    """Every armed timer: `start`, `deadline`, `model`, `step`, `approval:<call>`, `retry:<call>`, `doubt:<call>`,
-    `pending:<call>`, `poll:<call>`, `user:<name>`."""
+    """Every armed timer: `start`, `deadline`, `model`, `step`, `approval:<call>`, `remind:<call>`, `retry:<call>`,
+    `doubt:<call>`, `pending:<call>`, `poll:<call>`, `user:<name>`."""
     fired: tuple[str, ...] = ()
     """Timers of the program's own that have fired."""
     kept: dict[str, Kept] = {}
@@ -140,13 +185,19 @@ class State(Value):
     """Calls that were in doubt once, and the attempt that was, unless it was found to be done: an outcome that comes
     late is held against them."""
     model_failures: int = 0
+    trouble: tuple[Trouble, ...] = ()
+    """Models that were left for the next one since the newest answer, or since the last time that all were tried."""
+    refusals: int = 0
+    """Answers refused for their form, one after another."""
     step_failures: int = 0
     deaths: int = 0
     """Attempts at this step that ended their process, as far as they are written down."""
     ended: Ended | None = None
     closing: Closing | None = None
     parked: Failure | None = None
-    paused: bool = False
+    paused: Failure | None = None
+    switch: str | None = None
+    """The switch that paused the session, if one did."""
 
     @property
     def last(self) -> Entry | None:
@@ -156,6 +207,25 @@ class State(Value):
     def held(self) -> bool:
         """Whether nothing may be started until somebody says so, or a timer fires."""
         return bool(self.parked or self.paused or "start" in self.timers or "step" in self.timers)
+
+    @property
+    def mid_turn(self) -> bool:
+        """Whether the newest answer's calls are not all settled."""
+        return bool(self.calls) or self.unproposed is not None
+
+    @property
+    def unproposed(self) -> Entry | None:
+        """The newest answer, if it asks for calls that are not proposed yet. One that lies in a blob may."""
+        last = self.last
+        if last is None or last.kind != "answer" or last.seq <= self.proposed:
+            return None
+        asks = last.value.get("calls") if isinstance(last.value, Mapping) else isinstance(last.value, Blob)
+        return last if asks else None
+
+    @property
+    def idle(self) -> bool:
+        """Whether the program has nothing to work on before an input comes."""
+        return not self.mid_turn and not self.queued and (self.last is None or self.last.kind == "answer")
 
 
 V = TypeVar("V", bound=Value)

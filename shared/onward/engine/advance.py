@@ -14,6 +14,7 @@ from datetime import timedelta
 from onward.core import events as ev
 from onward.core.absorb import absorb
 from onward.core.draft import ENGINE, Draft
+from onward.core.duties import first_owed
 from onward.core.events import Event, Failure
 from onward.core.head import Head, resting
 from onward.core.lease import MARGIN, Busy, Later
@@ -23,6 +24,7 @@ from onward.core.retry import STALLS_TO_PARK
 from onward.engine.alone import Floor
 from onward.engine.append import Appender
 from onward.engine.deciding import Decider, Leave, suspicious
+from onward.engine.duties import Duties
 from onward.engine.hold import Hold, Renewer
 from onward.engine.late import LateOutcomes
 from onward.engine.load import Loader
@@ -56,6 +58,7 @@ class Engine:
         appender: Appender,
         renewer: Renewer,
         late: LateOutcomes,
+        duties: Duties,
         owners: Callable[[], str],
         steps_per_wake: int = 1,
     ) -> None:
@@ -64,7 +67,7 @@ class Engine:
         self.loader, self.decider, self.performing = loader, decider, performing
         self.appender, self.renewer, self.owners = appender, renewer, owners
         self.steps_per_wake = steps_per_wake
-        self.late = late
+        self.late, self.duties = late, duties
         self._floor = Floor()
 
     async def advance(self, wake: Wake) -> None:
@@ -149,6 +152,7 @@ class Engine:
         look = wake.look or lease.mark is not None
         try:
             await self._publish_rest(hold)
+            await self._pay_rest(hold)
             if lease.stalls >= STALLS_TO_PARK:
                 raise Permanent(f"{lease.stalls} attempts at this step ended their process")
             state = await self.loader.load(lease.head)
@@ -269,16 +273,40 @@ class Engine:
 
     async def _append(
         self, session: Session, *, at_rest: bool = False, release: bool = False, wake: Wake | None = None
-    ) -> None:
-        """Append the draft; then, and only then, publish it (G4)."""
-        events = session.draft.events
+    ) -> bool:
+        """Append the draft; then, and only then, publish it (G4), and pay what it owes before letting go (R12, R13).
+
+        Answers whether the wake is part of the append already.
+        """
+        hold, events = session.hold, session.draft.events
+        hold.owed = hold.owed or first_owed(events, hold.lease.head.parent)
         try:
             mark = await self.appender.append(session, at_rest=at_rest, release=release, wake=wake)
         except (LeaseLost, Retryable):
             await self._save_outcomes(session)
             raise
         session.look = session.look or mark is not None
-        await self._publish(session.hold, events)
+        await self._publish(hold, events)
+        if not hold.owed:
+            return self.store.embedded
+        await self._pay(hold, events)
+        if at_rest or release:
+            head = resting(hold.lease.head, session.state) if at_rest else hold.lease.head
+            session.look = await self._release(hold, head) or session.look
+        return False
+
+    async def _pay(self, hold: Hold, events: Sequence[Event]) -> None:
+        """Paid; the head says so when it is next written (R13)."""
+        await self.duties.pay(hold.lease.head, events)
+        hold.owed, hold.paid = 0, True
+        hold.lease = replace(hold.lease, head=replace(hold.lease.head, owed=0))
+
+    async def _pay_rest(self, hold: Hold) -> None:
+        """A holder before this one may have died between append and payment."""
+        if hold.owed:
+            commits = await self.store.commits(hold.key, after=hold.owed - 1)
+            events = [event for commit in commits for event in self.loader.events(commit)]
+            await self._pay(hold, [event for event in events if event.seq >= hold.owed])
 
     async def _save_outcomes(self, session: Session) -> None:
         for call, body in session.outcomes:
@@ -307,7 +335,8 @@ class Engine:
         if session.changed:
             await self._append(session, at_rest=True)
         else:
-            head = resting(hold.lease.head, session.state) if hold.lease.head.status == "running" else None
+            moved = hold.lease.head.status == "running" or hold.paid
+            head = resting(hold.lease.head, session.state) if moved else None
             session.look = await self._release(hold, head) or session.look
         if session.look:
             await self.wakes.publish(Wake(hold.key, look=True, published=hold.published))
@@ -317,16 +346,18 @@ class Engine:
         hold, looked = session.hold, session.look
         wake = Wake(hold.key, look=looked, published=session.state.seq)
         if session.changed:
-            await self._append(session, release=True, wake=wake)
+            sent = await self._append(session, release=True, wake=wake)
         else:
             session.look = await self._release(hold) or looked
             await self.wakes.publish(replace(wake, look=session.look, published=hold.published))
             return
-        if not self.store.embedded or session.look != looked:
+        if not sent or session.look != looked:
             await self.wakes.publish(replace(wake, look=session.look))
 
     async def _release(self, hold: Hold, head: Head | None = None) -> bool:
-        """Let go of a session that did not change. Whether somebody was turned away since its mark was last seen."""
+        """Let go without an append. Whether somebody was turned away since its mark was last seen."""
+        if head is None and hold.paid:
+            head = hold.lease.head
         mark = await self.store.release(hold.lease, head)
         return mark is not None and mark != hold.lease.mark
 
@@ -350,7 +381,7 @@ class Engine:
             if session.changed:
                 await self._append(session, release=True)
             else:
-                await self.store.release(session.hold.lease)
+                await self._release(session.hold)
             return
         await self._hand_on(session)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from onward.core.codec import encode
 from onward.core.draft import ENGINE
+from onward.core.duties import first_owed
 from onward.core.events import Body, Event, SessionParked
 from onward.core.head import HEAD_FOLD_BYTES, SNAPSHOT_EVERY, Fold, Head, Status, fold_text, head_of
 from onward.core.log import Commit, offload, seal
@@ -52,7 +53,8 @@ class Appender:
     async def append(
         self, session: Session, *, at_rest: bool, release: bool, wake: Wake | None
     ) -> tuple[int, int] | None:
-        """Append the session's draft and start the next one; at rest, or with `release`, the lease is let go.
+        """Append the session's draft and start the next one; at rest, or with `release`, the lease is let go, unless
+        the session owes something: that is paid first, and `wake` is published only then.
 
         Answers the mark that stands. Raises LeaseLost, and StoreUnavailable once the lease is too old to go on trying.
         """
@@ -60,8 +62,9 @@ class Appender:
         head, epoch = hold.lease.head, hold.lease.epoch
         commit = await self.seal(draft.events, prev=head.hash, epoch=epoch, key=hold.key)
         published = draft.state.seq if self._store.embedded else hold.published
-        new = await self.head_after(head, draft.state, commit.hash, at_rest, published)
-        request = Append(commit, new, tuple(session.absorbed), at_rest or release, session.inbox_read, wake)
+        new = await self.head_after(head, draft.state, commit.hash, at_rest, published, hold.owed)
+        free = (at_rest or release) and not hold.owed
+        request = Append(commit, new, tuple(session.absorbed), free, session.inbox_read, None if hold.owed else wake)
         appended = await hold.write(self._write(hold, request))
         hold.confirm(appended.lease)
         self._cache.put(hold.key, Known(commit.last_seq, commit.hash, draft.state))
@@ -76,6 +79,7 @@ class Appender:
         commit = await self.seal([event], prev=head.hash, epoch=hold.lease.epoch, key=hold.key)
         status: Status = "needs_attention" if isinstance(body, SessionParked) else "cancelled"
         error = body.error if isinstance(body, SessionParked) else None
+        owed = hold.owed or first_owed([event], head.parent)
         new = replace(
             head,
             seq=event.seq,
@@ -83,15 +87,18 @@ class Appender:
             commits=head.commits + 1,
             status=status,
             error=error,
-            wake_at=None,
+            wake_at=now if owed else None,
+            owed=owed,
             updated_at=now,
         )
         await hold.write(self._write(hold, Append(commit, new, absorbed, release=True)))
 
-    async def head_after(self, head: Head, state: State, hash: str, at_rest: bool, published: int) -> Head:
+    async def head_after(
+        self, head: Head, state: State, hash: str, at_rest: bool, published: int, owed: int = 0
+    ) -> Head:
         """The head that this state leads to; its fold is in it, or in a snapshot, or is the one before."""
         fold = await self._fold(head, state, hash)
-        return head_of(state, head, hash=hash, at_rest=at_rest, fold=fold, published=published)
+        return head_of(state, head, hash=hash, at_rest=at_rest, fold=fold, published=published, owed=owed)
 
     async def _fold(self, head: Head, state: State, hash: str) -> Fold | None:
         number, last = head.commits + 1, head.fold

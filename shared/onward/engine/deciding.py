@@ -13,7 +13,7 @@ from onward.core.decide import close, decide
 from onward.core.draft import ENGINE
 from onward.core.events import Body, Failure
 from onward.core.limits import costs, exceeded
-from onward.core.program import AskModel, Decision, Effect, MakeCall, Perform, Program, Record, Rest
+from onward.core.program import AskModel, Decision, Effect, MakeCall, Perform, Program, Record, Rest, StartChild
 from onward.core.retry import ALONE_AFTER, STALLS_TO_PARK, STEP_RETRY, stall_delay
 from onward.core.state import State
 from onward.engine.perform import failure
@@ -113,7 +113,8 @@ class Decider:
 
 
 def _takes_up(program: Program) -> Record:
-    return _record(ev.ProgramChanged(program=program.name, version=program.version))
+    changed = ev.ProgramChanged(program=program.name, version=program.version, on_input=program.on_input)
+    return _record(changed)
 
 
 def _record(*bodies: Body) -> Record:
@@ -159,6 +160,8 @@ def suspicious(state: State, effects: Sequence[Effect]) -> bool:
 def _time_limit(effect: Effect, program: Program) -> float:
     if isinstance(effect, AskModel):
         return effect.timeout
+    if isinstance(effect, StartChild):
+        return 0.0
     tool = program.performer(effect.call.tool)
     return tool.timeout if tool else 0.0
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,14 +12,16 @@ from onward.core import events as ev
 from onward.core.absorb import check_decision
 from onward.core.canonical import digest
 from onward.core.draft import Draft
-from onward.core.events import NO_LIMITS, Actor, Limits, SessionStarted
+from onward.core.events import NO_LIMITS, Actor, ApprovalRequested, Limits, OnInput, Parent, SessionStarted
 from onward.core.head import Head
 from onward.core.ids import check_id, completion_token, session_key
 from onward.core.log import ROOT, Commit
 from onward.core.payload import Erased
+from onward.core.schemas import check_schema
 from onward.core.signals import DecisionBody, Signal, filed_as, parse
 from onward.core.state import State
 from onward.engine.append import Appender
+from onward.engine.files import Files
 from onward.engine.load import PAGE, Loader
 from onward.errors import Ambiguous, BadInput, NotFound, Refused
 from onward.ports import Ports, Wake
@@ -41,6 +43,8 @@ class Start:
     deadline: datetime | None = None
     not_before: datetime | None = None
     pinned: bool = False
+    on_input: OnInput = "enqueue"
+    parent: Parent | None = None
     exists: Exists = "rejoin"
     trace: str | None = None
 
@@ -48,19 +52,21 @@ class Start:
 class Gateway:
     """Checks what comes from outside, makes it durable, and wakes the session: then, and only then, it answers."""
 
-    def __init__(self, ports: Ports, loader: Loader, appender: Appender, secret: bytes) -> None:
+    def __init__(self, ports: Ports, loader: Loader, appender: Appender, files: Files, secret: bytes) -> None:
         self._store = ports.store
         self._wakes = ports.wakes
         self._feed = ports.feed
         self._clock = ports.clock
         self._loader = loader
         self._appender = appender
+        self._files = files
         self._secret = secret
 
     async def start(self, start: Start, actor: Actor) -> tuple[Head, bool]:
         """Start a session, or rejoin it: its head, and whether it is new. Raises BadInput, Refused."""
         key = session_key(check_id(start.tenant, "tenant"), check_id(start.id))
         _check_labels(start.labels or {})
+        start = replace(start, input=await self._files.keep(key, start.input))
         head, commit = await self._first(key, start, actor)
         wake = Wake(key, look=True, published=head.seq)
         try:
@@ -104,6 +110,10 @@ class Gateway:
         """The id is taken: the same program and input are the same session (R22)."""
         if start.exists == "reject":
             raise Refused(f"session {start.id} exists", "exists", f"it is {there.status}")
+        if there.status == "deleted":
+            raise Refused(
+                f"session {start.id} can't be started", "deleted", "it was deleted, and an id starts only once"
+            )
         first = (await self._store.commits(there.key, limit=1))[0]
         began = self._loader.events(first)[0].body
         assert isinstance(began, SessionStarted)
@@ -111,6 +121,8 @@ class Gateway:
             raise Refused(
                 f"session {start.id} exists", "exists", f"it runs program {began.program!r}, not {start.program!r}"
             )
+        if began.parent != start.parent:
+            raise Refused(f"session {start.id} exists", "exists", "somebody else started it")
         known = await self._loader.resolve(there.key, began.input)
         if isinstance(known, Erased) or digest(known) != digest(start.input):
             raise Refused(
@@ -121,17 +133,18 @@ class Gateway:
         """File a signal for a session and wake it. Raises BadInput, NotFound, and Refused where the head or the state
         already shows that it can't be taken."""
         form = parse(kind, body)
-        digest(dict(body))
         head = await self._store.read(key)
         if head is None:
             raise NotFound(f"there is no such session to send {kind} to")
-        signal = Signal(filed_as(sender, kind, idempotency_key), kind, dict(body), sender)
+        body = await self._files.keep(key, body)
+        digest(body)
+        signal = Signal(filed_as(sender, kind, idempotency_key), kind, body, sender)
         try:
             await self._check(head, signal, form)
         except Refused:
             if not await self._taken(key, signal.id):
                 raise
-        return await self._file(key, signal)
+        return await self.file(key, signal)
 
     async def complete(self, key: str, body: Mapping[str, Any], token: str) -> Signal:
         """File the outcome of a call that goes on outside; the token shows that the sender was told of it."""
@@ -141,6 +154,8 @@ class Gateway:
         return await self.signal(key, "outcome", body, Actor(kind="external"), f"{form.call}/{digest(dict(body))}")
 
     async def _check(self, head: Head, signal: Signal, form: Any) -> None:
+        if signal.kind == "child" and signal.sender.kind != "engine":
+            raise Refused("child refused", "not_an_engine", "only a session's own engine says what became of it")
         if head.ended:
             raise Refused(f"{signal.kind} refused", "session_ended", f"session {head.id} is {head.status}")
         if isinstance(form, DecisionBody):
@@ -160,14 +175,32 @@ class Gateway:
         """What stands already is said at once, but for the same decision filed again (R17)."""
         open = {wait.call: wait for wait in head.waits if wait.kind == "approval"}
         known = open.get(body.call)
-        if known and known.digest == body.digest and signal.sender.kind == "person" and signal.sender.name:
+        if body.arguments is not None:
+            await self._check_edit(head, body)
+        person = signal.sender.kind == "person" and signal.sender.name
+        if known and person and known.digest == body.digest and not (known.approvers or known.approved_by):
             return
         if any(wait.id == signal.id for wait in (await self._store.pending(head.key)).signals):
             return
         state = await self._loader.load(head)
         check_decision(state, signal.sender, body)
 
-    async def _file(self, key: str, signal: Signal) -> Signal:
+    async def _check_edit(self, head: Head, body: DecisionBody) -> None:
+        """Changed arguments must fit the schema that was recorded with the question; the program checks them again."""
+        async for event in self._events(head.key, int(body.call.partition(".")[0])):
+            asked = event.body
+            if isinstance(asked, ApprovalRequested) and (asked.call, asked.digest) == (body.call, body.digest):
+                return check_schema(body.arguments, asked.input_schema, "decision.arguments")
+
+    async def _events(self, key: str, after: int) -> AsyncIterator[ev.Event]:
+        while commits := await self._store.commits(key, after=after, limit=PAGE):
+            for commit in commits:
+                for event in self._loader.events(commit):
+                    yield event
+            after = commits[-1].last_seq
+
+    async def file(self, key: str, signal: Signal) -> Signal:
+        """Make a signal durable as it is, and wake the session (R16)."""
         try:
             filed = await self._store.file(key, signal)
         except Ambiguous:
@@ -189,6 +222,8 @@ def _started(start: Start) -> SessionStarted:
         limits=start.limits,
         deadline=start.deadline,
         not_before=start.not_before,
+        on_input=start.on_input,
+        parent=start.parent,
     )
 
 

@@ -24,6 +24,9 @@ class Hold:
         self.lease = lease
         self.confirmed = lease.confirmed
         self.published = lease.head.published
+        self.owed = lease.head.owed
+        self.paid = False
+        """Whether a debt that the stored head tells of was paid under this lease."""
         self._clock = clock
         self._ttl = ttl
         self._claimed = lease.confirmed

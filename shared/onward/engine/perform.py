@@ -9,22 +9,25 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from onward.core import events as ev
 from onward.core.canonical import canonical
 from onward.core.durations import seconds
 from onward.core.events import Actor, Body, Failure
+from onward.core.files import MARK
 from onward.core.ids import completion_token, idempotency_key
 from onward.core.model import ModelAnswer
 from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
 from onward.core.payload import Blob
-from onward.core.program import AskModel, Effect, MakeCall, Performer, Program, Reconcile
+from onward.core.program import AskModel, Effect, MakeCall, Performer, Program, Reconcile, StartChild
 from onward.core.retry import FAILURES_TO_PARK, MODEL_RETRY
 from onward.core.state import Entry, OpenCall, State, changed
+from onward.engine.files import Files
 from onward.engine.hold import Hold
 from onward.engine.load import Loader
-from onward.errors import ModelRefused, ModelUnavailable, OnwardError
+from onward.errors import BadAnswer, ModelRefused, ModelUnavailable, OnwardError
 
 STRAGGLE = 10.0
 """Seconds that results which are ready wait for the others of their turn (R9)."""
@@ -41,8 +44,9 @@ class Stopping(Exception):
 class Performing:
     """Performs effects on the event loop, and blocking tools in a bounded pool of threads."""
 
-    def __init__(self, loader: Loader, secret: bytes, late: Late, threads: int = 32) -> None:
+    def __init__(self, loader: Loader, files: Files, secret: bytes, late: Late, threads: int = 32) -> None:
         self._loader = loader
+        self._files = files
         self._secret = secret
         self._late = late
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="onward-tool")
@@ -104,6 +108,8 @@ class Performing:
     async def _one(self, hold: Hold, state: State, program: Program, effect: Effect) -> list[Fact]:
         if isinstance(effect, AskModel):
             return await self._ask_model(hold, state, effect)
+        if isinstance(effect, StartChild):
+            return await self._start_child(hold, program, effect)
         tool = program.performer(effect.call.tool)
         assert tool is not None, "decide gives no effect for a tool that is not there"
         if isinstance(effect, MakeCall):
@@ -120,44 +126,39 @@ class Performing:
         try:
             async with asyncio.timeout(effect.timeout):
                 answer = await effect.model.answer(request)
-            return [(actor, _answered(effect.model.name, answer, attempt))]
-        except ModelRefused as exc:
-            return self._model_gives_up(actor, attempt, Failure(code=exc.code, message=str(exc)))
-        except (ModelUnavailable, TimeoutError) as exc:
-            wait = max(getattr(exc, "retry_after", None) or 0.0, MODEL_RETRY.after(attempt))
-            tokens = effect.request.reserve if isinstance(exc, TimeoutError) else 0
-            error = Failure(code="model_unavailable", message=str(exc) or f"no answer within {effect.timeout:g} s")
-            retry_at = hold.now() + timedelta(seconds=wait)
-            return [
-                (
-                    actor,
-                    ev.ModelFailed(model=actor.name, error=error, attempt=attempt, retry_at=retry_at, tokens=tokens),
-                )
-            ]
+            return [(actor, _answered(effect, answer, attempt))]
         except Exception as exc:
-            error = failure(exc)
-            if attempt >= FAILURES_TO_PARK:
-                return self._model_gives_up(actor, attempt, error)
-            retry_at = hold.now() + timedelta(seconds=MODEL_RETRY.after(attempt))
-            return [(actor, ev.ModelFailed(model=actor.name, error=error, attempt=attempt, retry_at=retry_at))]
+            return _model_failed(hold, effect, exc)
 
     async def _whole(self, hold: Hold, transcript: tuple[Entry, ...]) -> tuple[Entry, ...]:
         """The transcript with the values that lie in blobs fetched."""
-        if not any(isinstance(entry.value, Blob) or isinstance(entry.content, Blob) for entry in transcript):
+        if not any(map(_elsewhere, transcript)):
             return transcript
         return tuple([await self._fetched(hold.key, entry) for entry in transcript])
 
     async def _fetched(self, key: str, entry: Entry) -> Entry:
-        if not isinstance(entry.value, Blob) and not isinstance(entry.content, Blob):
+        if not _elsewhere(entry):
             return entry
         value, content = await self._loader.resolve(key, entry.value), await self._loader.resolve(key, entry.content)
-        return changed(entry, value=value, content=content)
-
-    def _model_gives_up(self, actor: Actor, attempt: int, error: Failure) -> list[Fact]:
-        failed = ev.ModelFailed(model=actor.name, error=error, attempt=attempt, retry_at=None)
-        return [(actor, failed), (Actor(kind="engine"), ev.SessionParked(error=error))]
+        arguments = await self._loader.resolve(key, entry.arguments)
+        return changed(entry, value=await self._files.fill(key, value), content=content, arguments=arguments)
 
     # --- calls -------------------------------------------------------------------------------------------------
+
+    async def _start_child(self, hold: Hold, program: Program, effect: StartChild) -> list[Fact]:
+        """Write down that the call is a session of its own; its start is owed with this commit (R13)."""
+        child, arguments = effect.child, await self._loader.resolve(hold.key, effect.call.arguments)
+        started = ev.ChildStarted(
+            call=effect.call.id,
+            session=effect.session,
+            program=child.program,
+            version=child.version,
+            input=child.input_of(arguments),
+            on_input=child.on_input,
+            on_close=child.on_close,
+            allotted=child.limits,
+        )
+        return [(Actor(kind="program", name=program.name), started)]
 
     async def _call(self, hold: Hold, state: State, call: OpenCall, attempt: int) -> Call:
         return Call(
@@ -168,14 +169,20 @@ class Performing:
             attempt=attempt,
             idempotency_key=idempotency_key(state.session, call.id),
             token=completion_token(self._secret, hold.key, call.id),
-            approved_by=call.approved_by.name if call.approved_by else "",
+            approved_by=", ".join(actor.name or actor.kind for actor in call.approved_by),
         )
 
     async def _make_call(self, hold: Hold, state: State, tool: Performer, open: OpenCall) -> list[Fact]:
         attempt = open.attempt + 1 if open.repeatable else open.attempt
         call = await self._call(hold, state, open, attempt)
         body = await (self._repeatable if open.repeatable else self._irreversible)(hold, tool, open, call)
-        return [(Actor(kind="tool", name=tool.name), body)]
+        return [(Actor(kind="tool", name=tool.name), await self._files_kept(hold.key, body))]
+
+    async def _files_kept(self, key: str, body: Body) -> Body:
+        """The bytes of a result's files go to blobs before the result is written down."""
+        if not isinstance(body, ev.CallCompleted):
+            return body
+        return changed(body, result=await self._files.keep(key, body.result))
 
     async def _repeatable(self, hold: Hold, tool: Performer, open: OpenCall, call: Call) -> Body:
         try:
@@ -232,7 +239,7 @@ class Performing:
                 answer = await tool.ask(call)
         except Exception as exc:
             answer = Unknown(f"reconcile raised {failure(exc).message}")
-        return [(Actor(kind="tool", name=tool.name), _reconciled(open, answer))]
+        return [(Actor(kind="tool", name=tool.name), await self._files_kept(hold.key, _reconciled(open, answer)))]
 
     async def _poll(self, hold: Hold, state: State, tool: Performer, open: OpenCall) -> list[Fact]:
         call = await self._call(hold, state, open, open.attempt)
@@ -242,7 +249,7 @@ class Performing:
         except Exception as exc:
             log.warning("poll failed", extra={"action": "poll_failed", "session": state.session, "error": str(exc)})
             answer = Pending(timeout=1, poll_every=tool.retry.after(open.polls + 1))
-        return [(Actor(kind="tool", name=tool.name), _polled(hold, open, answer))]
+        return [(Actor(kind="tool", name=tool.name), await self._files_kept(hold.key, _polled(hold, open, answer)))]
 
 
 def _facts(task: asyncio.Task[list[Fact]]) -> list[Fact]:
@@ -260,10 +267,17 @@ def failure(exc: BaseException, code: str = "", limit: float | None = None) -> F
     return Failure(code=code or own, message=text[:2000].encode(errors="replace").decode())
 
 
-def _answered(model: str, answer: ModelAnswer, attempt: int) -> Body:
+def _elsewhere(entry: Entry) -> bool:
+    """Whether something of this entry lies in blobs."""
+    return isinstance(entry.value, Blob) or isinstance(entry.content, Blob) or f'"{MARK}"' in entry.text
+
+
+def _answered(effect: AskModel, answer: ModelAnswer, attempt: int) -> Body:
     """Raises BadInput for an answer that can't be stored: then it was none."""
-    calls = [{"name": call.name, "arguments": call.arguments} for call in answer.calls]
+    model, calls = effect.model.name, [{"name": call.name, "arguments": call.arguments} for call in answer.calls]
     canonical([answer.text, calls, answer.content])
+    if effect.summarize is not None:
+        return _summed_up(effect, answer)
     return ev.ModelAnswered(
         model=model,
         answer={"text": answer.text, "calls": calls},
@@ -272,6 +286,40 @@ def _answered(model: str, answer: ModelAnswer, attempt: int) -> Body:
         finish=answer.finish,
         attempt=attempt,
     )
+
+
+def _summed_up(effect: AskModel, answer: ModelAnswer) -> Body:
+    assert effect.summarize is not None
+    if not answer.text.strip():
+        raise BadAnswer(f"{effect.model.name} gave no summary", answer.usage.total)
+    return ev.TranscriptCompacted(
+        up_to=effect.summarize, summary=answer.text, model=effect.model.name, usage=answer.usage
+    )
+
+
+def _model_failed(hold: Hold, effect: AskModel, exc: Exception) -> list[Fact]:
+    """What a model's failure becomes: its program's next model is asked, or the same again later, or a person has to
+    look. An outage parks nobody (G13); what the model itself does wrong is not tried for ever."""
+    attempt, actor, error = effect.request.attempt, Actor(kind="model", name=effect.model.name), _why(effect, exc)
+    failed = partial(ev.ModelFailed, model=actor.name, error=error, attempt=attempt, tokens=_paid(effect, exc))
+    if error.code in effect.leave_on:
+        return [(actor, failed(retry_at=None, left=True))]
+    outage = isinstance(exc, ModelUnavailable | TimeoutError) and not isinstance(exc, BadAnswer)
+    if isinstance(exc, ModelRefused) or (not outage and attempt >= FAILURES_TO_PARK):
+        return [(actor, failed(retry_at=None)), (Actor(kind="engine"), ev.SessionParked(error=error))]
+    wait = max(getattr(exc, "retry_after", None) or 0.0, MODEL_RETRY.after(attempt))
+    return [(actor, failed(retry_at=hold.now() + timedelta(seconds=wait)))]
+
+
+def _why(effect: AskModel, exc: Exception) -> Failure:
+    if isinstance(exc, TimeoutError) and not str(exc):
+        return Failure(code="model_unavailable", message=f"no answer within {effect.timeout:g} s")
+    return failure(exc, "" if isinstance(exc, OnwardError) else "model_error")
+
+
+def _paid(effect: AskModel, exc: Exception) -> int:
+    """Tokens that a failed attempt may have cost."""
+    return exc.tokens if isinstance(exc, BadAnswer) else effect.request.reserve * isinstance(exc, TimeoutError)
 
 
 def _completed(hold: Hold, call: Call, result: Any) -> Body:
@@ -289,6 +337,7 @@ def _pending(hold: Hold, id: str, attempt: int, pending: Pending, polls: int, ex
         expires_at=expires_at or hold.now() + timedelta(seconds=seconds(pending.timeout)),
         poll_at=None if every is None else hold.now() + timedelta(seconds=seconds(every)),
         polls=polls,
+        ends=pending.ends,
     )
 
 
@@ -313,4 +362,5 @@ def _polled(hold: Hold, open: OpenCall, answer: Any) -> Body:
         error = Failure(code="not_performed", message="it did not happen")
         return ev.CallFailed(call=open.id, attempt=open.attempt, error=error)
     again = answer if isinstance(answer, Pending) else Pending(timeout=1, poll_every=60)
+    again = replace(again, ends=open.ends)
     return _pending(hold, open.id, open.attempt, again, open.polls + 1, expires_at=open.expires_at)

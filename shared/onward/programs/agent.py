@@ -10,13 +10,13 @@ from typing import Any
 
 from onward.core.canonical import canonical
 from onward.core.durations import Span, seconds
-from onward.core.events import Actor, Body, Failure, Limits, SessionCompleted, SessionFailed
+from onward.core.events import Actor, Body, Failure, Limits, OnInput, SessionCompleted, SessionFailed
 from onward.core.model import Model, ModelRequest, ToolSpec
 from onward.core.payload import Blob, Erased
-from onward.core.program import AskModel, Decision, Perform, Record, Rest
-from onward.core.state import Entry, State
+from onward.core.program import AskModel, Child, Decision, Handover, Perform, Record, Rest
+from onward.core.state import Entry, OpenCall, State
 from onward.errors import BadInput, Permanent
-from onward.programs.proposals import calls_of, propose, text_of
+from onward.programs.proposals import calls_of, check_edit, propose, text_of
 from onward.programs.tools import Tool
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -34,7 +34,8 @@ class Agent:
 
     name: str
     version: str
-    follows = True
+    follows: bool = True
+    on_input: OnInput = "enqueue"
 
     def __init__(
         self,
@@ -78,6 +79,14 @@ class Agent:
     def performer(self, tool: str) -> Tool[..., Any] | None:
         """The tool of this name, if the agent has it."""
         return self.tools.get(tool)
+
+    def elsewhere(self, tool: str) -> Child | Handover | None:
+        """The agent that a tool of this name stands for."""
+        return None
+
+    def check_edit(self, state: State, call: OpenCall) -> Sequence[Body]:
+        """What becomes of a call whose arguments a person changed. Pure."""
+        return check_edit(state, call, self.tools)
 
     def decide(self, state: State) -> Decision:
         """Propose the calls of the newest answer, or end with it, or ask the model; else rest. Pure."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from onward.core.canonical import digest
-from onward.core.events import ApprovalRequested, Body, CallsProposed, Failure, Proposal
+from onward.core.events import ApprovalRequested, Body, CallEdited, CallsProposed, Failure, Proposal
 from onward.core.ids import call_id
-from onward.core.state import Entry, State
+from onward.core.state import Entry, OpenCall, State
 from onward.errors import BadInput
 from onward.programs.tools import Tool
 
@@ -47,6 +47,18 @@ def propose(state: State, answer: Entry, tools: Tools) -> tuple[Body, ...]:
     proposed = CallsProposed(calls=[one.proposal for one in checked], arguments=[one.arguments for one in checked])
     named = ((call_id(state.seq + 1, index), one) for index, one in enumerate(checked))
     return (proposed, *(_request(state, id, one, one.tool) for id, one in named if one.tool is not None))
+
+
+def check_edit(state: State, call: OpenCall, tools: Tools) -> tuple[Body, ...]:
+    """A person changed a call's arguments: they pass validation again, and the rule is asked again (G8). Who changed
+    them has approved them; where the rule wants more people, those are asked about the call as it is now. Pure."""
+    one = _check({"name": call.tool, "arguments": call.edited}, tools)
+    if one.proposal.refusal is not None:
+        return (CallEdited(call=call.id, digest=call.digest, error=one.proposal.refusal),)
+    edited = CallEdited(call=call.id, digest=one.proposal.digest, arguments=one.arguments)
+    asked = _request(state, call.id, one, one.tool) if one.tool is not None else None
+    more = asked is not None and asked.needed > len(call.approved_by)
+    return (edited, asked) if asked is not None and more else (edited,)
 
 
 def _check(call: Mapping[str, Any], tools: Tools) -> _Checked:

@@ -1,0 +1,104 @@
+"""Paying what a commit owes to other sessions: children started and cancelled, parents told (R13).
+
+Never two sessions' heads in one commit: each payment is a start or a signal like any other, under an id that is the
+same every time, so paying twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from onward.core.canonical import canonical
+from onward.core.duties import CancelChild, Duty, StartChild, TellParent, duties_of
+from onward.core.events import Actor, Event, Parent
+from onward.core.files import File
+from onward.core.head import Head
+from onward.core.ids import call_of, session_key, signal_id
+from onward.core.signals import Signal
+from onward.engine.files import Files
+from onward.engine.gateway import Gateway, Start
+from onward.engine.load import Loader
+from onward.errors import UsageError
+from onward.ports import SessionStore
+
+LARGE = 256 * 1024
+"""A child's longer output is given to its parent as a file: a signal is one document."""
+
+log = logging.getLogger("onward.engine")
+
+
+class Duties:
+    """Pays duties. Raises Retryable where one could not be paid; then all are paid again."""
+
+    def __init__(self, gateway: Gateway, store: SessionStore, loader: Loader, files: Files) -> None:
+        self._gateway = gateway
+        self._store = store
+        self._loader = loader
+        self._files = files
+
+    async def pay(self, head: Head, events: Sequence[Event]) -> None:
+        """Pay what these events of a session owe."""
+        for duty in duties_of(events, head.parent):
+            await self._pay(head, duty)
+
+    async def _pay(self, head: Head, duty: Duty) -> None:
+        if isinstance(duty, StartChild):
+            await self._start(head, duty)
+        elif isinstance(duty, CancelChild):
+            await self._cancel(head, duty)
+        else:
+            await self._tell(head, duty)
+
+    async def _start(self, head: Head, duty: StartChild) -> None:
+        """A child that can't be started has failed, as its parent's inbox says."""
+        child = duty.started
+        input = await self._files.fill(head.key, await self._loader.resolve(head.key, child.input))
+        start = Start(
+            id=child.session,
+            program=child.program,
+            version=child.version,
+            input=input,
+            tenant=head.tenant,
+            limits=child.allotted,
+            on_input=child.on_input,
+            parent=Parent(session=head.id, call=child.call, on_close=child.on_close),
+        )
+        try:
+            await self._gateway.start(start, Actor(kind="program", name=head.program))
+        except UsageError as exc:
+            error = {"code": exc.code, "message": str(exc)}
+            await self._file(head.key, child.session, child.call, {"status": "failed", "error": error})
+
+    async def _cancel(self, head: Head, duty: CancelChild) -> None:
+        key = session_key(head.tenant, duty.session)
+        child = await self._store.read(key)
+        if child is None or child.ended:
+            return
+        id = signal_id(f"engine/{head.id}", "cancel", duty.session)
+        reason = {"reason": f"session {head.id}, which started it, waits for it no more"}
+        await self._gateway.file(key, Signal(id, "cancel", reason, Actor(kind="engine", name=head.id)))
+
+    async def _tell(self, head: Head, duty: TellParent) -> None:
+        assert head.parent is not None, "only a child owes this"
+        key = session_key(head.tenant, head.parent)
+        parent = await self._store.read(key)
+        if parent is None or parent.ended:
+            return
+        output = await self._output(head, key, duty.output)
+        error = duty.error and duty.error.model_dump()
+        body = {"status": duty.status, "output": output, "error": error, "tokens": head.spent.tokens}
+        await self._file(key, head.id, call_of(head.id), body)
+
+    async def _output(self, head: Head, parent: str, output: Any) -> Any:
+        """The output as the parent records it, its files among the parent's own."""
+        value = await self._files.fill(head.key, await self._loader.resolve(head.key, output))
+        if len(text := canonical(value)) > LARGE:
+            value = File(data=text.encode(), media_type="application/json", name=f"{head.program}.json")
+        return await self._files.keep(parent, value)
+
+    async def _file(self, key: str, child: str, call: str, body: dict[str, Any]) -> None:
+        id = signal_id(f"engine/{child}", "child", call)
+        signal = Signal(id, "child", {"call": call, "session": child, **body}, Actor(kind="engine", name=child))
+        await self._gateway.file(key, signal)
