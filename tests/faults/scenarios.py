@@ -344,7 +344,7 @@ async def new_version(world: World) -> None:
 async def signal_before_its_session(world: World) -> None:
     """What comes in as a message is filed as it is; nobody knows yet whether there is such a session."""
     signal = Signal("early", "input", {"content": "hello?"}, ANN)
-    await world.person(lambda gateway: gateway._file(KEY, signal))
+    await world.person(lambda gateway: gateway.file(KEY, signal))
     await world.later(hours=1)
     await world.start("desk")
     await world.rest()

@@ -61,7 +61,7 @@ class _Backend:
     """A backend whose feed is watched, and whose store and messages behave as the world says."""
 
     def __init__(self, real: Any, world: World) -> None:
-        self.blobs, self.secret, self.feed = real.blobs, real.secret, world.feed
+        self.blobs, self.secret, self.feed, self.switches = real.blobs, real.secret, world.feed, real.switches
         self.store = world.store(real.store) if world.store else real.store
         self.queue = world.travel(real.queue) if world.travel else real.queue
         self.real = real
