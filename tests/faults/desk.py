@@ -26,7 +26,7 @@ from onward import (
     tool,
 )
 from onward.core.canonical import digest
-from onward.core.events import Actor, CallsProposed, Proposal, SessionCompleted, TimerSet
+from onward.core.events import Actor, Body, CallsProposed, OnInput, Proposal, SessionCompleted, TimerSet
 from onward.core.model import Model, ModelAnswer, ModelRequest
 from onward.core.program import Decision, Record, Rest
 from onward.core.state import State
@@ -339,6 +339,13 @@ class Clerk:
     name = "clerk"
     version = "1"
     follows = False
+    on_input: OnInput = "enqueue"
+
+    def elsewhere(self, tool: str) -> None:
+        return None
+
+    def check_edit(self, state: State, call: Any) -> tuple[Body, ...]:
+        raise AssertionError("nobody edits a clerk's call")
 
     def performer(self, tool: str) -> Any:
         return refund if tool == "refund" else None
