@@ -10,7 +10,7 @@ from onward.core import events as ev
 from onward.core.canonical import digest
 from onward.core.events import Actor, Proposal
 from onward.core.model import ModelRequest
-from onward.core.program import Decision, Performer, Record, Rest
+from onward.core.program import Decision, Performer, Program, Record, Rest
 from onward.core.state import State
 
 ACTOR = Actor(kind="program", name="chain")
@@ -29,7 +29,7 @@ async def wait_outside(number: int) -> Pending:
     return Pending(timeout="1d")
 
 
-class Chain:
+class Chain(Program):
     """As many steps, one after the other, as the session's input says; each is one recorded result."""
 
     follows = False

@@ -22,7 +22,7 @@ from onward.core.events import Actor, CallStarted, Event, LabelsChanged, Session
 from onward.core.fold import fold
 from onward.core.head import Fold
 from onward.core.lease import TTL
-from onward.core.program import AskModel, Decision, Perform, Record
+from onward.core.program import AskModel, Decision, Perform, Program, Record
 from onward.core.retry import STALLS_TO_PARK
 from onward.core.signals import Signal
 from onward.core.state import FOLD_VERSION, State
@@ -724,7 +724,7 @@ def _counting(asked: list[int], plan: _Always) -> Callable[[World, Any], Awaitab
     return mended
 
 
-class _Broken:
+class _Broken(Program):
     """A program with a bug: it raises, or never stops writing."""
 
     name, version, follows = "broken", "1", False
@@ -919,7 +919,7 @@ async def _refused(here: World, tries: Any, left: Callable[[], Any]) -> list[str
     return complaints
 
 
-class _HalfRight:
+class _HalfRight(Program):
     """A program whose second word is nonsense."""
 
     name, version, follows = "half", "1", False

@@ -26,9 +26,9 @@ from onward import (
     tool,
 )
 from onward.core.canonical import digest
-from onward.core.events import Actor, Body, CallsProposed, OnInput, Proposal, SessionCompleted, TimerSet
+from onward.core.events import Actor, CallsProposed, Proposal, SessionCompleted, TimerSet
 from onward.core.model import Model, ModelAnswer, ModelRequest
-from onward.core.program import Decision, Record, Rest
+from onward.core.program import Decision, Program, Record, Rest
 from onward.core.state import State
 from tests.faults.world import World
 
@@ -333,19 +333,12 @@ def desk(*turns: dict[str, Any], limits: Limits | None = None) -> App:
     return App([Agent("desk", model=model, tools=TOOLS, limits=limits)])
 
 
-class Clerk:
+class Clerk(Program):
     """A program that is no agent: it waits for a timer of its own, has one call made, and ends with its result."""
 
     name = "clerk"
     version = "1"
     follows = False
-    on_input: OnInput = "enqueue"
-
-    def elsewhere(self, tool: str) -> None:
-        return None
-
-    def check_edit(self, state: State, call: Any) -> tuple[Body, ...]:
-        raise AssertionError("nobody edits a clerk's call")
 
     def performer(self, tool: str) -> Any:
         return refund if tool == "refund" else None

@@ -19,7 +19,7 @@ import pytest
 from onward.core import log
 from onward.core.events import Actor, SessionCompleted, TimerSet
 from onward.core.head import Head
-from onward.core.program import Decision, Record, Rest
+from onward.core.program import Decision, Program, Record, Rest
 from onward.core.state import State
 from onward.engine.gateway import Start
 from onward.ports import Query
@@ -198,7 +198,7 @@ async def test_r3_clock_jumps(place: str, seconds: float, ledger: Ledger, tmp_pa
     assert "store.mark" in calls
 
 
-class Sleeper:
+class Sleeper(Program):
     """A program that sleeps for an hour, and ends."""
 
     name, version, follows = "sleeper", "1", False

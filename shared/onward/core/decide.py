@@ -84,23 +84,22 @@ def _edited(state: State, program: Program) -> Decision | None:
 def _calls(state: State, program: Program) -> Decision | None:
     """What can run together runs together; each irreversible call is a step of its own (R9)."""
     ready = [call for call in state.calls.values() if call.status == "ready"]
-    unknown = [call for call in ready if not program.performer(call.tool) and not program.elsewhere(call.tool)]
+    own = [call for call in ready if program.performer(call.tool)]
+    others = [(call, program.elsewhere(call.tool)) for call in ready if call not in own]
+    unknown = [call for call, target in others if target is None]
     if unknown:
         return Record(tuple(_no_such_tool(call, program) for call in unknown), ENGINE)
     polls = [Poll(call) for call in state.calls.values() if call.poll_due]
-    children = [_child(state, call, program) for call in ready]
-    own = [call for call in ready if program.performer(call.tool)]
+    children = [_start(state, call, target) for call, target in others if isinstance(target, Child)]
     together = [MakeCall(call) for call in own if call.repeatable]
-    if polls or together or any(children):
-        return Perform((*polls, *together, *(child for child in children if child)))
+    if polls or together or children:
+        return Perform((*polls, *together, *children))
     irreversible = [call for call in own if not call.repeatable]
     return Perform((MakeCall(irreversible[0]),)) if irreversible else None
 
 
-def _child(state: State, call: OpenCall, program: Program) -> StartChild | None:
-    child = program.elsewhere(call.tool)
-    if not isinstance(child, Child):
-        return None
+def _start(state: State, call: OpenCall, child: Child) -> StartChild:
+    """A child may spend what it is allotted; where only its parent is limited, what is left there."""
     left = None if state.limits.tokens is None else max(1, state.limits.tokens - state.spent.tokens)
     tokens = child.limits.tokens if child.limits.tokens is not None else left
     return StartChild(
@@ -111,15 +110,12 @@ def _child(state: State, call: OpenCall, program: Program) -> StartChild | None:
 def _handover(state: State, program: Program) -> Decision | None:
     """A handover settles its call and changes the program in one event, once no other call is open. Of several only
     one can be: the next program knows nothing of the others."""
-    calls = list(state.calls.values())
-    targets = [program.elsewhere(call.tool) for call in calls]
-    if not calls or not all(isinstance(target, Handover) for target in targets):
+    ready = [call for call in state.calls.values() if call.status == "ready"]
+    targets = [target for call in ready if isinstance(target := program.elsewhere(call.tool), Handover)]
+    if not targets or len(targets) < len(state.calls):
         return None
-    target = targets[0]
-    assert isinstance(target, Handover)
-    if calls[0].status != "ready":
-        return None
-    body = ev.ProgramChanged(program=target.program, version=target.version, on_input=target.on_input, call=calls[0].id)
+    to, call = targets[0], ready[0].id
+    body = ev.ProgramChanged(program=to.program, version=to.version, on_input=to.on_input, call=call)
     return Record((body,), Actor(kind="program", name=program.name))
 
 

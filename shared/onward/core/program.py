@@ -6,7 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from onward.core.events import NO_LIMITS, Actor, Body, EffectClass, Limits, OnClose, OnInput
+from onward.core.bounds import Bounds
+from onward.core.events import (
+    NO_LIMITS,
+    Actor,
+    Body,
+    CallEdited,
+    EffectClass,
+    Failure,
+    Limits,
+    OnClose,
+    OnInput,
+)
+from onward.core.given import NOTHING, Given, Needs, Role
 from onward.core.model import Model, ModelRequest
 from onward.core.outcomes import Call
 from onward.core.retry import Retry
@@ -112,7 +124,8 @@ Decision = Record | Perform | Rest
 class Performer(Protocol):
     """A tool, as the engine sees it. `invoke` gets the validated arguments that were recorded, never derived anew.
 
-    A blocking one is called in a thread and returns its value; another returns an awaitable.
+    A blocking one is called in a thread and returns its value; another returns an awaitable. What it is given, as its
+    `needs` ask for, is kept out of everything it answers; what it raises is the engine's to clean.
     """
 
     name: str
@@ -120,15 +133,19 @@ class Performer(Protocol):
     timeout: float
     retry: Retry
     blocking: bool
+    bounds: Bounds
 
-    def invoke(self, call: Call) -> Any: ...
+    def needs(self, role: Role = "invoke") -> Needs: ...
+    def invoke(self, call: Call, given: Given = NOTHING) -> Any: ...
     def reconciles(self) -> bool: ...
-    async def ask(self, call: Call) -> Any: ...
-    async def check(self, call: Call) -> Any: ...
+    async def ask(self, call: Call, given: Given = NOTHING) -> Any: ...
+    async def check(self, call: Call, given: Given = NOTHING) -> Any: ...
 
 
 class Program(Protocol):
     """What decides.
+
+    Who inherits from it gets what a program without children, handovers and editing says.
 
     P1: `decide` is pure: the same state gives the same decision, on any machine, at any time.
     P2: it is asked only when no call is due, and answers Rest while it has nothing to do.
@@ -138,18 +155,19 @@ class Program(Protocol):
     version: str
     follows: bool
     """Whether a session takes up the newest version at its next model turn (G12)."""
-    on_input: OnInput
+    on_input: OnInput = "enqueue"
 
     def decide(self, state: State) -> Decision: ...
     def performer(self, tool: str) -> Performer | None: ...
     def elsewhere(self, tool: str) -> Child | Handover | None:
         """What a call of this name is, where it is no tool that is performed here."""
-        ...
+        return None
 
     def check_edit(self, state: State, call: OpenCall) -> Sequence[Body]:
         """What becomes of a call whose arguments a person changed (`call.edited`): CallEdited, with what will be
         performed or why it can't be, and a request where the rule asks for more people. Pure."""
-        ...
+        error = Failure(code="not_editable", message=f"{self.name} takes no changed arguments")
+        return (CallEdited(call=call.id, digest=call.digest, error=error),)
 
 
 Programs = Mapping[tuple[str, str], Program]
