@@ -5,10 +5,10 @@ Each promise is a test in `onward.testing.contracts` that carries its number, an
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from onward.core.events import Event
 from onward.core.head import Head, Status, WaitKind
@@ -169,6 +169,26 @@ class SessionStore(Protocol):
     async def list(self, query: Query) -> Sequence[Head]: ...
     async def overdue(self, limit: int = 100) -> Sequence[str]: ...
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: what it is, how it is, and whether that is as it should be. `details` are for
+    programs; `sessions` the ids of those that it is about, if they are few."""
+
+    name: str
+    ok: bool
+    text: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    sessions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """How a backend is: its findings, and how many sessions that have not ended run each (program, version)."""
+
+    findings: tuple[Finding, ...] = ()
+    versions: tuple[tuple[str, str, int], ...] = ()
 
 
 class Blobs(Protocol):

@@ -8,7 +8,8 @@ from typing import Any, Literal
 from onward.core.events import Limits
 from onward.core.head import Head
 from onward.errors import BadInput, Refused
-from onward.runtime import DECISION_WAIT, Outcome, Runtime
+from onward.runtime import Runtime
+from onward.runtime.signals import DECISION_WAIT, Outcome
 from onward.surfaces.documents import event_doc, session_doc
 from onward.surfaces.output import Output
 from onward.surfaces.questions import Question, questions

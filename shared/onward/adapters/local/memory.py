@@ -19,7 +19,7 @@ from onward.core.log import Commit
 from onward.core.signals import Signal
 from onward.core.switches import Switch, Turn
 from onward.errors import CorruptLog, LeaseLost, Refused
-from onward.ports import Append, Appended, Clock, Inbox, Lease, Query, Wake, cursor
+from onward.ports import Append, Appended, Clock, Diagnosis, Inbox, Lease, Query, Wake, cursor
 
 
 def milliseconds(at: datetime) -> datetime:
@@ -338,6 +338,10 @@ class MemoryBackend:
     async def wait_for_commit(self, key: str, after_seq: int, timeout: float) -> bool:
         """Whether the session goes past this seq within `timeout` seconds."""
         return await self.wait_for(key, lambda head: head.seq > after_seq, timeout) is not None
+
+    async def diagnose(self) -> Diagnosis:
+        """Nothing here can go wrong by itself."""
+        return Diagnosis()
 
     async def close(self) -> None:
         return None

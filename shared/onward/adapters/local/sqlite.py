@@ -10,6 +10,7 @@ from sqlite3 import Connection
 from typing import TypeVar
 
 from onward.adapters.local.database import Database
+from onward.adapters.local.diagnosis import diagnose
 from onward.adapters.local.following import Followers
 from onward.adapters.local.lists import heads
 from onward.adapters.local.queue import SqliteQueue
@@ -23,7 +24,7 @@ from onward.core.lease import TTL, Busy, Later
 from onward.core.log import Commit
 from onward.core.signals import Signal
 from onward.errors import Ambiguous
-from onward.ports import Append, Appended, Clock, Inbox, Lease, Query, Wake
+from onward.ports import Append, Appended, Clock, Diagnosis, Inbox, Lease, Query, Wake
 
 T = TypeVar("T")
 
@@ -242,6 +243,10 @@ class SqliteBackend:
     async def wait_for_commit(self, key: str, after_seq: int, timeout: float) -> bool:
         """Wait until the session has an event after this seq; false where `timeout` seconds pass without."""
         return await self.wait_for(key, lambda head: head.seq > after_seq, timeout) is not None
+
+    async def diagnose(self) -> Diagnosis:
+        """How the file is, who works on it, and what nobody has looked at in time."""
+        return await diagnose(self.database)
 
     async def close(self) -> None:
         try:

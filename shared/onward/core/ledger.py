@@ -1,0 +1,241 @@
+"""The effects ledger: what a session did to the world, or may have done, read from its log alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Literal
+
+from onward.core import events as ev
+from onward.core.events import Actor, EffectClass, Event, Failure
+from onward.core.ids import call_id, idempotency_key
+from onward.core.payload import Blob, Erased, Payload
+
+Outcome = Literal["open", "started", "pending", "in_doubt", "done", "failed", "not_performed", "answered"]
+"""open: not begun, or to be tried again · started: under way, as far as the log knows · pending: goes on outside ·
+in_doubt: begun, and nobody knows · done: it happened · failed: it was tried, and did not succeed · not_performed: it
+certainly did not happen · answered: a person gave its result instead."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One time that a call was made. `started_at` is known where the intent was written down first."""
+
+    number: int
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: Outcome = "started"
+    error: Failure | None = None
+
+
+@dataclass(slots=True)
+class Approval:
+    """What one person decided on a call, or the clock in their place."""
+
+    by: Actor
+    verdict: str
+    at: datetime
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class LedgerEntry:
+    """One call: what it was, who let it happen, each attempt, and what came of it.
+
+    `key` is the idempotency key of all its attempts; `receipt` its result, or a blob's preview, or Erased;
+    `resolved_by` who said what became of it after it was in doubt; `doubted` that it once was.
+    """
+
+    session: str
+    call: str
+    tool: str
+    effect: EffectClass
+    key: str
+    digest: str
+    arguments: Payload
+    proposed_at: datetime
+    outcome: Outcome = "open"
+    ended_at: datetime | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    rule: str | None = None
+    approvals: list[Approval] = field(default_factory=list)
+    error: Failure | None = None
+    receipt: Payload = None
+    doubted: bool = False
+    reconciled: str | None = None
+    resolved_by: Actor | None = None
+
+    @property
+    def moved_at(self) -> datetime:
+        """When something last happened to it."""
+        times = [attempt.ended_at or attempt.started_at for attempt in self.attempts]
+        return max([at for at in (self.proposed_at, self.ended_at, *times) if at is not None])
+
+
+def ledger(session: str, events: Iterable[Event]) -> list[LedgerEntry]:
+    """Every call of these events, in the order in which they were proposed."""
+    entries: dict[str, LedgerEntry] = {}
+    for event in events:
+        if isinstance(event.body, ev.CallsProposed):
+            entries |= _proposed(session, event, event.body)
+        entry, step = entries.get(getattr(event.body, "call", None) or ""), _STEPS.get(type(event.body))
+        if entry is not None and step is not None:
+            step(entry, event, event.body)
+    return list(entries.values())
+
+
+def _proposed(session: str, event: Event, body: ev.CallsProposed) -> dict[str, LedgerEntry]:
+    entries = {}
+    for index, proposal in enumerate(body.calls):
+        id = call_id(event.seq, index)
+        entry = LedgerEntry(
+            session=session,
+            call=id,
+            tool=proposal.tool,
+            effect=proposal.effect,
+            key=idempotency_key(session, id),
+            digest=proposal.digest,
+            arguments=_item(body.arguments, index),
+            proposed_at=event.at,
+        )
+        if proposal.refusal is not None:
+            _end(entry, event, "not_performed", proposal.refusal)
+        entries[id] = entry
+    return entries
+
+
+def _item(values: Any, index: int) -> Any:
+    if isinstance(values, Blob):
+        return values.model_copy(update={"index": index})
+    return values if isinstance(values, Erased) else values[index]
+
+
+def _end(entry: LedgerEntry, event: Event, outcome: Outcome, error: Failure | None = None) -> None:
+    if entry.outcome == "in_doubt":
+        entry.resolved_by = event.actor
+    entry.outcome, entry.ended_at, entry.error = outcome, event.at, error
+
+
+def _attempt(entry: LedgerEntry, number: int) -> Attempt:
+    """The attempt of this number; one that was not announced is found here for the first time."""
+    found = next((attempt for attempt in entry.attempts if attempt.number == number), None)
+    if found is None:
+        found = Attempt(number)
+        entry.attempts.append(found)
+    return found
+
+
+def _over(entry: LedgerEntry, event: Event, number: int, outcome: Outcome, error: Failure | None = None) -> None:
+    attempt = _attempt(entry, number)
+    attempt.outcome, attempt.ended_at, attempt.error = outcome, event.at, error
+
+
+# --- approvals -------------------------------------------------------------------------------------------------
+
+
+def _asked(entry: LedgerEntry, event: Event, body: ev.ApprovalRequested) -> None:
+    entry.rule = body.rule
+
+
+def _decided(entry: LedgerEntry, event: Event, body: ev.ApprovalDecided) -> None:
+    entry.approvals.append(Approval(event.actor, body.verdict, event.at, body.reason))
+    if body.verdict == "rejected":
+        _end(entry, event, "not_performed", Failure(code="rejected", message=body.reason or "a person said no"))
+    if body.verdict == "responded":
+        entry.receipt = body.result
+        _end(entry, event, "answered")
+
+
+def _edited(entry: LedgerEntry, event: Event, body: ev.CallEdited) -> None:
+    if body.error is None:
+        entry.arguments, entry.digest = body.arguments, body.digest
+
+
+def _expired(entry: LedgerEntry, event: Event, body: ev.ApprovalExpired) -> None:
+    entry.approvals.append(Approval(event.actor, body.verdict, event.at, "nobody decided in time"))
+    if body.verdict == "rejected":
+        _end(entry, event, "not_performed", Failure(code="approval_expired", message="nobody decided in time"))
+
+
+# --- attempts --------------------------------------------------------------------------------------------------
+
+
+def _started(entry: LedgerEntry, event: Event, body: ev.CallStarted) -> None:
+    _attempt(entry, body.attempt).started_at = event.at
+    entry.outcome = "started"
+
+
+def _completed(entry: LedgerEntry, event: Event, body: ev.CallCompleted) -> None:
+    entry.receipt = body.result
+    if body.by == "operator" and entry.outcome not in ("in_doubt", "pending"):
+        return _end(entry, event, "answered")
+    _over(entry, event, body.attempt, "done")
+    _end(entry, event, "done")
+
+
+def _failed(entry: LedgerEntry, event: Event, body: ev.CallFailed) -> None:
+    outcome: Outcome = "not_performed" if body.error.code == "not_performed" else "failed"
+    _over(entry, event, body.attempt, outcome, body.error)
+    if body.retry_at is None:
+        return _end(entry, event, outcome, body.error)
+    entry.outcome, entry.error = "open", body.error
+
+
+def _refused(entry: LedgerEntry, event: Event, body: ev.CallRefused) -> None:
+    _end(entry, event, "not_performed", body.error)
+
+
+def _in_doubt(entry: LedgerEntry, event: Event, body: ev.CallInDoubt) -> None:
+    _over(entry, event, body.attempt, "in_doubt", body.error)
+    entry.outcome, entry.doubted, entry.error = "in_doubt", True, body.error
+
+
+def _reconciled(entry: LedgerEntry, event: Event, body: ev.CallReconciled) -> None:
+    """What the tool, or a person, says of the attempt that was in doubt; one who knows nothing settles nothing."""
+    entry.reconciled = f"{body.answer}: {body.error.message}" if body.error else body.answer
+    if body.answer == "not_done":
+        if entry.outcome == "in_doubt":
+            entry.resolved_by = event.actor
+        if entry.attempts:
+            _over(entry, event, entry.attempts[-1].number, "not_performed", body.error)
+        entry.outcome = "open"
+
+
+def _pending(entry: LedgerEntry, event: Event, body: ev.CallPending) -> None:
+    _attempt(entry, body.attempt).outcome = entry.outcome = "pending"
+
+
+# --- sessions of their own -------------------------------------------------------------------------------------
+
+
+def _child_started(entry: LedgerEntry, event: Event, body: ev.ChildStarted) -> None:
+    _attempt(entry, 1).started_at = event.at
+    entry.outcome = "pending"
+
+
+def _child_ended(entry: LedgerEntry, event: Event, body: ev.ChildEnded) -> None:
+    outcome: Outcome = "done" if body.status == "completed" else "failed"
+    entry.receipt = body.output
+    _over(entry, event, 1, outcome, body.error)
+    _end(entry, event, outcome, body.error)
+
+
+_STEPS: Mapping[type[ev.Body], Callable[[LedgerEntry, Event, Any], None]] = MappingProxyType(
+    {
+        ev.ApprovalRequested: _asked,
+        ev.ApprovalDecided: _decided,
+        ev.CallEdited: _edited,
+        ev.ApprovalExpired: _expired,
+        ev.CallStarted: _started,
+        ev.CallCompleted: _completed,
+        ev.CallFailed: _failed,
+        ev.CallRefused: _refused,
+        ev.CallInDoubt: _in_doubt,
+        ev.CallReconciled: _reconciled,
+        ev.CallPending: _pending,
+        ev.ChildStarted: _child_started,
+        ev.ChildEnded: _child_ended,
+    }
+)
