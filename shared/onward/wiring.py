@@ -24,7 +24,7 @@ from onward.engine.late import LateOutcomes
 from onward.engine.load import Cache, Loader
 from onward.engine.perform import Performing
 from onward.engine.switches import Switchboard
-from onward.ports import Blobs, Clock, Feed, Model, Ports, SessionStore, Switches, Timers, Wakes
+from onward.ports import Blobs, Clock, Diagnosis, Feed, Model, Ports, SessionStore, Switches, Timers, Wakes
 
 
 class Queue(Wakes, Timers, Deliveries, Protocol):
@@ -48,6 +48,7 @@ class Backend(Protocol):
     def secret(self) -> bytes: ...
     async def wait_for(self, key: str, test: Callable[[Head], bool], timeout: float) -> Head | None: ...
     async def wait_for_commit(self, key: str, after_seq: int, timeout: float) -> bool: ...
+    async def diagnose(self) -> Diagnosis: ...
     async def close(self) -> None: ...
 
 
