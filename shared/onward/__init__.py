@@ -8,14 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from onward.adapters.gcp.gemini import Gemini
     from onward.adapters.local.scripted import ScriptedModel
+    from onward.core.bounds import Breaker
     from onward.core.events import Limits
+    from onward.core.files import File
     from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
     from onward.core.retry import Retry
     from onward.errors import BadInput, NotFound, OnwardError, Refused
     from onward.programs.agent import Agent
     from onward.programs.app import App
     from onward.programs.approvals import Approval
+    from onward.programs.injection import Injected, Secret
     from onward.programs.tools import tool
     from onward.runtime import Runtime, run
 
@@ -24,8 +28,12 @@ __all__ = [
     "App",
     "Approval",
     "BadInput",
+    "Breaker",
     "Call",
     "Done",
+    "File",
+    "Gemini",
+    "Injected",
     "Limits",
     "NotDone",
     "NotFound",
@@ -36,6 +44,7 @@ __all__ = [
     "Retry",
     "Runtime",
     "ScriptedModel",
+    "Secret",
     "Unknown",
     "run",
     "tool",
@@ -46,8 +55,12 @@ _HOME = {
     "App": "onward.programs.app",
     "Approval": "onward.programs.approvals",
     "BadInput": "onward.errors",
+    "Breaker": "onward.core.bounds",
     "Call": "onward.core.outcomes",
     "Done": "onward.core.outcomes",
+    "File": "onward.core.files",
+    "Gemini": "onward.adapters.gcp.gemini",
+    "Injected": "onward.programs.injection",
     "Limits": "onward.core.events",
     "NotDone": "onward.core.outcomes",
     "NotFound": "onward.errors",
@@ -58,6 +71,7 @@ _HOME = {
     "Retry": "onward.core.retry",
     "Runtime": "onward.runtime",
     "ScriptedModel": "onward.adapters.local.scripted",
+    "Secret": "onward.programs.injection",
     "Unknown": "onward.core.outcomes",
     "run": "onward.runtime",
     "tool": "onward.programs.tools",

@@ -9,8 +9,10 @@ from typing import Protocol
 
 from onward.adapters.local.entropy import SystemEntropy
 from onward.adapters.local.worker import Deliveries
+from onward.core.given import EmptySupply, Supply
 from onward.core.head import Head
 from onward.core.lease import TTL
+from onward.engine.admission import Admission
 from onward.engine.advance import Engine
 from onward.engine.append import Appender, Entropy
 from onward.engine.deciding import Decider, Registry
@@ -79,10 +81,12 @@ class Parts:
     eraser: Eraser
     deleter: Deleter
     switchboard: Switchboard
+    supply: Supply
 
     async def close(self) -> None:
-        """Finish what may not be interrupted, stop renewing, then leave the backend."""
+        """Finish what may not be interrupted, close resources, stop renewing, then leave the backend."""
         await self.performing.close()
+        await self.supply.close()
         self.renewer.close()
         await self.backend.close()
 
@@ -102,7 +106,8 @@ def assemble(
     loader = Loader(backend.store, backend.blobs, Cache(policy.cache))
     appender = Appender(backend.store, backend.blobs, loader.cache, clock, entropy)
     late, files = LateOutcomes(backend.store, backend.queue), Files(backend.blobs)
-    performing = Performing(loader, files, backend.secret, late.file)
+    supply = _supply(programs)
+    performing = Performing(loader, files, backend.secret, late.file, Admission(clock, supply))
 
     def owners() -> str:
         return f"{process}:{entropy(6).hex()}"
@@ -126,8 +131,14 @@ def assemble(
     deleter = Deleter(backend.store, backend.blobs, loader.cache, owners)
     switchboard = Switchboard(backend.switches, clock)
     return Parts(
-        backend, clock, engine, gateway, loader, appender, renewer, performing, eraser, deleter, switchboard
+        backend, clock, engine, gateway, loader, appender, renewer, performing, eraser, deleter, switchboard, supply
     )
+
+
+def _supply(programs: Registry | None) -> Supply:
+    """What an application gives its tools; a registry of another kind gives nothing."""
+    make: Callable[[], Supply] = getattr(programs, "supply", EmptySupply)
+    return make()
 
 
 def embedded(

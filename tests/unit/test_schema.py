@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field, SecretStr
 
 from onward.core.canonical import canonical
 from onward.core.outcomes import Call, Pending
@@ -260,7 +260,8 @@ def callback(done: Callable[[int], int]) -> None: ...
 def unknown_type(process: subprocess.Popen) -> None: ...  # type: ignore[type-arg]
 def unresolved(order: "NoSuchType") -> None: ...  # type: ignore[name-defined]  # noqa: F821
 def wrong_default(count: int = "many") -> None: ...  # type: ignore[assignment]
-def no_utf8_default(data: bytes = b"\xff") -> None: ...
+def two_names(order: Annotated[str, Field(validation_alias="orderId")]) -> None: ...
+def many_names(order: Annotated[str, Field(validation_alias=AliasChoices("a", "b"))]) -> None: ...
 def no_json_default(size: float = float("nan")) -> None: ...
 def secret(key: SecretStr) -> None: ...
 def hidden_secret(keys: dict[str, list[SecretStr]]) -> None: ...
@@ -281,7 +282,8 @@ def two_calls(*, call: Call, other: Call) -> None: ...
         (unknown_type, "parameter process is a Popen, which has no JSON Schema$"),
         (unresolved, "'NoSuchType' is not defined"),
         (wrong_default, "parameter count: its default is no int"),
-        (no_utf8_default, "parameter data: its default can't be written as JSON"),
+        (two_names, "parameter order has one name to be read by and another to be written by"),
+        (many_names, "parameter order has one name to be read by"),
         (no_json_default, "parameter size: its default can't be written as JSON"),
         (secret, "parameter key holds a secret"),
         (hidden_secret, "parameter keys holds a secret"),

@@ -16,7 +16,7 @@ from onward.core.limits import costs, exceeded
 from onward.core.program import AskModel, Decision, Effect, MakeCall, Perform, Program, Record, Rest, StartChild
 from onward.core.retry import ALONE_AFTER, STALLS_TO_PARK, STEP_RETRY, stall_delay
 from onward.core.state import State
-from onward.engine.perform import failure
+from onward.engine.failures import failure
 from onward.engine.session import Session
 
 RECORDS_AT_ONCE = 1000

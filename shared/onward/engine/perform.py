@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -17,6 +15,7 @@ from onward.core.canonical import canonical
 from onward.core.durations import seconds
 from onward.core.events import Actor, Body, Failure
 from onward.core.files import MARK
+from onward.core.given import NOTHING, Given
 from onward.core.ids import completion_token, idempotency_key
 from onward.core.model import ModelAnswer
 from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
@@ -24,8 +23,11 @@ from onward.core.payload import Blob
 from onward.core.program import AskModel, Effect, MakeCall, Performer, Program, Reconcile, StartChild
 from onward.core.retry import FAILURES_TO_PARK, MODEL_RETRY
 from onward.core.state import Entry, OpenCall, State, changed
+from onward.engine.admission import Admission, Admitted
+from onward.engine.failures import failure
 from onward.engine.files import Files
 from onward.engine.hold import Hold
+from onward.engine.invoke import Invoker
 from onward.engine.load import Loader
 from onward.errors import BadAnswer, ModelRefused, ModelUnavailable, OnwardError
 
@@ -44,12 +46,15 @@ class Stopping(Exception):
 class Performing:
     """Performs effects on the event loop, and blocking tools in a bounded pool of threads."""
 
-    def __init__(self, loader: Loader, files: Files, secret: bytes, late: Late, threads: int = 32) -> None:
+    def __init__(
+        self, loader: Loader, files: Files, secret: bytes, late: Late, admission: Admission, threads: int = 32
+    ) -> None:
         self._loader = loader
         self._files = files
         self._secret = secret
         self._late = late
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="onward-tool")
+        self.admission = admission
+        self._invoker = Invoker(threads)
         self._interruptible: set[asyncio.Task[Any]] = set()
         self._lasting: set[asyncio.Task[Any]] = set()
         self.stopping = False
@@ -64,7 +69,7 @@ class Performing:
         """Wait for what may not be interrupted."""
         if self._lasting:
             await asyncio.wait(self._lasting)
-        self._threads.shutdown(wait=False)
+        self._invoker.close()
 
     async def run(
         self, hold: Hold, state: State, program: Program, effects: Sequence[Effect]
@@ -175,7 +180,11 @@ class Performing:
     async def _make_call(self, hold: Hold, state: State, tool: Performer, open: OpenCall) -> list[Fact]:
         attempt = open.attempt + 1 if open.repeatable else open.attempt
         call = await self._call(hold, state, open, attempt)
-        body = await (self._repeatable if open.repeatable else self._irreversible)(hold, tool, open, call)
+        refused = await self.admission.admit(hold, tool, open)
+        if refused is not None:
+            return [(Actor(kind="engine"), refused)]
+        admitted = self.admission.take(hold, open)
+        body = await (self._repeatable if open.repeatable else self._irreversible)(hold, tool, open, call, admitted)
         return [(Actor(kind="tool", name=tool.name), await self._files_kept(hold.key, body))]
 
     async def _files_kept(self, key: str, body: Body) -> Body:
@@ -184,38 +193,44 @@ class Performing:
             return body
         return changed(body, result=await self._files.keep(key, body.result))
 
-    async def _repeatable(self, hold: Hold, tool: Performer, open: OpenCall, call: Call) -> Body:
+    async def _repeatable(self, hold: Hold, tool: Performer, open: OpenCall, call: Call, admitted: Admitted) -> Body:
         try:
             async with asyncio.timeout(tool.timeout):
-                return _completed(hold, call, await self._invoke(tool, call))
+                body = _completed(hold, call, await self._invoker.invoke(tool, call, admitted))
+            admitted.slot.judge(True)
+            return body
         except NotPerformed as exc:
-            return ev.CallFailed(call=call.id, attempt=call.attempt, error=failure(exc, "not_performed"))
+            return _not_performed(call, exc, admitted)
         except Exception as exc:
+            admitted.slot.judge(False)
             delay = tool.retry.delay(call.attempt)
             retry_at = None if delay is None else hold.now() + timedelta(seconds=delay)
-            return ev.CallFailed(
-                call=call.id, attempt=call.attempt, error=failure(exc, limit=tool.timeout), retry_at=retry_at
-            )
+            error = failure(exc, limit=tool.timeout, given=admitted.given)
+            return ev.CallFailed(call=call.id, attempt=call.attempt, error=error, retry_at=retry_at)
 
-    async def _irreversible(self, hold: Hold, tool: Performer, open: OpenCall, call: Call) -> Body:
+    async def _irreversible(self, hold: Hold, tool: Performer, open: OpenCall, call: Call, admitted: Admitted) -> Body:
         """Past its time limit the effect is not interrupted: it is in doubt, and what it says later settles that."""
-        task = asyncio.create_task(self._outcome(hold, tool, call))
+        task = asyncio.create_task(self._outcome(hold, tool, call, admitted))
         done, _ = await asyncio.wait({task}, timeout=tool.timeout)
         if done:
             return task.result()
+        admitted.slot.judge(False)
         follow = asyncio.create_task(self._file_late(hold.key, open, task))
         self._lasting.add(follow)
         follow.add_done_callback(self._lasting.discard)
         error = Failure(code="timed_out", message=f"no outcome within {tool.timeout:g} s")
         return ev.CallInDoubt(call=call.id, attempt=call.attempt, error=error)
 
-    async def _outcome(self, hold: Hold, tool: Performer, call: Call) -> Body:
+    async def _outcome(self, hold: Hold, tool: Performer, call: Call, admitted: Admitted) -> Body:
         try:
-            return _completed(hold, call, await self._invoke(tool, call))
+            body = _completed(hold, call, await self._invoker.invoke(tool, call, admitted))
+            admitted.slot.judge(True)
+            return body
         except NotPerformed as exc:
-            return ev.CallFailed(call=call.id, attempt=call.attempt, error=failure(exc, "not_performed"))
+            return _not_performed(call, exc, admitted)
         except Exception as exc:
-            return ev.CallInDoubt(call=call.id, attempt=call.attempt, error=failure(exc))
+            admitted.slot.judge(False)
+            return ev.CallInDoubt(call=call.id, attempt=call.attempt, error=failure(exc, given=admitted.given))
 
     async def _file_late(self, key: str, open: OpenCall, task: asyncio.Task[Body]) -> None:
         try:
@@ -223,31 +238,29 @@ class Performing:
         except OnwardError as exc:
             log.warning("late outcome not filed", extra={"action": "outcome_not_filed", "key": key, "error": str(exc)})
 
-    async def _invoke(self, tool: Performer, call: Call) -> Any:
-        if not tool.blocking:
-            return await tool.invoke(call)
-        context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, tool.invoke, call)
-
     # --- doubts and polls --------------------------------------------------------------------------------------
 
     async def _reconcile(self, hold: Hold, state: State, tool: Performer, open: OpenCall) -> list[Fact]:
         """Ask what happened. An error or no answer in time is no answer: a person is asked (R8)."""
-        call = await self._call(hold, state, open, open.attempt)
+        call, given = await self._call(hold, state, open, open.attempt), NOTHING
         try:
             async with asyncio.timeout(tool.timeout):
-                answer = await tool.ask(call)
+                given = await self.admission.give(tool, "reconcile")
+                answer = await tool.ask(call, given)
         except Exception as exc:
-            answer = Unknown(f"reconcile raised {failure(exc).message}")
-        return [(Actor(kind="tool", name=tool.name), await self._files_kept(hold.key, _reconciled(open, answer)))]
+            answer = Unknown(f"reconcile raised {failure(exc, given=given).message}")
+        body = _reconciled(open, answer, given)
+        return [(Actor(kind="tool", name=tool.name), await self._files_kept(hold.key, body))]
 
     async def _poll(self, hold: Hold, state: State, tool: Performer, open: OpenCall) -> list[Fact]:
-        call = await self._call(hold, state, open, open.attempt)
+        call, given = await self._call(hold, state, open, open.attempt), NOTHING
         try:
             async with asyncio.timeout(tool.timeout):
-                answer = await tool.check(call)
+                given = await self.admission.give(tool, "poll")
+                answer = await tool.check(call, given)
         except Exception as exc:
-            log.warning("poll failed", extra={"action": "poll_failed", "session": state.session, "error": str(exc)})
+            error = failure(exc, given=given).message
+            log.warning("poll failed", extra={"action": "poll_failed", "session": state.session, "error": error})
             answer = Pending(timeout=1, poll_every=tool.retry.after(open.polls + 1))
         return [(Actor(kind="tool", name=tool.name), await self._files_kept(hold.key, _polled(hold, open, answer)))]
 
@@ -258,13 +271,11 @@ def _facts(task: asyncio.Task[list[Fact]]) -> list[Fact]:
     return task.result()
 
 
-def failure(exc: BaseException, code: str = "", limit: float | None = None) -> Failure:
-    """What an exception says, for the log and the model: its type and message, never its traceback."""
-    if isinstance(exc, TimeoutError) and not str(exc) and limit is not None:
-        return Failure(code="timed_out", message=f"no result within {limit:g} s")
-    own = exc.code if isinstance(exc, OnwardError) else "tool_error"
-    text = str(exc) if isinstance(exc, OnwardError | NotPerformed) else f"{type(exc).__name__}: {exc}"
-    return Failure(code=code or own, message=text[:2000].encode(errors="replace").decode())
+def _not_performed(call: Call, exc: NotPerformed, admitted: Admitted) -> Body:
+    """The tool said no: it works, and the model gets the reason."""
+    admitted.slot.judge(True)
+    error = failure(exc, "not_performed", given=admitted.given)
+    return ev.CallFailed(call=call.id, attempt=call.attempt, error=error)
 
 
 def _elsewhere(entry: Entry) -> bool:
@@ -341,7 +352,7 @@ def _pending(hold: Hold, id: str, attempt: int, pending: Pending, polls: int, ex
     )
 
 
-def _reconciled(open: OpenCall, answer: Any) -> Body:
+def _reconciled(open: OpenCall, answer: Any, given: Given) -> Body:
     if isinstance(answer, Done):
         return ev.CallCompleted(call=open.id, attempt=open.attempt, result=answer.result, by="reconcile")
     if isinstance(answer, NotDone) and open.attempt >= FAILURES_TO_PARK:
@@ -352,7 +363,8 @@ def _reconciled(open: OpenCall, answer: Any) -> Body:
     if isinstance(answer, NotDone):
         return ev.CallReconciled(call=open.id, answer="not_done")
     reason = answer.reason if isinstance(answer, Unknown) and answer.reason else f"reconcile answered {answer!r}"
-    return ev.CallReconciled(call=open.id, answer="unknown", error=Failure(code="unknown", message=reason[:2000]))
+    error = Failure(code="unknown", message=given.scrub(reason)[:2000])
+    return ev.CallReconciled(call=open.id, answer="unknown", error=error)
 
 
 def _polled(hold: Hold, open: OpenCall, answer: Any) -> Body:

@@ -13,10 +13,12 @@ from types import ModuleType
 from typing import Any
 
 from onward.core.canonical import sha256
+from onward.core.given import Supply
 from onward.core.model import Model
 from onward.core.program import Program, Programs
 from onward.errors import BadInput, OnwardError
 from onward.programs.agent import Agent
+from onward.programs.resources import Resources, SecretSource, checked_secrets, tools_of
 
 DEFAULT_ATTRIBUTE = "app"
 _HOW = "write: app = App(programs=[...])"
@@ -27,10 +29,20 @@ class App:
     """What a deployment runs. Several versions of one program may stand side by side, the newest of a name last.
 
     `programs` maps (name, version) to program, `names` are the names in the order given.
+
+    `resources` are what tools take as `Injected[T]`: instances, or functions that say in their return annotation what
+    they give (sync or async; what comes after a `yield` closes it). Each is made once per process, at its first use,
+    and closed at the end, the newest first; an instance is yours to close. `secrets` are what tools take as `Secret`: a
+    mapping, or a function of the name; the environment otherwise. Raises BadInput for a tool that needs a resource
+    which nothing gives, or more than one.
     """
 
-    def __init__(self, programs: Sequence[Program]) -> None:
+    def __init__(
+        self, programs: Sequence[Program], *, resources: Sequence[Any] = (), secrets: SecretSource | None = None
+    ) -> None:
         self.programs: Programs = _registered(programs)
+        self._given, self._secrets = tuple(resources), checked_secrets(secrets)
+        self._resources = Resources(self._given, tools_of(self.programs.values()))
         self.names: tuple[str, ...] = tuple(dict.fromkeys(name for name, _ in self.programs))
 
     def __repr__(self) -> str:
@@ -71,7 +83,14 @@ class App:
 
     def _changed(self, change: Callable[[Agent], Agent]) -> App:
         programs = self.programs.values()
-        return App([change(program) if isinstance(program, Agent) else program for program in programs])
+        changed = [change(program) if isinstance(program, Agent) else program for program in programs]
+        return App(changed, resources=self._given, secrets=self._secrets)
+
+    def supply(self) -> Supply:
+        """What gives this application's tools their resources and secrets, in one process."""
+        from onward.programs.supply import ProcessSupply  # asyncio: an application is declared without it
+
+        return ProcessSupply(self._resources, self._secrets)
 
 
 def _registered(programs: Any) -> dict[tuple[str, str], Program]:

@@ -5,11 +5,10 @@ Everything that can't be expressed is refused when the tool is declared, never w
 
 from __future__ import annotations
 
-import inspect
+import dataclasses
 import warnings
 from collections.abc import Callable, Mapping
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
@@ -18,30 +17,39 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import from_json, to_json
 
 from onward.core.canonical import canonical
+from onward.core.given import NOTHING, Given
 from onward.core.outcomes import Call
 from onward.errors import BadInput
+from onward.programs.complaints import complaints
+from onward.programs.injection import hints_of
+from onward.programs.signature import Signature, signature_of
 
-CONFIG = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=())
+_BYTES = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+CONFIG = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=(), **_BYTES)
 LONGEST_REPR = 2000
-ERRORS_SHOWN = 5
 _SECRET = '"writeOnly":true'
 _NO_SCHEMA = (PydanticUserError, PydanticUndefinedAnnotation, TypeError, ValueError, NameError)
+_NO_NOTES: Mapping[str, str] = {}
 
 
 class Form:
     """What a tool's arguments must look like, made from its function's signature.
 
-    `parameters` are the names a model fills in, `call` the name of the one that is given the Call, `schema` the JSON
-    Schema a model is shown.
+    `parameters` are the names a model fills in, `call` the name of the one that is given the Call, `needs` what others
+    are given; `schema` is the JSON Schema (2020-12) a model is shown. `notes` describe parameters without a description
+    of their own.
     """
 
-    def __init__(self, tool: str, model: type[BaseModel], call: str | None) -> None:
+    def __init__(self, tool: str, model: type[BaseModel], signature: Signature, notes: Mapping[str, str]) -> None:
         self.tool = tool
-        self.call = call
+        self.call = signature.call
+        self.needs = signature.needs
         self.parameters = tuple(model.model_fields)
         self._adapter = TypeAdapter(model)
         self.schema = self._adapter.json_schema(schema_generator=_Untitled)
         self.schema.pop("title", None)
+        for name, info in model.model_fields.items():
+            _describe(self.schema["properties"][_alias(info) or name], info, notes.get(name))
         self._has_sets = '"uniqueItems":true' in canonical(self.schema)
 
     def parse(self, arguments: Any) -> BaseModel:
@@ -49,7 +57,7 @@ class Form:
         try:
             return self._adapter.validate_json(canonical({} if arguments is None else arguments))
         except ValidationError as exc:
-            raise BadInput(f"{self.tool}: {self._complaints(exc)}") from exc
+            raise BadInput(f"{self.tool}: {complaints(exc, self.schema)}") from exc
         except BadInput as exc:
             raise BadInput(f"{self.tool}: the arguments are {exc}") from exc
         except Exception as exc:  # a validator of the tool's author: its failure must not become the session's
@@ -60,7 +68,7 @@ class Form:
         try:
             data = self._adapter.dump_python(value, mode="json", by_alias=True, warnings=False)
             if self._has_sets:
-                data = _ordered(self._adapter.dump_python(value, by_alias=True, warnings=False), data)
+                data = _ordered(value, data)
             canonical(data)
         except Exception as exc:
             raise BadInput(f"{self.tool}: the arguments can't be written as JSON: {exc}") from exc
@@ -82,20 +90,6 @@ class Form:
         given = {name: value.__dict__[name] for name in self.parameters}
         return given if self.call is None else {**given, self.call: call}
 
-    def _complaints(self, exc: ValidationError) -> str:
-        errors = exc.errors(include_url=False, include_context=False, include_input=False)
-        shown = [self._complaint(error["loc"], error["type"], error["msg"]) for error in errors[:ERRORS_SHOWN]]
-        more = len(errors) - len(shown)
-        return "; ".join([*shown, f"and {more} more"] if more else shown)
-
-    def _complaint(self, loc: tuple[int | str, ...], kind: str, message: str) -> str:
-        if not loc:
-            return "the arguments must be an object with the tool's parameters"
-        if kind == "extra_forbidden" and len(loc) == 1:
-            names = ", ".join(self.schema.get("properties", ())) or "none"
-            return f"{str(loc[0])[:64]}: there is no such parameter; there are: {names}"
-        return f"{'.'.join(map(str, loc))}: {message}"
-
 
 class _Untitled(GenerateJsonSchema):
     """Titles repeat the names; a model pays for them at every turn."""
@@ -104,86 +98,76 @@ class _Untitled(GenerateJsonSchema):
         return False
 
 
+def _describe(schema: dict[str, Any], info: FieldInfo, note: str | None) -> None:
+    """What is said of a parameter: by its Field, else by a plain text in its annotation, else by the docstring."""
+    texts = [text for text in (*info.metadata, note) if isinstance(text, str) and text]
+    if info.description is None and texts:
+        schema["description"] = texts[0]
+
+
+def _alias(info: FieldInfo) -> str | None:
+    """The name that a model uses for this parameter, if it is another one. Raises BadInput."""
+    read, written = info.validation_alias or info.alias, info.serialization_alias or info.alias
+    if read != written or not isinstance(read, str | None):
+        raise BadInput("has one name to be read by and another to be written by: give it alias= alone")
+    return read
+
+
 def _ordered(value: Any, data: Any) -> Any:
     """The JSON of a value with every set in a fixed order: a set's own differs from process to process."""
-    if isinstance(value, set | frozenset) and isinstance(data, list):
-        return sorted(data, key=canonical)
-    if isinstance(value, dict) and isinstance(data, dict):
-        return {key: _ordered(inner, data[key]) for inner, key in zip(value.values(), data, strict=True)}
-    if isinstance(value, list | tuple) and isinstance(data, list):
-        return [_ordered(inner, plain) for inner, plain in zip(value, data, strict=True)]
+    if isinstance(data, list) and isinstance(value, list | tuple | set | frozenset):
+        items = [_ordered(inner, plain) for inner, plain in zip(value, data, strict=True)]
+        return sorted(items, key=canonical) if isinstance(value, set | frozenset) else items
+    if isinstance(data, dict) and (inner := _fields(value)) and len(inner) == len(data):
+        return {key: _ordered(part, plain) for part, (key, plain) in zip(inner, data.items(), strict=True)}
     return data
+
+
+def _fields(value: Any) -> list[Any]:
+    """The parts of a mapping, a model or a dataclass, in the order in which they are written."""
+    if isinstance(value, Mapping):
+        return list(value.values())
+    if isinstance(value, BaseModel):
+        return [getattr(value, name, None) for name in type(value).model_fields]
+    if dataclasses.is_dataclass(value):
+        return [getattr(value, field.name) for field in dataclasses.fields(value)]
+    return []
 
 
 # --- signatures ------------------------------------------------------------------------------------------------
 
 
-def hints_of(function: Callable[..., Any], tool: str) -> dict[str, Any]:
-    """The function's annotations, resolved. Raises BadInput."""
-    try:
-        return get_type_hints(function, include_extras=True)
-    except Exception as exc:
-        raise BadInput(f"tool {tool}: an annotation can't be resolved: {exc}; use what its module imports") from exc
+def form_of(function: Callable[..., Any], tool: str, notes: Mapping[str, str] = _NO_NOTES) -> Form:
+    """The form of a function's arguments; `notes` are what its docstring says of them.
+
+    Raises BadInput, naming the tool and the parameter.
+    """
+    return _form(tool, signature_of(function, tool), notes)
 
 
-def wants_call(annotation: Any) -> bool:
-    """Whether a parameter with this annotation is to be given the Call."""
-    unions = get_origin(annotation) in (Union, UnionType, Annotated)
-    return annotation is Call or (unions and Call in get_args(annotation))
-
-
-def form_of(function: Callable[..., Any], tool: str) -> Form:
-    """The form of a function's arguments. Raises BadInput, naming the tool and the parameter."""
-    hints = hints_of(function, tool)
-    fields: dict[str, Any] = {}
-    call: str | None = None
-    for parameter in inspect.signature(function).parameters.values():
-        _check_parameter(tool, parameter, hints, call)
-        if wants_call(hints[parameter.name]):
-            call = parameter.name
-        else:
-            default = ... if parameter.default is parameter.empty else parameter.default
-            fields[parameter.name] = (hints[parameter.name], default)
-    return _form(tool, fields, call)
-
-
-def _check_parameter(tool: str, parameter: inspect.Parameter, hints: Mapping[str, Any], call: str | None) -> None:
-    wrong = _wrong_kind(parameter)
-    if wrong is None and parameter.name not in hints:
-        wrong = "has no type annotation"
-    elif wrong is None and wants_call(hints[parameter.name]):
-        if parameter.kind is not parameter.KEYWORD_ONLY:
-            wrong = "takes the Call and must be keyword-only: put it after *"
-        elif call is not None:
-            wrong = f"takes the Call, which {call} takes already"
-    if wrong:
-        raise BadInput(f"tool {tool}: parameter {parameter.name} {wrong}")
-
-
-def _wrong_kind(parameter: inspect.Parameter) -> str | None:
-    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-        return "takes any number of arguments (* or **); a model needs each one named and typed"
-    if parameter.kind is parameter.POSITIONAL_ONLY:
-        return "is positional-only; a model gives arguments by name: remove the /"
-    if parameter.name.startswith("_") or parameter.name == "model_config":
-        return "can't be shown to a model under this name: rename it"
-    return None
-
-
-def _form(tool: str, fields: dict[str, Any], call: str | None) -> Form:
+def _form(tool: str, signature: Signature, notes: Mapping[str, str]) -> Form:
+    fields: dict[str, Any] = dict(signature.fields)
     with warnings.catch_warnings():
         # A parameter may be called `copy` or `json`: the model class has such methods, and nothing here uses them.
         warnings.simplefilter("ignore")
         try:
             model = create_model(tool, __config__=CONFIG, **fields)
             for name, info in model.model_fields.items():
+                _check_alias(tool, name, info)
                 _check_default(tool, name, fields[name][0], info)
-            form = Form(tool, model, call)
+            form = Form(tool, model, signature, notes)
         except _NO_SCHEMA as exc:
             raise _culprit(tool, fields, exc) from exc
     if _SECRET in canonical(form.schema):
         raise _secret(tool, fields)
     return form
+
+
+def _check_alias(tool: str, name: str, info: FieldInfo) -> None:
+    try:
+        _alias(info)
+    except BadInput as exc:
+        raise BadInput(f"tool {tool}: parameter {name} {exc}") from None
 
 
 def _culprit(tool: str, fields: Mapping[str, Any], exc: Exception) -> BadInput:
@@ -210,7 +194,7 @@ def _check_default(tool: str, name: str, annotation: Any, info: FieldInfo) -> No
     if info.is_required() or info.default_factory is not None:
         return
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        adapter = _adapter(annotation)
         canonical(adapter.dump_python(adapter.validate_python(info.default), mode="json"))
     except ValidationError as exc:
         wrong = exc.errors()[0]["msg"]
@@ -220,13 +204,24 @@ def _check_default(tool: str, name: str, annotation: Any, info: FieldInfo) -> No
 
 
 def _secret(tool: str, fields: Mapping[str, Any]) -> BadInput:
-    """A secret is written as stars, so the tool would be given stars."""
+    """A pydantic secret is written as stars, so the tool would be given stars."""
     name = next(name for name, (annotation, _) in fields.items() if _SECRET in canonical(_schema(annotation)))
-    return BadInput(f"tool {tool}: parameter {name} holds a secret, and arguments are recorded: get it inside the tool")
+    says = "holds a secret, and arguments are recorded: take it as Annotated[Secret, 'NAME']"
+    return BadInput(f"tool {tool}: parameter {name} {says}")
 
 
 def _schema(annotation: Any) -> dict[str, Any]:
-    return TypeAdapter(annotation).json_schema()
+    return _adapter(annotation).json_schema()
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    """For this type; bytes are base64, unless it is a class that has its own say."""
+    try:
+        return TypeAdapter(annotation, config=_BYTES)
+    except PydanticUserError as exc:
+        if exc.code != "type-adapter-config-unused":
+            raise
+        return TypeAdapter(annotation)
 
 
 # --- results ---------------------------------------------------------------------------------------------------
@@ -236,29 +231,30 @@ class Results:
     """Return values as JSON, by the function's return annotation where it has one."""
 
     def __init__(self, function: Callable[..., Any], tool: str) -> None:
-        hints = hints_of(function, tool)
+        hints = hints_of(function, f"tool {tool}")
         self._adapter: TypeAdapter[Any] | None = None
         if "return" in hints:
             try:
-                self._adapter = TypeAdapter(hints["return"])
+                self._adapter = _adapter(hints["return"])
             except _NO_SCHEMA as exc:
                 what = _named(hints["return"])
                 raise BadInput(
                     f"tool {tool}: its result, a {what}, can't be written as JSON: return plain data"
                 ) from exc
 
-    def dump(self, value: Any) -> Any:
-        """The value as JSON. Never raises: by now the effect has happened, and it must be recorded.
+    def dump(self, value: Any, given: Given = NOTHING) -> Any:
+        """The value as JSON, without the secrets that were given. Never raises: by now the effect has happened, and it
+        must be recorded.
 
         What is not of the annotated type is written as what it is; what can't be written at all becomes
         `{"type": ..., "repr": ...}`.
         """
         for write in (self._by_annotation, _by_value):
             try:
-                return from_json(write(value))
+                return given.scrub_json(from_json(write(value)))
             except Exception:  # then the next way, down to words
                 continue
-        return {"type": type(value).__name__, "repr": _words(value)}
+        return {"type": type(value).__name__, "repr": _words(value, given)}
 
     def _by_annotation(self, value: Any) -> bytes:
         if self._adapter is None:
@@ -267,11 +263,11 @@ class Results:
 
 
 def _by_value(value: Any) -> bytes:
-    return to_json(value, by_alias=True, inf_nan_mode="null")
+    return to_json(value, by_alias=True, inf_nan_mode="null", bytes_mode="base64")
 
 
-def _words(value: Any) -> str:
+def _words(value: Any, given: Given) -> str:
     try:
-        return repr(value)[:LONGEST_REPR].encode("utf-8", "backslashreplace").decode()
+        return given.scrub(repr(value))[:LONGEST_REPR].encode("utf-8", "backslashreplace").decode()
     except Exception:
         return ""

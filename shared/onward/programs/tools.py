@@ -5,18 +5,21 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, cast, get_args, overload
 
+from onward.core.bounds import Bounds, Breaker
 from onward.core.durations import Span, seconds
 from onward.core.events import EffectClass
+from onward.core.given import NOTHING, Given, Needs, NotPrepared, Role
 from onward.core.model import ToolSpec
 from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
 from onward.core.retry import Retry
 from onward.errors import BadInput
 from onward.programs.approvals import Approval
-from onward.programs.schema import Form, Results, form_of, hints_of, wants_call
+from onward.programs.docstrings import split
+from onward.programs.inquiries import Inquiry, inquiry
+from onward.programs.schema import Form, Results, form_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,8 +40,9 @@ class Tool(Generic[P, R]):
     timeout: float
     retry: Retry
     blocking: bool
+    bounds: Bounds
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each thing that is declared
         self,
         function: Callable[P, R],
         *,
@@ -48,6 +52,8 @@ class Tool(Generic[P, R]):
         retry: Retry | int = 3,
         name: str | None = None,
         undo: Tool[..., Any] | None = None,
+        concurrency: int | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
         update_wrapper(cast("Callable[P, R]", self), function)
         self.name = _checked_name(function, name)
@@ -56,13 +62,15 @@ class Tool(Generic[P, R]):
         self.undo = undo
         self.timeout = seconds(timeout, f"tool {self.name}: timeout")
         self.retry = _checked_retry(self.name, retry)
+        self.bounds = Bounds(self.name, concurrency, breaker)
         self.blocking = not inspect.iscoroutinefunction(function)
-        self.form: Form = form_of(function, self.name)
-        self.spec = ToolSpec(self.name, _description(function, self.name), self.form.schema)
+        description, notes = _description(function, self.name)
+        self.form: Form = form_of(function, self.name, notes)
+        self.spec = ToolSpec(self.name, description, self.form.schema)
         self._function: Callable[..., Any] = function
         self._results = Results(function, self.name)
-        self._reconcile: _Helper | None = None
-        self._poll: _Helper | None = None
+        self._reconcile: Inquiry | None = None
+        self._poll: Inquiry | None = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return cast(R, self._function(*args, **kwargs))
@@ -75,11 +83,11 @@ class Tool(Generic[P, R]):
     def reconcile(self, function: F) -> F:
         """Declare how to learn what became of a call in doubt. The function answers Done, NotDone or Unknown.
 
-        It is sync or async and takes the Call, and any of the tool's own parameters by name.
+        It is sync or async and takes the Call, any of the tool's own parameters by name, resources and secrets.
         """
         if self._reconcile is not None:
             raise BadInput(f"tool {self.name}: it has a reconcile function already")
-        self._reconcile = _helper(self, function, "reconcile")
+        self._reconcile = inquiry(function, self.form, "reconcile")
         return function
 
     def poll(self, function: F) -> F:
@@ -89,34 +97,44 @@ class Tool(Generic[P, R]):
         """
         if self._poll is not None:
             raise BadInput(f"tool {self.name}: it has a poll function already")
-        self._poll = _helper(self, function, "poll")
+        self._poll = inquiry(function, self.form, "poll")
         return function
 
     # --- what the engine asks ----------------------------------------------------------------------------------
 
-    def invoke(self, call: Call) -> Any:
+    def needs(self, role: Role = "invoke") -> Needs:
+        """What is to be given when the tool is asked for this."""
+        if role == "invoke":
+            return self.form.needs
+        asked = self._reconcile if role == "reconcile" else self._poll
+        return asked.needs if asked else Needs()
+
+    def invoke(self, call: Call, given: Given = NOTHING) -> Any:
         """Perform the call with the arguments that were recorded; gives the result as JSON, or Pending.
 
         A blocking tool gives it, another gives an awaitable of it. Raises NotPerformed if the recorded arguments don't
         fit the function any more: then it was not called.
         """
         if not self.blocking:
-            return self._invoke(call)
-        value = self._function(**self._keywords(call))
+            return self._invoke(call, given)
+        value = self._function(**self._keywords(call, given))
         if inspect.isawaitable(value):
             raise TypeError(f"tool {self.name} is not async and gave an awaitable, which nobody awaits: make it async")
-        return self._result(value)
+        return self._result(value, given)
 
-    async def _invoke(self, call: Call) -> Any:
-        return self._result(await self._function(**self._keywords(call)))
+    async def _invoke(self, call: Call, given: Given) -> Any:
+        return self._result(await self._function(**self._keywords(call, given)), given)
 
-    def _keywords(self, call: Call) -> dict[str, Any]:
+    def _keywords(self, call: Call, given: Given) -> dict[str, Any]:
+        missing = [name for name in (*self.form.needs.resources, *self.form.needs.secrets) if name not in given.values]
+        if missing:
+            raise NotPrepared(f"{self.name} was not given {', '.join(missing)}")
         try:
-            return self.form.keywords(self.form.parse(call.arguments), call)
+            return {**self.form.keywords(self.form.parse(call.arguments), call), **given.values}
         except BadInput as exc:
             raise NotPerformed(f"the recorded arguments don't fit this version of the tool: {exc}") from exc
 
-    def _result(self, value: Any) -> Any:
+    def _result(self, value: Any, given: Given) -> Any:
         """A tool that answers in the words of a reconcile function is taken at its word."""
         if isinstance(value, NotDone):
             raise NotPerformed("the tool answered NotDone")
@@ -124,18 +142,19 @@ class Tool(Generic[P, R]):
             raise RuntimeError(value.reason or "the tool answered Unknown")
         if isinstance(value, Pending):
             return value
-        return self.dump_result(value.result if isinstance(value, Done) else value)
+        return self.dump_result(value.result if isinstance(value, Done) else value, given)
 
-    def dump_result(self, value: Any) -> Any:
-        """The result as JSON, by the return annotation where there is one. Never raises: the effect has happened, and
-        an error now would look as if its outcome were not known. What can't be written is recorded by its `repr`."""
-        return self._results.dump(value)
+    def dump_result(self, value: Any, given: Given = NOTHING) -> Any:
+        """The result as JSON, by the return annotation where there is one, without the secrets that were given. Never
+        raises: the effect has happened, and an error now would look as if its outcome were not known. What can't be
+        written is recorded by its `repr`."""
+        return self._results.dump(value, given)
 
     def reconciles(self) -> bool:
         """Whether the tool can be asked what became of a call."""
         return self._reconcile is not None
 
-    async def ask(self, call: Call) -> Done[Any] | NotDone | Unknown:
+    async def ask(self, call: Call, given: Given = NOTHING) -> Done[Any] | NotDone | Unknown:
         """What became of this call. Anything but Done, NotDone and Unknown is no answer, and so Unknown.
 
         What the reconcile function raises is raised.
@@ -143,16 +162,16 @@ class Tool(Generic[P, R]):
         if self._reconcile is None:
             return Unknown(f"{self.name} has no reconcile function")
         try:
-            answer = await self._reconcile.ask(self.form, call)
+            answer = await self._reconcile.ask(self.form, call, given)
         except BadInput as exc:
             return Unknown(f"reconcile could not be asked: {exc}")
         if isinstance(answer, Done):
-            return Done(self.dump_result(answer.result))
+            return Done(self.dump_result(answer.result, given))
         if isinstance(answer, NotDone | Unknown):
             return answer
         return Unknown(f"reconcile answered {_said(answer)}; it must answer Done(...), NotDone() or Unknown()")
 
-    async def check(self, call: Call) -> Done[Any] | NotDone | Pending | Unknown:
+    async def check(self, call: Call, given: Given = NOTHING) -> Done[Any] | NotDone | Pending | Unknown:
         """How a call that goes on outside stands. NotPerformed, raised by the poll function, is NotDone.
 
         Raises TypeError for any other answer: it says nothing about the call, which stays pending.
@@ -160,11 +179,11 @@ class Tool(Generic[P, R]):
         if self._poll is None:
             return Unknown(f"{self.name} has no poll function")
         try:
-            answer = await self._poll.ask(self.form, call)
+            answer = await self._poll.ask(self.form, call, given)
         except NotPerformed:
             return NotDone()
         if isinstance(answer, Done):
-            return Done(self.dump_result(answer.result))
+            return Done(self.dump_result(answer.result, given))
         if isinstance(answer, NotDone | Pending | Unknown):
             return answer
         raise TypeError(f"poll answered {_said(answer)}; it must answer Done(...), NotDone() or Pending(...)")
@@ -191,19 +210,26 @@ def tool(
     retry: Retry | int = 3,
     name: str | None = None,
     undo: Tool[..., Any] | None = None,
+    concurrency: int | None = None,
+    breaker: Breaker | None = None,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a tool of a typed function, sync or async.
 
     The annotations become the JSON Schema and check every argument before the function runs; the docstring is what a
-    model reads; a keyword-only parameter annotated `Call` is given the call, with its idempotency key.
+    model reads, and what it says of a parameter stands in the schema. Keyword-only parameters that a model never sees:
+    one annotated `Call` is given the call, with its idempotency key; `Injected[T]` ones are given a resource of the
+    application, `Annotated[Secret, "NAME"]` ones a secret.
 
-    effect    what may be done after a crash: `read` and `idempotent` ones may run again; `irreversible` ones (which
-              is what an undeclared one is) and `compensatable` ones, which name their `undo`, never run twice unasked
-    approval  when a person decides first
-    timeout   how long one attempt may take
-    retry     how often, and how fast, what may be repeated is tried; a number means attempts in all
-    name      what a model calls it; the function's name otherwise
+    effect       what may be done after a crash: `read` and `idempotent` ones may run again; `irreversible` ones (which
+                 is what an undeclared one is) and `compensatable` ones, which name their `undo`, never run twice
+                 unasked
+    approval     when a person decides first
+    timeout      how long one attempt may take
+    retry        how often, and how fast, what may be repeated is tried; a number means attempts in all
+    name         what a model calls it; the function's name otherwise
+    concurrency  how many calls of it may run at once in a process
+    breaker      when calls are not even tried for a while
 
     Raises BadInput, naming the tool and the parameter, for what can't be expressed.
     """
@@ -259,53 +285,8 @@ def _checked_retry(name: str, retry: Any) -> Retry:
     return policy
 
 
-def _description(function: Callable[..., Any], name: str) -> str:
-    text = inspect.cleandoc(function.__doc__ or "").strip()
+def _description(function: Callable[..., Any], name: str) -> tuple[str, dict[str, str]]:
+    text, notes = split(function.__doc__ or "")
     if not text:
         raise BadInput(f"tool {name}: it has no docstring; a model reads it to know what the tool does")
-    return text
-
-
-# --- reconcile and poll ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Helper:
-    """A function that is asked about a call: which of its parameters get the Call, and which the tool's arguments."""
-
-    function: Callable[..., Any]
-    calls: tuple[str, ...]
-    arguments: tuple[str, ...]
-
-    async def ask(self, form: Form, call: Call) -> Any:
-        """Raises BadInput if it wants arguments and the recorded ones don't fit."""
-        given: dict[str, Any] = dict.fromkeys(self.calls, call)
-        if self.arguments:
-            value = form.parse(call.arguments)
-            given |= {name: value.__dict__[name] for name in self.arguments}
-        if inspect.iscoroutinefunction(self.function):
-            return await self.function(**given)
-        from asyncio import to_thread  # declaring tools needs no event loop, and this import is slow
-
-        return await to_thread(self.function, **given)
-
-
-def _helper(owner: Tool[..., Any], function: Callable[..., Any], role: str) -> _Helper:
-    what = f"{owner.name}.{role}"
-    hints = hints_of(function, what)
-    calls: list[str] = []
-    arguments: list[str] = []
-    for parameter in inspect.signature(function).parameters.values():
-        by_name = parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-        if by_name and wants_call(hints.get(parameter.name)):
-            calls.append(parameter.name)
-        elif by_name and parameter.name in owner.form.parameters:
-            arguments.append(parameter.name)
-        elif not by_name or parameter.default is parameter.empty:
-            raise _odd_parameter(owner, what, parameter.name)
-    return _Helper(function, tuple(calls), tuple(arguments))
-
-
-def _odd_parameter(owner: Tool[..., Any], what: str, name: str) -> BadInput:
-    known = ", ".join(owner.form.parameters) or "no parameters"
-    return BadInput(f"tool {what}: parameter {name} is neither annotated Call nor one of the tool's own ({known})")
+    return text, notes

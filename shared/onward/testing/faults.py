@@ -18,6 +18,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from onward.core.given import NOTHING, EmptySupply, Given, Needs, Role, Supply
 from onward.core.model import Model, ModelAnswer, ModelRequest
 from onward.core.outcomes import Call
 from onward.core.program import AskModel, Decision, Effect, Perform, Performer, Program
@@ -31,7 +32,8 @@ Fault = Callable[["Process", str, Act], Awaitable[Any]]
 Callback = Callable[["Process"], Awaitable[None]]
 
 COMMITS = frozenset(
-    f"store.{name}" for name in ("create", "claim", "renew", "mark", "append", "release", "erase", "delete", "file", "refuse")
+    f"store.{name}"
+    for name in ("create", "claim", "renew", "mark", "append", "release", "erase", "delete", "file", "refuse")
 )
 """Calls whose fate may be unknown: an error after they were applied is Ambiguous."""
 
@@ -260,6 +262,11 @@ class FaultyPrograms:
     def newest(self, name: str) -> Program | None:
         return self._wrap(self._real.newest(name))
 
+    def supply(self) -> Supply:
+        """What the real ones give their tools."""
+        make: Callable[[], Supply] = getattr(self._real, "supply", EmptySupply)
+        return make()
+
     def replace(self, real: Registry) -> None:
         """Run these from now on, as after a deploy."""
         self._real = real
@@ -303,25 +310,28 @@ class _Model:
 class _Tool:
     def __init__(self, real: Performer, process: Process) -> None:
         self.name, self.effect, self.timeout, self.retry = real.name, real.effect, real.timeout, real.retry
-        self.blocking = real.blocking
+        self.blocking, self.bounds = real.blocking, real.bounds
         self._real = real
         self._process = process
         self._loop = asyncio.get_running_loop()
 
-    def invoke(self, call: Call) -> Any:
+    def needs(self, role: Role = "invoke") -> Needs:
+        return self._real.needs(role)
+
+    def invoke(self, call: Call, given: Given = NOTHING) -> Any:
         if not self.blocking:
-            return self._process.call("tool.invoke", lambda: self._real.invoke(call))
-        threaded = self._process.call("tool.invoke", lambda: asyncio.to_thread(self._real.invoke, call))
+            return self._process.call("tool.invoke", lambda: self._real.invoke(call, given))
+        threaded = self._process.call("tool.invoke", lambda: asyncio.to_thread(self._real.invoke, call, given))
         return asyncio.run_coroutine_threadsafe(threaded, self._loop).result()
 
     def reconciles(self) -> bool:
         return self._real.reconciles()
 
-    async def ask(self, call: Call) -> Any:
-        return await self._process.call("tool.ask", lambda: self._real.ask(call))
+    async def ask(self, call: Call, given: Given = NOTHING) -> Any:
+        return await self._process.call("tool.ask", lambda: self._real.ask(call, given))
 
-    async def check(self, call: Call) -> Any:
-        return await self._process.call("tool.check", lambda: self._real.check(call))
+    async def check(self, call: Call, given: Given = NOTHING) -> Any:
+        return await self._process.call("tool.check", lambda: self._real.check(call, given))
 
 
 # --- how messages travel ---------------------------------------------------------------------------------------
