@@ -56,3 +56,8 @@ App(programs=[Agent("desk", model=ScriptedModel([]), tools=[refund], limits=Limi
     loaded = loaded_by(code)
     assert not loaded & set(HEAVY)
     assert not {name for name in loaded if name.startswith(("onward.engine", "onward.surfaces", "onward.testing"))}
+
+
+def test_declaring_gemini_loads_nothing_that_reaches_it() -> None:
+    loaded = loaded_by('from onward import Agent, Gemini; Agent("desk", model=Gemini("gemini-3-flash", api_key="k"))')
+    assert not loaded & {*HEAVY, "httpx", "httpx2"}

@@ -1,0 +1,1 @@
+"""Adapters to Google Cloud and Gemini. Google's packages are imported where they are used, never before."""
