@@ -27,32 +27,38 @@ from onward import (
 )
 from onward.core.canonical import digest
 from onward.core.events import Actor, CallsProposed, Proposal, SessionCompleted, TimerSet
+from onward.core.files import File
 from onward.core.model import Model, ModelAnswer, ModelRequest
 from onward.core.program import Decision, Program, Record, Rest
 from onward.core.state import State
-from tests.faults.world import World
+from tests.faults.world import SESSION, World
 
 QUICK = Retry(attempts=4, first=1.0, longest=5.0)
 
 
 class WatchedModel:
-    """A model whose every answer costs something: it is in the ledger, and must not be asked for what is recorded."""
+    """A model whose every answer costs something: it is in the ledger, and must not be asked for what is recorded.
 
-    def __init__(self, model: Model) -> None:
+    `session` is whose: a child's id is known before it starts. None: it answers for several.
+    """
+
+    def __init__(self, model: Model, session: str | None = SESSION) -> None:
         self.name = model.name
         self._model = model
+        self._session = session
 
     async def answer(self, request: ModelRequest) -> ModelAnswer:
         outside, turn = World.current.outside, sum(entry.kind == "answer" for entry in request.transcript)
         await outside.book("model", f"turn {turn}")
-        await outside.expect_unrecorded("model_answered", f"turn {turn}", turn)
+        if self._session is not None:
+            await outside.expect_unrecorded("model_answered", f"turn {turn}", turn, self._session)
         return await self._model.answer(request)
 
 
 async def performed(tool: str, call: Call, **arguments: Any) -> dict[str, Any]:
     """The effect itself: it is done, and booked."""
     outside = World.current.outside
-    await outside.expect_uncompleted(call.id)
+    await outside.expect_uncompleted(call.session, call.id)
     result = {"receipt": f"{tool} {' '.join(map(str, arguments.values()))}"}
     await outside.book(tool, call.idempotency_key, attempt=call.attempt, arguments=arguments, result=result)
     return result
@@ -274,6 +280,26 @@ async def write_archive(text: str, *, call: Call) -> int:
     return len(text)
 
 
+@tool(effect="read", retry=QUICK)
+async def nap(hours: int, *, call: Call) -> Pending:
+    """Wait, and do nothing else."""
+    await World.current.outside.book("nap", call.idempotency_key)
+    return Pending(timeout=f"{hours}h", ends="done")
+
+
+@tool(effect="irreversible")
+async def print_label(order: str, *, call: Call) -> File:
+    """Print a label, and give its picture."""
+    await performed("print_label", call, order=order)
+    return File(data=b"label of order " + order.encode(), media_type="image/png", name="label.png")
+
+
+@print_label.reconcile
+async def label_printed(call: Call) -> Done[Any] | NotDone:
+    done = World.current.outside.entries("print_label", call.idempotency_key)
+    return Done(File(data=b"label of order 7", media_type="image/png", name="label.png")) if done else NotDone()
+
+
 @tool(effect="irreversible")
 async def refund_while_cancelled(order: str, *, call: Call) -> dict[str, Any]:
     """Refund an order; meanwhile somebody cancels the session."""
@@ -318,7 +344,7 @@ TOOLS = [
     find_order, find_slowly, count_stock, set_address, refund, refund_slowly, send_letter, reserve, pay_out,
     close_ticket, flaky, broken, declined, refund_and_fail, fail_then_refund, refund_who_knows, ship, ship_fast,
     ship_hesitantly, ship_for_good, ship_quietly, ship_and_forget, read_archive, write_archive,
-    refund_while_cancelled, call_back, jump, deploy,
+    refund_while_cancelled, call_back, jump, deploy, nap, print_label,
 ]  # fmt: skip
 
 

@@ -6,8 +6,8 @@ Each takes what a run left behind (`Run`) and answers complaints: none, if all i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -47,12 +47,14 @@ class Run:
     head: Head
     commits: Sequence[Commit]
     events: Sequence[Any]
-    ledger: Sequence[Entry]
     published: frozenset[int] | None
     """None where readers read the log itself."""
-    early: Sequence[int]
-    needless: Sequence[str]
+    ledger: Sequence[Entry] = ()
+    early: Sequence[int] = ()
+    needless: Sequence[str] = ()
     calls: Sequence[str] = ()
+    others: Mapping[str, Run] = field(default_factory=dict)
+    """What was left of its children, and of theirs, by id."""
 
     @cached_property
     def counted(self) -> Counter[str]:
@@ -90,6 +92,8 @@ def differences(run: Run, calm: Run, ignore: Iterable[str] = (), lossy: bool = F
         *log_is_whole(run),
         *ends_alike(run, calm),
         *logs_alike(run, calm, ignore),
+        *children_alike(run, calm, ignore, lossy),
+        *nothing_owed(run),
         *effects_alike(run, calm),
         *keys_alike(run, calm),
         *nothing_asked_again(run),
@@ -122,6 +126,23 @@ def logs_alike(run: Run, calm: Run, ignore: Iterable[str] = ()) -> list[str]:
     gone = [line for line in theirs if line not in ours]
     new = [line for line in ours if line not in theirs]
     return [f"log: differs; missing {gone}; new {new}" if gone or new else f"log: another order: {ours}"]
+
+
+def children_alike(run: Run, calm: Run, ignore: Iterable[str] = (), lossy: bool = False) -> list[str]:
+    """G5: each child was started once, ended as it would have, and its log is whole."""
+    if run.others.keys() != calm.others.keys():
+        return [f"children: {sorted(run.others)}, undisturbed {sorted(calm.others)}"]
+    ignored = list(ignore)
+    return [
+        f"{id}: {complaint}"
+        for id, child in run.others.items()
+        for complaint in differences(child, calm.others[id], ignored, lossy)
+    ]
+
+
+def nothing_owed(run: Run) -> list[str]:
+    """G5: every duty to another session is paid, and the head knows it."""
+    return [f"owed since event {run.head.owed}"] if run.head.owed else []
 
 
 def effects_alike(run: Run, calm: Run) -> list[str]:

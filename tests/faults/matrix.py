@@ -15,10 +15,11 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from onward.core.head import Head
 from onward.core.lease import TTL
 from onward.testing import faults
 from onward.testing.faults import Delayed, Doubled, Plan, Process, Redelivered, Reordered
@@ -203,16 +204,21 @@ async def play(
 async def _left_behind(world: World) -> Run:
     head = await world.head()
     assert head is not None
-    return Run(
-        head=head,
-        commits=await world.commits(),
-        events=await world.events(),
+    others = [other for other in await world.heads() if other.key != head.key]
+    run = await _left_of(world, head)
+    return replace(
+        run,
         ledger=world.outside.ledger.entries(world.outside.run),
-        published=None if world.place.embedded else frozenset(world.feed.seqs),
         early=world.feed.early,
         needless=world.outside.needless,
         calls=world.plan.calls,
+        others={other.id: await _left_of(world, other) for other in others},
     )
+
+
+async def _left_of(world: World, head: Head) -> Run:
+    published = None if world.place.embedded else frozenset(world.feed.published[head.key])
+    return Run(head, await world.commits(head.id), await world.events(head.id), published)
 
 
 def plays(calls: Sequence[str], certain: frozenset[str] = frozenset()) -> Iterator[tuple[int, Kind]]:

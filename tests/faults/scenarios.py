@@ -13,11 +13,11 @@ from datetime import timedelta
 from typing import Any
 
 from onward import App, Limits
-from onward.core.events import Actor
+from onward.core.files import File
 from onward.core.signals import Signal
 from onward.errors import Refused
 from tests.faults.desk import CLERK, ONE_VERSION, STUMBLER, desk, turn
-from tests.faults.world import ANN, KEY, World
+from tests.faults.world import ANN, BOB, KEY, OPERATOR, World
 
 ORDER = {"order": "7"}
 REFUND = {"order": "7", "amount": 30}
@@ -146,16 +146,84 @@ async def one_approved_one_rejected(world: World) -> None:
 @scenario(desk(turn(("pay_out", REFUND))))
 async def two_decide(world: World) -> None:
     await runs(world)
-    bob = Actor(kind="person", name="bob@example.com")
     wait = await world.wait_for("approval")
     shown = {"call": wait.call, "digest": wait.digest}
     await world.signal("decision", "ann", ANN, verdict="approved", **shown)
     with suppress(Refused):  # where the first one is known already; else the log says that it is refused
-        await world.signal("decision", "bob", bob, verdict="rejected", **shown)
+        await world.signal("decision", "bob", BOB, verdict="rejected", **shown)
+    await world.rest()
+
+
+@scenario(desk(turn(("pay_out", REFUND))))
+async def edited(world: World) -> None:
+    await runs(world)
+    await world.decide("pay_out", "approved", "half of it", arguments={"order": "7", "amount": 15})
+    await world.rest()
+
+
+@scenario(desk(turn(("pay_out", REFUND), ("find_order", ORDER))))
+async def responded(world: World) -> None:
+    await runs(world)
+    await world.decide("pay_out", "responded", result={"receipt": "paid by hand"})
+    await world.rest()
+
+
+@scenario(desk(turn(("pay_out", REFUND))))
+async def delegated(world: World) -> None:
+    await runs(world)
+    await world.decide("pay_out", "delegated", "ask Bob", to=BOB.name)
+    await world.rest()
+    with suppress(Refused):
+        await world.decide("pay_out", "rejected", by=ANN)
+    await world.rest()
+    await world.decide("pay_out", "approved", by=BOB)
+    await world.rest()
+
+
+# --- operators -------------------------------------------------------------------------------------------------
+
+
+@scenario(desk(turn(("pay_out", REFUND), ("find_order", ORDER)), turn(("find_order", ORDER))))
+async def paused(world: World) -> None:
+    await runs(world)
+    await world.signal("pause", "pause", OPERATOR, reason="have a look")
+    await world.rest()
+    await world.decide("pay_out", "approved")
+    await world.later(hours=2)
+    await world.signal("resume", "resume", OPERATOR)
+    await world.rest()
+
+
+@scenario(desk(turn(("pay_out", REFUND), ("ship", ORDER))))
+async def skipped(world: World) -> None:
+    await runs(world)
+    for tool in ("pay_out", "ship"):
+        call = next(wait.call for wait in (await world.head()).waits if wait.tool == tool)
+        await world.signal("skip", tool, OPERATOR, call=call, result={"receipt": "by hand"}, reason="done by hand")
+        await world.rest()
+
+
+@scenario(desk(turn(("pay_out", REFUND), ("ship", ORDER))))
+async def finished(world: World) -> None:
+    await runs(world)
+    await world.signal("finish", "finish", OPERATOR, output="enough", reason="done by hand")
     await world.rest()
 
 
 # --- timers ----------------------------------------------------------------------------------------------------
+
+
+@scenario(desk(turn(("nap", {"hours": 5}))))
+async def asleep(world: World) -> None:
+    await runs(world)
+    await world.later(hours=6)
+
+
+@scenario(desk(turn(("nap", {"hours": 5}))))
+async def woken_by_an_input(world: World) -> None:
+    await runs(world)
+    await world.send("wake up")
+    await world.rest()
 
 
 @scenario(desk(turn(("find_order", ORDER))))
@@ -294,6 +362,27 @@ async def input_while_it_works(world: World) -> None:
     await world.rest()
 
 
+@scenario(desk(turn(("pay_out", REFUND), ("ship", ORDER)), turn(("refund", REFUND))))
+async def interrupted(world: World) -> None:
+    await world.start("desk", on_input="interrupt")
+    await world.rest()
+    await world.send("leave it")
+    await world.rest()
+    call = (await world.wait_for("external")).call
+    await world.signal("skip", "ship", OPERATOR, call=call, result="arrived")
+    await world.rest()
+
+
+@scenario(desk(turn(("pay_out", REFUND))))
+async def input_refused_while_it_works(world: World) -> None:
+    await world.start("desk", on_input="reject")
+    await world.rest()
+    await world.send("one more thing")
+    await world.rest()
+    await world.decide("pay_out", "approved")
+    await world.rest()
+
+
 @scenario(desk(turn(("pay_out", REFUND), ("ship", ORDER))), ends="cancelled")
 async def cancelled_while_it_asks(world: World) -> None:
     await runs(world)
@@ -327,6 +416,13 @@ async def limit_reached(world: World) -> None:
 )
 async def large_values(world: World) -> None:
     await world.start("desk", input="story " * 15_000)
+    await world.rest()
+
+
+@scenario(desk(turn(("print_label", ORDER)), turn(("find_order", ORDER))))
+async def files(world: World) -> None:
+    picture = File(data=b"a lamp that is broken" * 5000, media_type="image/jpeg", name="lamp.jpg")
+    await world.start("desk", input=["what is this?", picture])
     await world.rest()
 
 

@@ -8,6 +8,7 @@ rests; a worker that dies is followed by a new one, and people settle what only 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -35,6 +36,7 @@ Wrap = Callable[[Any], Any]
 SESSION = "s1"
 KEY = session_key("default", SESSION)
 ANN = Actor(kind="person", name="ann@example.com")
+BOB = Actor(kind="person", name="bob@example.com")
 OPERATOR = Actor(kind="person", name="olga@example.com")
 PAUSE = TTL + MARGIN + 1
 TRIES = 200
@@ -47,14 +49,14 @@ class Seen:
     def __init__(self, real: Any, store: Any) -> None:
         self._real = real
         self._store = store
-        self.seqs: set[int] = set()
+        self.published: dict[str, set[int]] = defaultdict(set)
         self.early: list[int] = []
 
     async def publish(self, head: Head, events: Any) -> None:
         there = await self._store.read(head.key)
         self.early += [event.seq for event in events if event.seq > there.seq]
         await self._real.publish(head, events)
-        self.seqs.update(event.seq for event in events)
+        self.published[head.key].update(event.seq for event in events)
 
 
 class _Backend:
@@ -85,14 +87,15 @@ class Outside:
     def entries(self, what: str, key: str) -> list[dict[str, Any]]:
         return [entry for name, entry in self.ledger.entries(self.run) if name == what and entry["key"] == key]
 
-    async def expect_unrecorded(self, kind: str, name: str, count: int) -> None:
+    async def expect_unrecorded(self, kind: str, name: str, count: int, session: str = SESSION) -> None:
         """What is done now must not be in the log already: `count` events of this kind are known to who asks."""
-        recorded = [record for commit in await self.world.commits() for record in commit.records if record.kind == kind]
+        commits = await self.world.commits(session)
+        recorded = [record for commit in commits for record in commit.records if record.kind == kind]
         if len(recorded) > count and not self.world.zombies:
             self.needless.append(name)
 
-    async def expect_uncompleted(self, call: str) -> None:
-        for commit in await self.world.commits():
+    async def expect_uncompleted(self, session: str, call: str) -> None:
+        for commit in await self.world.commits(session):
             for record in commit.records:
                 done = record.kind in ("call_completed", "call_refused") and f'"call":"{call}"' in (
                     record.body.text or ""
@@ -259,12 +262,11 @@ class World:
     async def cancel(self) -> None:
         await self.signal("cancel", "cancel", reason="no longer needed")
 
-    async def decide(self, tool: str, verdict: str, reason: str = "", by: Actor = ANN) -> None:
+    async def decide(self, tool: str, verdict: str, reason: str = "", by: Actor = ANN, **more: Any) -> None:
         """Decide on the open approval of this tool, as it was shown."""
         wait = await self.wait_for("approval", tool)
-        await self.signal(
-            "decision", f"{verdict}/{wait.call}", by, call=wait.call, verdict=verdict, digest=wait.digest, reason=reason
-        )
+        shown = {"call": wait.call, "digest": wait.digest}
+        await self.signal("decision", f"{verdict}/{wait.call}", by, verdict=verdict, reason=reason, **shown, **more)
 
     async def complete(self, call: str, token: str, **outcome: Any) -> None:
         """The world outside says how a call ended."""
@@ -284,9 +286,10 @@ class World:
 
     async def _people_help(self) -> bool:
         """Operators resolve doubts by what the ledger says, and resume what is parked. Whether there was anything."""
-        head = await self.head()
-        if head is None or head.ended:
-            return False
+        heads = [head for head in await self.heads() if not head.ended]
+        return any([await self._help(head) for head in sorted(heads, key=lambda head: head.id)])
+
+    async def _help(self, head: Head) -> bool:
         doubts = [wait for wait in head.waits if wait.kind == "operator" and wait.call]
         if not doubts and head.status != "needs_attention":
             return False
@@ -296,12 +299,15 @@ class World:
         return True
 
     async def _resolve(self, head: Head, wait: Wait) -> None:
-        done = self.outside.entries(str(wait.tool), idempotency_key(SESSION, str(wait.call)))
+        done = self.outside.entries(str(wait.tool), idempotency_key(head.id, str(wait.call)))
         said: dict[str, Any] = {"status": "done", "result": done[-1]["result"]} if done else {"status": "not_done"}
-        await self.signal("outcome", f"resolve/{wait.call}/{head.seq}", OPERATOR, call=wait.call, **said)
+        await self._operate(head, "outcome", f"resolve/{wait.call}/{head.seq}", call=wait.call, **said)
 
     async def _resume(self, head: Head) -> None:
-        await self.signal("resume", f"resume/{head.seq}", OPERATOR, limits=Limits(turns=90, calls=90).model_dump())
+        await self._operate(head, "resume", f"resume/{head.seq}", limits=Limits(turns=90, calls=90).model_dump())
+
+    async def _operate(self, head: Head, kind: str, key: str, **body: Any) -> None:
+        await self.person(lambda gateway: gateway.signal(head.key, kind, body, OPERATOR, key))
 
     # --- what is there ---------------------------------------------------------------------------------------------
 
@@ -312,15 +318,15 @@ class World:
     async def heads(self) -> list[Head]:
         return list(await self.watcher.store.list(Query()))
 
-    async def commits(self) -> list[Commit]:
-        return list(await self.watcher.store.commits(KEY))
+    async def commits(self, session: str = SESSION) -> list[Commit]:
+        return list(await self.watcher.store.commits(session_key("default", session)))
 
     async def recorded(self, kind: str) -> bool:
         """Whether an event of this kind is committed."""
         return any(record.kind == kind for commit in await self.commits() for record in commit.records)
 
-    async def events(self) -> list[Any]:
-        return [event for commit in await self.commits() for event in Loader.events(commit)]
+    async def events(self, session: str = SESSION) -> list[Any]:
+        return [event for commit in await self.commits(session) for event in Loader.events(commit)]
 
     async def wait_for(self, kind: str, tool: str = "") -> Wait:
         """The open wait of this kind, as lists show it."""
