@@ -113,6 +113,7 @@ def assemble(
         return f"{process}:{entropy(6).hex()}"
 
     renewer = Renewer(backend.store, clock, policy.ttl, policy.budget)
+    switchboard = Switchboard(backend.switches, clock)
     ports = Ports(backend.store, backend.queue, backend.queue, backend.feed, clock)
     gateway = Gateway(ports, loader, appender, files, backend.secret)
     engine = Engine(
@@ -124,12 +125,12 @@ def assemble(
         renewer=renewer,
         late=late,
         duties=Duties(gateway, backend.store, loader, files),
+        switchboard=switchboard,
         owners=owners,
         steps_per_wake=policy.steps_per_wake,
     )
-    eraser = Eraser(backend.store, backend.blobs, loader, appender, renewer, backend.queue, owners)
+    eraser = Eraser(backend.store, backend.blobs, files, loader, appender, renewer, backend.queue, owners)
     deleter = Deleter(backend.store, backend.blobs, loader.cache, owners)
-    switchboard = Switchboard(backend.switches, clock)
     return Parts(
         backend, clock, engine, gateway, loader, appender, renewer, performing, eraser, deleter, switchboard, supply
     )

@@ -202,7 +202,8 @@ def _outcome(state: State, signal: Signal, body: OutcomeBody) -> Bodies:
 def settle(call: OpenCall, signal: str | None, body: OutcomeBody, by: ev.Cause) -> Bodies:
     """What an outcome makes of an open call."""
     if body.status == "done":
-        return [ev.CallCompleted(call=call.id, attempt=call.attempt, result=body.result, by=by, signal=signal)]
+        fields: dict[str, Any] = {"call": call.id, "attempt": call.attempt, "result": body.result, "by": by}
+        return [ev.CallCompleted(**fields, reason=body.reason, signal=signal)]
     error = body.error or Failure(code=body.status, message=body.reason or "it did not happen")
     if body.status == "failed":
         return [ev.CallFailed(call=call.id, attempt=call.attempt, error=error, by=by, signal=signal)]
@@ -215,10 +216,8 @@ def _skip(state: State, signal: Signal, body: SkipBody) -> Bodies:
     if call is None or call.status == "started":
         stands = "it is under way" if call else "it is settled, or there is none"
         raise Refused("skip refused", "not_open", f"call {body.call}: {stands}")
-    completed = ev.CallCompleted(
-        call=call.id, attempt=call.attempt, result=body.result, by="operator", signal=signal.id
-    )
-    return [*_left(state, call, cancel=True), completed]
+    outcome = OutcomeBody(call=call.id, status="done", result=body.result, reason=body.reason)
+    return [*_left(state, call, cancel=True), *settle(call, signal.id, outcome, "operator")]
 
 
 def _child(state: State, signal: Signal, body: ChildBody) -> Bodies:
@@ -282,7 +281,7 @@ def _finish(state: State, signal: Signal, body: FinishBody) -> Bodies:
         raise Refused("finish refused", "effects_open", f"the outcome of call {', '.join(open)} is not known")
     error = Failure(code="finished", message=body.reason or "the session was finished")
     output = body.output if body.output is not None else _said_last(state)
-    return [*dropped(state, error), ev.SessionCompleted(output=output, signal=signal.id)]
+    return [*dropped(state, error), ev.SessionCompleted(output=output, reason=body.reason, signal=signal.id)]
 
 
 def _said_last(state: State) -> Any:

@@ -139,6 +139,7 @@ class SessionCompleted(Body):
     kind: Literal["session_completed"] = "session_completed"
     private = frozenset({"output"})
     output: Any = None
+    reason: str = ""
     signal: str | None = None
 
 
@@ -463,6 +464,7 @@ class CallCompleted(Body):
     attempt: int
     result: Any
     by: Cause = "tool"
+    reason: str = ""
     signal: str | None = None
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
-from onward.core.codec import erase
+from onward.core.codec import Cell, erase, value_of
 from onward.core.draft import Draft
 from onward.core.events import Actor, FieldErased
+from onward.core.files import digests_in
 from onward.core.log import Commit
 from onward.engine.append import Appender
+from onward.engine.files import Files
 from onward.engine.hold import Hold, Renewer
 from onward.engine.load import Loader
 from onward.engine.session import Session
-from onward.errors import LeaseLost, NotFound, Refused
+from onward.errors import CorruptLog, LeaseLost, NotFound, Refused
 from onward.ports import Blobs, Lease, SessionStore, Wake, Wakes
 
 
@@ -27,6 +30,7 @@ class Eraser:
         self,
         store: SessionStore,
         blobs: Blobs,
+        files: Files,
         loader: Loader,
         appender: Appender,
         renewer: Renewer,
@@ -35,6 +39,7 @@ class Eraser:
     ) -> None:
         self._store = store
         self._blobs = blobs
+        self._files = files
         self._loader = loader
         self._appender = appender
         self._renewer = renewer
@@ -70,9 +75,18 @@ class Eraser:
 
     async def _replace(self, hold: Hold, commit: Commit, at: int, field: str) -> None:
         record = commit.records[at]
+        files = digests_in(await self._value(hold.key, record.private[field]))
         records = (*commit.records[:at], erase(record, field), *commit.records[at + 1 :])
         await hold.write(self._store.erase(hold.lease, replace(commit, records=records)))
         await self._blobs.forget(hold.key, f"blobs/{record.private[field].digest}")
+        await self._files.forget(hold.key, files)
+
+    async def _value(self, key: str, cell: Cell) -> Any:
+        """What is to be erased, for the files it names; erasing goes on where it is gone already."""
+        try:
+            return await self._loader.resolve(key, value_of(cell))
+        except CorruptLog:
+            return None
 
     async def _write_down(self, hold: Hold, body: FieldErased, actor: Actor) -> None:
         """Folds made before hold what was erased, so they go: first from the head, then the snapshots themselves."""
