@@ -15,7 +15,7 @@ from onward.core import events as ev
 from onward.core.absorb import absorb
 from onward.core.draft import ENGINE, Draft
 from onward.core.duties import first_owed
-from onward.core.events import Event, Failure
+from onward.core.events import Actor, Event, Failure
 from onward.core.head import Head, resting
 from onward.core.lease import MARGIN, Busy, Later
 from onward.core.log import Commit
@@ -30,6 +30,7 @@ from onward.engine.late import LateOutcomes
 from onward.engine.load import Loader
 from onward.engine.perform import Fact, Performing, Stopping
 from onward.engine.session import Session
+from onward.engine.switches import Switchboard
 from onward.errors import Ambiguous, LeaseLost, OnwardError, Permanent, Retryable
 from onward.ports import Lease, Ports, Wake
 
@@ -59,6 +60,7 @@ class Engine:
         renewer: Renewer,
         late: LateOutcomes,
         duties: Duties,
+        switchboard: Switchboard,
         owners: Callable[[], str],
         steps_per_wake: int = 1,
     ) -> None:
@@ -67,7 +69,7 @@ class Engine:
         self.loader, self.decider, self.performing = loader, decider, performing
         self.appender, self.renewer, self.owners = appender, renewer, owners
         self.steps_per_wake = steps_per_wake
-        self.late, self.duties = late, duties
+        self.late, self.duties, self.switchboard = late, duties, switchboard
         self._floor = Floor()
 
     async def advance(self, wake: Wake) -> None:
@@ -98,6 +100,7 @@ class Engine:
         while session:
             if steps:
                 await self._absorb(session)
+            session.off = await self.switchboard.holds(session.state)
             decision = self.decider.decide(session)
             if isinstance(decision, Leave):
                 return await self._leave(session, OTHERS)
@@ -226,6 +229,12 @@ class Engine:
             raise Stopping
         program = self.decider.program(session.state)
         assert program is not None, "only a program decides to perform"
+        try:
+            await self._perform_all(session, program, effects)
+        finally:
+            self._dismiss(session, effects[0])
+
+    async def _perform_all(self, session: Session, program: Program, effects: Sequence[Effect]) -> None:
         started = await self._begin(session, program, effects)
         if not started:
             return
@@ -242,6 +251,11 @@ class Engine:
         if isinstance(first, MakeCall) and not first.call.repeatable:
             session.outcomes = [(first.call, facts[0][1])]
 
+    def _dismiss(self, session: Session, first: Effect) -> None:
+        """A call that was admitted and then not made, for whatever reason, gives its place back."""
+        if isinstance(first, MakeCall):
+            self.performing.admission.dismiss(session.hold, first.call)
+
     async def _begin(self, session: Session, program: Program, effects: Sequence[Effect]) -> Sequence[Effect]:
         first = effects[0]
         if isinstance(first, MakeCall) and not first.call.repeatable:
@@ -257,7 +271,11 @@ class Engine:
         """
         tool = program.performer(effect.call.tool)
         assert tool is not None
+        refused = await self.performing.admission.admit(session.hold, tool, effect.call)
         session.draft.now = session.hold.now()
+        if refused is not None:
+            session.draft.add(Actor(kind="tool", name=tool.name), refused)
+            return []
         not_after = session.draft.now + timedelta(seconds=tool.timeout + MARGIN)
         session.draft.add(
             ENGINE, ev.CallStarted(call=effect.call.id, attempt=effect.call.attempt + 1, not_after=not_after)

@@ -16,6 +16,7 @@ from onward.core.limits import costs, exceeded
 from onward.core.program import AskModel, Decision, Effect, MakeCall, Perform, Program, Record, Rest, StartChild
 from onward.core.retry import ALONE_AFTER, STALLS_TO_PARK, STEP_RETRY, stall_delay
 from onward.core.state import State
+from onward.core.switches import Switch
 from onward.engine.failures import failure
 from onward.engine.session import Session
 
@@ -79,9 +80,13 @@ class Decider:
             return self._absent(session)
         if session.state.parked and session.state.parked.code == "unknown_version":
             return _record(ev.SessionResumed(reason=f"version {program.version} is back"))
+        if session.state.switch and session.off is None:
+            return _record(ev.SessionResumed(reason=f"{session.state.switch} is switched on again"))
         decision = decide(session.state, program)
         if not isinstance(decision, Perform):
             return decision
+        if session.off and not session.state.closing and not session.stalls:
+            return _record(ev.SessionPaused(switch=session.off.scope, reason=_switched_off(session.off)))
         newest = self._newer(session.state, program, decision.effects)
         return _takes_up(newest) if newest else _limited(session, program, decision)
 
@@ -119,6 +124,10 @@ def _takes_up(program: Program) -> Record:
 
 def _record(*bodies: Body) -> Record:
     return Record(bodies, ENGINE)
+
+
+def _switched_off(switch: Switch) -> str:
+    return f"{switch.scope} was switched off by {switch.by.name}{f': {switch.reason}' if switch.reason else ''}"
 
 
 def _is_turn(effects: Sequence[Effect]) -> bool:

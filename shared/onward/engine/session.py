@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from onward.core.draft import Draft
 from onward.core.events import Body
 from onward.core.state import OpenCall, State
+from onward.core.switches import Switch
 from onward.engine.hold import Hold
 
 _NO_TRACE = frozenset({"attempts_lost", "timer_fired"})
@@ -16,7 +17,7 @@ _NO_TRACE = frozenset({"attempts_lost", "timer_fired"})
 class Session:
     """`look`: the inbox is to be read. `performed`: the draft holds results, which must be durable before the next
     effect. `outcomes`: what irreversible calls came to, until it is appended. `stalls`: attempts that died without a
-    trace and are not yet counted as spent.
+    trace and are not yet counted as spent. `off`: what an operator has switched off that holds it back.
     """
 
     hold: Hold
@@ -25,6 +26,7 @@ class Session:
     inbox_read: bool = False
     performed: bool = False
     stalls: int = 0
+    off: Switch | None = None
     absorbed: list[str] = field(default_factory=list)
     outcomes: list[tuple[OpenCall, Body]] = field(default_factory=list)
     saved: State = field(init=False)

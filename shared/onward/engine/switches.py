@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from onward.core.state import State
 from onward.core.switches import Switch
 from onward.ports import Clock, Switches
 
@@ -23,29 +24,33 @@ class Switchboard:
         self._clock = clock
         self._off: Sequence[Switch] = ()
         self._read_at: float | None = None
+        self._reads = 0
         self._reading = asyncio.Lock()
 
-    async def off_for(self, program: str, tenant: str, *, fresh: bool = False) -> Switch | None:
-        """The switch that holds back sessions of this program and tenant, or None.
+    async def holds(self, state: State) -> Switch | None:
+        """What holds this session back, or None. One that a switch has paused is looked at because that may be over:
+        then the switches are read anew."""
+        return None if state.ended else await self.off_for(state.program, state.tenant, fresh=state.switch is not None)
 
-        With `fresh` it is read now: for a session that was held back, and is looked at because that may be over.
-        """
+    async def off_for(self, program: str, tenant: str, *, fresh: bool = False) -> Switch | None:
+        """The switch that holds back sessions of this program and tenant, or None; with `fresh`, as it is now."""
         off = await self.off(fresh=fresh)
         return next((switch for switch in off if switch.covers(program, tenant)), None)
 
     async def off(self, *, fresh: bool = False) -> Sequence[Switch]:
         """Everything that is off."""
-        asked = self._clock.monotonic()
-        if fresh or not self._is_fresh(asked):
+        reads = self._reads
+        if fresh or self._is_old():
             async with self._reading:
-                if not self._is_fresh(asked) or (fresh and self._read_at is not None and self._read_at < asked):
+                if self._reads == reads if fresh else self._is_old():  # else somebody has read it meanwhile
                     await self._read()
         return self._off
 
-    def _is_fresh(self, now: float) -> bool:
-        return self._read_at is not None and now - self._read_at < REFRESH
+    def _is_old(self) -> bool:
+        return self._read_at is None or self._clock.monotonic() - self._read_at >= REFRESH
 
     async def _read(self) -> None:
+        self._reads += 1
         sent = self._clock.monotonic()
         self._off = await self._switches.read()
         self._read_at = sent
