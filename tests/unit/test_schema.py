@@ -198,6 +198,54 @@ def test_an_unknown_parameter_is_answered_with_the_known_ones() -> None:
     assert message == "refund: currency: there is no such parameter; there are: order_id, amount"
 
 
+class Exact(BaseModel, extra="forbid"):
+    sku: str = ""
+    amount: int = 0
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+
+
+class Dog(BaseModel, extra="forbid"):
+    kind: Literal["dog"]
+    lives: int = 1
+
+
+def order(
+    amount: int = 0,
+    colour: Colour = Colour.RED,
+    mode: Literal["fast", "slow"] = "fast",
+    lines: list[Exact] = [],  # noqa: B006 - it is copied
+    pair: tuple[int, Exact] = (0, Exact()),
+    tagged: Annotated[Cat | Dog, Field(discriminator="kind")] = Dog(kind="dog"),  # noqa: B008 - it is frozen
+) -> None: ...
+
+
+ORDER = form_of(order, "order")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"amuont": 1}, "amuont: there is no such parameter; did you mean amount?"),
+        ({"Amount": 1}, "Amount: there is no such parameter; did you mean amount?"),
+        ({"color": "red"}, "color: there is no such parameter; did you mean colour?"),
+        ({"colour": "blu"}, "colour: Input should be 'red' or 'blue'; did you mean 'blue'?"),
+        ({"colour": "RED"}, "colour: Input should be 'red' or 'blue'; did you mean 'red'?"),
+        ({"colour": "4111"}, "colour: Input should be 'red' or 'blue'"),
+        ({"mode": "fest"}, "mode: Input should be 'fast' or 'slow'; did you mean 'fast'?"),
+        ({"lines": [{"sku": "a", "amuont": 1}]}, "lines.0.amuont: there is no such field; did you mean amount?"),
+        ({"lines": [{"sku": "a", "note": 1}]}, "lines.0.note: there is no such field; there are: sku, amount"),
+        ({"pair": [1, {"amuont": 1}]}, "pair.1.amuont: there is no such field; did you mean amount?"),
+        ({"tagged": {"kind": "dg"}}, "tagged: 'kind' must be one of 'cat', 'dog'; did you mean 'dog'?"),
+        ({"tagged": {"kind": "dog", "lifes": 1}}, "tagged.dog.lifes: there is no such field"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(arguments: Any, says: str) -> None:
+    assert refused(ORDER, arguments) == f"order: {says}"
+
+
 @pytest.mark.parametrize("arguments", ["o1", ["o1", 3], 3, True])
 def test_arguments_are_an_object(arguments: Any) -> None:
     assert refused(REFUND, arguments) == "refund: the arguments must be an object with the tool's parameters"
