@@ -55,6 +55,16 @@ class Kind:
     sweeping: bool = False
     error: bool = False
 
+    def where_it_fits(self) -> faults.Fault:
+        """The fault, but for a call that it does not fit: where a sweep looks after things, time passes otherwise, and
+        the same number may be another call's."""
+        make = self.make()
+
+        async def fault(process: Process, name: str, act: faults.Act) -> Any:
+            return await (make(process, name, act) if self.fits(name) else act())
+
+        return fault
+
 
 def _is_message(name: str) -> bool:
     return name in ("wakes.publish", "timers.arm")
@@ -231,7 +241,7 @@ def plays(calls: Sequence[str], certain: frozenset[str] = frozenset()) -> Iterat
 
 async def disturbed(scenario: Scenario, ledger: Ledger, calm: Run, at: int, kind: Kind, **options: Any) -> list[str]:
     """The complaints about one run whose `at`-th call meets this fault."""
-    plan = Plan({at: kind.make()})
+    plan = Plan({at: kind.where_it_fits()})
     try:
         async with asyncio.timeout(PATIENCE):
             run = await play(scenario, ledger, plan, late=kind.late, sweeping=kind.sweeping, **options)
