@@ -67,6 +67,8 @@ def _candidate(turn: Turn, made: list[Json]) -> Json:
     candidate: Json = {"content": {"role": "model"}, "finishReason": turn.finish, "index": 0}
     if made and turn.empty is None:
         candidate["content"]["parts"] = made
+    if turn.finish == "CONTINUATION":
+        candidate["continuationToken"] = "bW9yZQ=="
     if turn.finish_message:
         candidate["finishMessage"] = turn.finish_message
     return candidate

@@ -94,7 +94,10 @@ def _rebuilt(entry: Entry, model: str) -> Content:
     first = next((part for part in parts if "function_call" in part), None)
     if first is not None and is_signed(model):
         first["thought_signature"] = UNSIGNED
-    return {"role": "model", "parts": parts or value_parts(entry.value if isinstance(entry.value, Erased) else "")}
+    return {
+        "role": "model",
+        "parts": parts or [text_part(_plain(entry.value) if isinstance(entry.value, Erased) else "")],
+    }
 
 
 def _call(call: Mapping[str, Any]) -> Part:
@@ -117,7 +120,7 @@ def _place_by_id(entry: Entry, turns: Sequence[_Turn]) -> bool:
     if not (seq.isdecimal() and index.isdecimal()):
         return False
     asked = [turn for turn in turns if turn.calls and turn.seq < int(seq)]
-    return bool(asked) and _take(asked[-1], int(index), entry)
+    return bool(asked) and _take(max(asked, key=lambda turn: turn.seq), int(index), entry)
 
 
 def _place_in_order(entry: Entry, turns: Sequence[_Turn]) -> bool:
