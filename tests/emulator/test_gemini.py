@@ -7,6 +7,7 @@ import base64
 import gc
 import json
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -385,6 +386,13 @@ async def test_no_key_and_a_wrong_key(emulator: Emulator, gemini: Make, monkeypa
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", emulator.url)
     emulator.play({"text": "Hi"})
     assert (await gemini(api_key=None, base_url=None).answer(request())).text == "Hi"
+
+
+async def test_without_the_client_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google", None)
+    missing = await failure(Gemini("gemini-3-flash", api_key="k"))
+    assert isinstance(missing, ModelRefused)
+    assert str(missing) == "gemini-3-flash: google-genai is missing: pip install 'onward[gemini]'"
 
 
 async def test_the_key_shows_nowhere(emulator: Emulator, gemini: Make, caplog: pytest.LogCaptureFixture) -> None:
