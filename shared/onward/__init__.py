@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from onward.programs.agent import Agent
     from onward.programs.app import App
     from onward.programs.approvals import Approval
+    from onward.programs.compaction import Compaction
     from onward.programs.injection import Injected, Secret
+    from onward.programs.routing import Route, Turn
+    from onward.programs.timers import sleep
     from onward.programs.tools import tool
     from onward.runtime import Runtime, run
 
@@ -30,6 +33,7 @@ __all__ = [
     "BadInput",
     "Breaker",
     "Call",
+    "Compaction",
     "Done",
     "File",
     "Gemini",
@@ -42,11 +46,14 @@ __all__ = [
     "Pending",
     "Refused",
     "Retry",
+    "Route",
     "Runtime",
     "ScriptedModel",
     "Secret",
+    "Turn",
     "Unknown",
     "run",
+    "sleep",
     "tool",
 ]
 
@@ -57,6 +64,7 @@ _HOME = {
     "BadInput": "onward.errors",
     "Breaker": "onward.core.bounds",
     "Call": "onward.core.outcomes",
+    "Compaction": "onward.programs.compaction",
     "Done": "onward.core.outcomes",
     "File": "onward.core.files",
     "Gemini": "onward.adapters.gcp.gemini",
@@ -69,11 +77,14 @@ _HOME = {
     "Pending": "onward.core.outcomes",
     "Refused": "onward.errors",
     "Retry": "onward.core.retry",
+    "Route": "onward.programs.routing",
     "Runtime": "onward.runtime",
     "ScriptedModel": "onward.adapters.local.scripted",
     "Secret": "onward.programs.injection",
+    "Turn": "onward.programs.routing",
     "Unknown": "onward.core.outcomes",
     "run": "onward.runtime",
+    "sleep": "onward.programs.timers",
     "tool": "onward.programs.tools",
 }
 

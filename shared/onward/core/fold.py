@@ -36,9 +36,16 @@ def evolve(state: State, event: ev.Event) -> State:
         after = changed(after, step_failures=0)
     if after.deaths and isinstance(body, _OUTCOMES):
         after = changed(after, deaths=0)
-    if after.queued and not after.mid_turn:
-        after = changed(after, transcript=(*after.transcript, *after.queued), queued=())
-    return changed(after, seq=event.seq, at=event.at)
+    return changed(taken_up(after), seq=event.seq, at=event.at)
+
+
+def taken_up(state: State) -> State:
+    """The state with the inputs that waited in its transcript, unless calls are open still."""
+    return state if state.mid_turn else _with_queued(state)
+
+
+def _with_queued(state: State) -> State:
+    return changed(state, transcript=(*state.transcript, *state.queued), queued=()) if state.queued else state
 
 
 def folds(kind: type[B]) -> Callable[[Callable[[State, ev.Event, B], State]], Callable[[State, ev.Event, B], State]]:
@@ -266,6 +273,8 @@ def _timer_fired(state: State, event: ev.Event, body: ev.TimerFired) -> State:
 
 @folds(ev.ModelAnswered)
 def _answered(state: State, event: ev.Event, body: ev.ModelAnswered) -> State:
+    # What a model was asked, it was asked when no call was open: an answer in a blob only hid that it asked for none.
+    state = _with_queued(state)
     entry = changed(_ENTRY, kind="answer", seq=event.seq, value=body.answer, content=body.content, model=body.model)
     state = _spend(_add(state, entry), turns=1, tokens=body.usage.total)
     spent = changed(state.spent, usage=_sum(state.spent.usage, body.usage))
@@ -293,7 +302,7 @@ def _answer_refused(state: State, event: ev.Event, body: ev.AnswerRefused) -> St
 @folds(ev.TranscriptCompacted)
 def _compacted(state: State, event: ev.Event, body: ev.TranscriptCompacted) -> State:
     summary = changed(_ENTRY, kind="summary", seq=event.seq, value=body.summary)
-    rest = tuple(entry for entry in state.transcript if entry.seq > body.up_to)
+    rest = tuple(entry for entry in state.transcript if entry.seq > body.up_to and entry.kind != "summary")
     state = changed(
         with_timer(state, "model", None), transcript=(summary, *rest), context=0, model_failures=0, trouble=()
     )

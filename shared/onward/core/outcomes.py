@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
 from onward.core.durations import Span, seconds
+from onward.errors import BadInput
 
 T = TypeVar("T")
 
@@ -35,16 +37,24 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The effect goes on outside for up to `timeout`. An outcome signal with the call's token completes it, or the
-    tool's `poll`, asked every `poll_every`. When the time is up it `ends`: as failed (or in doubt), or as done, where
-    to wait was all there was to do; then an input ends it too."""
+    """The effect goes on outside for up to `timeout`, or `until` a time with a zone, no more than a year ahead. An
+    outcome signal with the call's token completes it, or the tool's `poll`, asked every `poll_every`. When the time is
+    up it `ends`: as failed (or in doubt), or as done, where to wait was all there was to do; then an input ends it too.
+    `until` is for such a wait alone.
+    """
 
-    timeout: Span
+    timeout: Span | None = None
     poll_every: Span | None = None
     ends: Literal["failed", "done"] = "failed"
+    until: datetime | None = None
 
     def __post_init__(self) -> None:
-        seconds(self.timeout, "Pending.timeout")
+        if (self.timeout is None) == (self.until is None):
+            raise BadInput("Pending: give either timeout= or until=")
+        if self.timeout is not None:
+            seconds(self.timeout, "Pending.timeout")
+        elif self.ends != "done" or self.until is None or self.until.tzinfo is None:
+            raise BadInput("Pending.until: a time with a zone, and only where the wait ends='done'")
         if self.poll_every is not None:
             seconds(self.poll_every, "Pending.poll_every")
 

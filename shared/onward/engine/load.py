@@ -9,7 +9,7 @@ from typing import Any
 
 from onward.core.codec import decode
 from onward.core.events import Event
-from onward.core.fold import fold
+from onward.core.fold import fold, taken_up
 from onward.core.head import Head, unfold
 from onward.core.log import ROOT, Commit, check
 from onward.core.payload import Blob
@@ -76,17 +76,20 @@ class Loader:
         return known.state
 
     async def _decidable(self, key: str, state: State) -> State:
-        """The state with the one large value that a program decides on at hand: an answer not yet acted on."""
-        answers = [
-            at for at, entry in enumerate(state.transcript) if entry.kind == "answer" and entry.seq > state.proposed
-        ]
-        if not answers or not isinstance(state.transcript[answers[-1]].value, Blob):
-            return state
-        entry = state.transcript[answers[-1]]
-        whole = changed(entry, value=await self.resolve(key, entry.value))
-        return changed(
-            state, transcript=(*state.transcript[: answers[-1]], whole, *state.transcript[answers[-1] + 1 :])
-        )
+        """The state with the large values that a program decides on at hand: an answer not yet acted on, and arguments
+        that a person changed."""
+        transcript = list(state.transcript)
+        newest = max((at for at, entry in enumerate(transcript) if entry.kind == "answer"), default=None)
+        if newest is not None and transcript[newest].seq > state.proposed:
+            value = transcript[newest].value
+            if isinstance(value, Blob):
+                transcript[newest] = changed(transcript[newest], value=await self.resolve(key, value))
+                state = taken_up(changed(state, transcript=tuple(transcript)))
+        for call in state.calls.values():
+            if call.status == "edited" and isinstance(call.edited, Blob):
+                whole = changed(call, edited=await self.resolve(key, call.edited))
+                state = changed(state, calls={**state.calls, call.id: whole})
+        return state
 
     async def _base(self, head: Head, cached: Known | None) -> Known:
         """The newest of cache and fold; an older cache entry is good, because the chain is checked from there."""

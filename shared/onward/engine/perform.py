@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -33,6 +33,9 @@ from onward.errors import BadAnswer, ModelRefused, ModelUnavailable, OnwardError
 
 STRAGGLE = 10.0
 """Seconds that results which are ready wait for the others of their turn (R9)."""
+
+LONGEST_WAIT = timedelta(days=366)
+"""How far ahead a time may lie until which a call only waits."""
 
 Fact = tuple[Actor, Body]
 Late = Callable[[str, OpenCall, Body], Awaitable[None]]
@@ -182,7 +185,7 @@ class Performing:
         call = await self._call(hold, state, open, attempt)
         refused = await self.admission.admit(hold, tool, open)
         if refused is not None:
-            return [(Actor(kind="engine"), refused)]
+            return [(Actor(kind="tool", name=tool.name), refused)]
         admitted = self.admission.take(hold, open)
         body = await (self._repeatable if open.repeatable else self._irreversible)(hold, tool, open, call, admitted)
         return [(Actor(kind="tool", name=tool.name), await self._files_kept(hold.key, body))]
@@ -207,6 +210,9 @@ class Performing:
             retry_at = None if delay is None else hold.now() + timedelta(seconds=delay)
             error = failure(exc, limit=tool.timeout, given=admitted.given)
             return ev.CallFailed(call=call.id, attempt=call.attempt, error=error, retry_at=retry_at)
+        except asyncio.CancelledError:
+            admitted.slot.judge(None)
+            raise
 
     async def _irreversible(self, hold: Hold, tool: Performer, open: OpenCall, call: Call, admitted: Admitted) -> Body:
         """Past its time limit the effect is not interrupted: it is in doubt, and what it says later settles that."""
@@ -345,11 +351,22 @@ def _pending(hold: Hold, id: str, attempt: int, pending: Pending, polls: int, ex
     return ev.CallPending(
         call=id,
         attempt=attempt,
-        expires_at=expires_at or hold.now() + timedelta(seconds=seconds(pending.timeout)),
+        expires_at=expires_at or _expiry(hold, pending),
         poll_at=None if every is None else hold.now() + timedelta(seconds=seconds(every)),
         polls=polls,
         ends=pending.ends,
     )
+
+
+def _expiry(hold: Hold, pending: Pending) -> datetime:
+    """Raises NotPerformed for a time that is past or too far: nothing was done yet, as only waiting is to be done."""
+    now, until = hold.now(), pending.until
+    if until is None:
+        return now + timedelta(seconds=seconds(pending.timeout or 0, "Pending.timeout"))
+    if not now < until <= now + LONGEST_WAIT:
+        wrong = "past" if until <= now else f"more than {LONGEST_WAIT.days} days ahead"
+        raise NotPerformed(f"{until.isoformat()} is {wrong}: it is {now.isoformat(timespec='seconds')} now")
+    return until.astimezone(UTC).replace(microsecond=until.microsecond // 1000 * 1000)
 
 
 def _reconciled(open: OpenCall, answer: Any, given: Given) -> Body:
@@ -374,5 +391,5 @@ def _polled(hold: Hold, open: OpenCall, answer: Any) -> Body:
         error = Failure(code="not_performed", message="it did not happen")
         return ev.CallFailed(call=open.id, attempt=open.attempt, error=error)
     again = answer if isinstance(answer, Pending) else Pending(timeout=1, poll_every=60)
-    again = replace(again, ends=open.ends)
+    again = Pending(timeout=1, poll_every=again.poll_every, ends=open.ends)
     return _pending(hold, open.id, open.attempt, again, open.polls + 1, expires_at=open.expires_at)

@@ -3,78 +3,206 @@
 from __future__ import annotations
 
 import copy
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from onward.core.canonical import canonical
 from onward.core.durations import Span, seconds
-from onward.core.events import Actor, Body, Failure, Limits, OnInput, SessionCompleted, SessionFailed
+from onward.core.events import (
+    Actor,
+    AnswerRefused,
+    Body,
+    Failure,
+    Limits,
+    OnClose,
+    OnInput,
+    SessionCompleted,
+    SessionFailed,
+    SessionParked,
+    TranscriptCompacted,
+)
 from onward.core.model import Model, ModelRequest, ToolSpec
 from onward.core.payload import Blob, Erased
 from onward.core.program import AskModel, Child, Decision, Handover, Perform, Record, Rest
 from onward.core.state import Entry, OpenCall, State
 from onward.errors import BadInput, Permanent
-from onward.programs.proposals import calls_of, check_edit, propose, text_of
+from onward.programs import declaring
+from onward.programs.approvals import Approval
+from onward.programs.compaction import (
+    ASKED,
+    BYTES_PER_TOKEN,
+    Compaction,
+    bytes_of,
+    entry_bytes,
+    newest_seq,
+    next_prompt,
+)
+from onward.programs.proposals import Offer, check_edit, propose, text_of
+from onward.programs.routing import Resolve, Route, candidates, routes_of
+from onward.programs.team import AgentTool, HandoverTool
 from onward.programs.tools import Tool
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _DEFAULT_LIMITS = Limits.model_construct(turns=50)
-_BYTES_PER_TOKEN = 3
+TOO_LONG = "prompt_too_long"
+
+Handovers = Sequence["Agent | HandoverTool"]
 
 
 class Agent:
     """A model that works with tools until it answers in words (`core.program.Program`).
 
-    A session of it ends with the first answer that asks for no call; an input that came meanwhile is taken up first.
-    `model` is a Model, or the name of one, which the application resolves. `limits` None means none. A session goes
-    over to the newest version of its agent at the next model turn.
+    model              a Model, the name of one, which the application resolves, a Route, or a list of these: the first
+                       whose rule holds is asked, and the next one where it fails with a code that it is left on
+    instructions       what the model is told; `description` is what other agents are told of this one
+    tools              tools, and agents, each asked in a session of its own
+    handovers          agents that can take the session over; a function of no arguments where they name each other
+    output_type        what the final answer's text is to be, as JSON; one that isn't is refused and asked for again, at
+                       most `output_retries` times, and then the session is parked
+    conversation       a session rests after a final answer and goes on with the next input; otherwise it ends with it
+    on_input           what becomes of an input that comes at work: "enqueue" it behind the results under way,
+                       "interrupt" what is not under way yet, or "reject" it
+    compaction         when and how a long transcript is made shorter for the model
+    limits             what a session may spend; None means no limit
+    max_output_tokens  of one answer; `model_timeout` is how long one may take
+
+    A session goes over to the newest version of its agent at the next model turn. Raises BadInput, naming agent and
+    field.
     """
 
     name: str
     version: str
     follows: bool = True
-    on_input: OnInput = "enqueue"
+    on_input: OnInput
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each thing that is declared
         self,
         name: str,
         *,
-        model: Model | str,
+        model: Model | str | Route | Sequence[Model | str | Route],
         instructions: str = "",
-        tools: Sequence[Tool[..., Any]] = (),
+        description: str = "",
+        tools: Sequence[Tool[..., Any] | AgentTool | Agent] = (),
+        handovers: Handovers | Callable[[], Handovers] = (),
+        output_type: Any = None,
+        output_retries: int = 3,
+        conversation: bool = False,
+        on_input: OnInput = "enqueue",
+        compaction: Compaction | None = None,
         limits: Limits | None = _DEFAULT_LIMITS,
         version: str = "1",
         max_output_tokens: int = 8192,
         model_timeout: Span = "2m",
     ) -> None:
-        self.name = _checked_name(name)
-        self.version = _checked_version(name, version)
-        self.model = _checked_model(name, model)
+        self.name = declaring.checked_name(name)
+        self.version = declaring.checked_version(name, version)
+        self.routes = routes_of(f"agent {name}", model)
         self.instructions = instructions
-        self.tools = _checked_tools(name, tools)
+        self.description = description
+        self._tools = declaring.offers_in(name, tools)
+        self._handovers = handovers
+        if not callable(handovers):
+            declaring.with_handovers(name, self._tools, handovers)
+        self._output = declaring.checked_output(name, output_type)
+        self.output_retries = declaring.checked_count(name, "output_retries", output_retries, least=0)
+        self.conversation = conversation
+        self.on_input = declaring.checked_on_input(name, on_input)
+        self.compaction = declaring.checked_compaction(name, compaction)
         self.limits = Limits() if limits is None else limits
-        self.max_output_tokens = _checked_count(name, max_output_tokens)
+        self.max_output_tokens = declaring.checked_count(name, "max_output_tokens", max_output_tokens)
         self.model_timeout = seconds(model_timeout, f"agent {name}: model_timeout")
+        self.origin: object = self
 
     def __repr__(self) -> str:
         return f"<agent {self.name} {self.version}>"
 
+    # --- models ------------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> Model | str:
+        """The first of its models."""
+        return self.routes[0].model
+
     def with_model(self, model: Model) -> Agent:
-        """The same agent, asking another model."""
+        """The same agent, asking this model for everything."""
+        other = self._with(routes_of(f"agent {self.name}", model))
+        other.compaction = self.compaction and self.compaction.with_model(model)
+        return other
+
+    def resolved(self, resolve: Resolve) -> Agent:
+        """The same agent with its models looked up by name; a name that `resolve` knows nothing of stays."""
+        other = self._with(tuple(route.resolved(resolve) for route in self.routes))
+        other.compaction = self.compaction and self.compaction.resolved(resolve)
+        return other
+
+    def _with(self, routes: tuple[Route, ...]) -> Agent:
         other = copy.copy(self)
-        other.model = _checked_model(self.name, model)
+        other.routes = routes
         return other
 
     def reachable_model(self) -> Model:
-        """The model it asks. Raises BadInput while that is only a name."""
-        if isinstance(self.model, str):
+        """The first model it asks. Raises BadInput while any of its models is only a name."""
+        if self.compaction and self.compaction.model:
+            self._reachable(self.compaction.model)
+        first, *_ = [self._reachable(route.model) for route in self.routes]
+        return first
+
+    def _reachable(self, model: Model | str) -> Model:
+        if isinstance(model, str):
             raise BadInput(
-                f"agent {self.name}: this release reaches no model by name, and so not {self.model!r}: "
+                f"agent {self.name}: this release reaches no model by name, and so not {model!r}: "
                 "run it with --model scripted:FILE, or give the agent a Model object as model="
             )
-        return self.model
+        return model
+
+    # --- tools and other agents --------------------------------------------------------------------------------
+
+    @cached_property
+    def offers(self) -> dict[str, Offer]:
+        """Everything that its model may ask for, by name. Raises BadInput for handovers that are none."""
+        handovers = self._handovers() if callable(self._handovers) else self._handovers
+        return declaring.with_handovers(self.name, self._tools, handovers)
+
+    @cached_property
+    def tools(self) -> dict[str, Tool[..., Any]]:
+        """The tools that are performed here, by name."""
+        return {name: tool for name, tool in self._tools.items() if isinstance(tool, Tool)}
+
+    @cached_property
+    def team(self) -> tuple[Any, ...]:
+        """The agents that it asks or hands over to."""
+        return tuple(offer.agent for offer in self.offers.values() if not isinstance(offer, Tool))
+
+    def as_tool(
+        self,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        limits: Limits | None = None,
+        on_close: OnClose = "cancel",
+        approval: Approval | None = None,
+        input_type: type[Any] | None = None,
+    ) -> AgentTool:
+        """This agent as a tool of another: each call is a session of its own, and its output the call's result.
+
+        It takes an `input` text, or the fields of `input_type`, a pydantic model or a dataclass. Its sessions may
+        spend what this agent may, and no more than `limits`. `on_close` says what becomes of one when the session that
+        started it ends: "cancel" or "abandon". Raises BadInput.
+        """
+        return AgentTool(
+            self,
+            name=name,
+            description=description,
+            limits=limits,
+            on_close=on_close,
+            approval=approval,
+            input_type=input_type,
+        )
+
+    def as_handover(
+        self, *, name: str | None = None, description: str | None = None, approval: Approval | None = None
+    ) -> HandoverTool:
+        """This agent as one that others can hand their session over to. Raises BadInput."""
+        return HandoverTool(self, name=name, description=description, approval=approval)
 
     def performer(self, tool: str) -> Tool[..., Any] | None:
         """The tool of this name, if the agent has it."""
@@ -82,123 +210,177 @@ class Agent:
 
     def elsewhere(self, tool: str) -> Child | Handover | None:
         """The agent that a tool of this name stands for."""
-        return None
+        offer = self.offers.get(tool)
+        return None if offer is None or isinstance(offer, Tool) else offer.elsewhere
 
     def check_edit(self, state: State, call: OpenCall) -> Sequence[Body]:
         """What becomes of a call whose arguments a person changed. Pure."""
-        return check_edit(state, call, self.tools)
+        return check_edit(state, call, self.offers)
+
+    # --- deciding ----------------------------------------------------------------------------------------------
 
     def decide(self, state: State) -> Decision:
-        """Propose the calls of the newest answer, or end with it, or ask the model; else rest. Pure."""
-        last = state.last
-        if last is None or state.calls or "model" in state.timers:
+        """Propose the calls of the newest answer, or end or rest with it, or ask the model; else rest. Pure."""
+        if state.last is None or state.calls or "model" in state.timers:
             return Rest()
-        answer = _newest_answer(state)
-        if answer is not None and answer.seq > state.proposed and calls_of(answer):
-            return self._record(*propose(state, answer, self.tools))
-        if answer is last and not calls_of(last):
-            return self._record(_ending(last))
-        return Perform((self._question(state),))
+        if state.unproposed is not None:
+            return self._record(*propose(state, _fetched(state.unproposed), self.offers))
+        if state.last.kind == "answer":
+            return self._final(state, state.last)
+        return self._turn(state)
 
     def _record(self, *bodies: Body) -> Record:
         return Record(bodies, Actor(kind="program", name=self.name))
 
-    def _question(self, state: State) -> AskModel:
-        model = self.reachable_model()
-        request = ModelRequest(
-            model=model.name,
+    def _final(self, state: State, answer: Entry) -> Decision:
+        """The answer asks for no call: the session ends with it, or in a conversation rests."""
+        if isinstance(answer.value, Erased):
+            message = f"the model's answer (event {answer.seq}) was erased before it was acted on"
+            failed = SessionFailed(error=Failure(code="answer_erased", message=message))
+            return Rest() if self.conversation else self._record(failed)
+        try:
+            output = text_of(answer) if self._output is None else self._output.read(text_of(answer))
+        except BadInput as exc:
+            return self._record(self._refused(state, str(exc)))
+        return Rest() if self.conversation else self._record(SessionCompleted(output=output))
+
+    def _refused(self, state: State, why: str) -> Body:
+        """The answer is not of the wanted form; after some such answers a person has to look."""
+        if state.refusals < self.output_retries:
+            return AnswerRefused(error={"code": "output_invalid", "message": f"not of the wanted form: {why}"})
+        message = f"{state.refusals + 1} answers were not of the output_type; the newest: {why}"
+        return SessionParked(error=Failure(code="output_invalid", message=message))
+
+    def _turn(self, state: State) -> Decision:
+        """Make the transcript shorter if it must be, or ask the model whose turn it is."""
+        models = candidates(self.routes, state)
+        shorter = self._compacted(state, models)
+        if shorter is not None:
+            return shorter
+        left = len(state.trouble)
+        if left >= len(models) and _too_long(state):
+            message = "no model takes a prompt of this length, and nothing is left that a summary could stand for"
+            return self._record(SessionParked(error=Failure(code=TOO_LONG, message=message)))
+        at = min(left, len(models) - 1)
+        request = self._request(state, models[at], state.transcript)
+        return Perform((self._asked(models[at], request, self._leaves(models, at)),))
+
+    def _leaves(self, models: Sequence[Route], at: int) -> frozenset[str]:
+        """The codes at which this model is left: the last one has none to be left for, but one prompt may be made
+        shorter."""
+        shorter = {TOO_LONG} if self.compaction else set[str]()
+        return frozenset(shorter if at == len(models) - 1 else {*models[at].leave_on, *shorter})
+
+    def _asked(
+        self, route: Route, request: ModelRequest, leave_on: frozenset[str], summarize: int | None = None
+    ) -> AskModel:
+        return AskModel(self._reachable(route.model), request, self.model_timeout, leave_on, summarize)
+
+    def _request(self, state: State, route: Route, transcript: tuple[Entry, ...]) -> ModelRequest:
+        return ModelRequest(
+            model=self._reachable(route.model).name,
             instructions=self.instructions,
             tools=self._specs,
-            transcript=state.transcript,
+            transcript=transcript,
             max_output_tokens=self.max_output_tokens,
             attempt=state.model_failures + 1,
-            reserve=0 if state.limits.tokens is None else self._reserve(state),
+            output_schema=self._output.schema if self._output else None,
+            reserve=0 if state.limits.tokens is None else self._reserve(transcript),
         )
-        return AskModel(model, request, self.model_timeout)
 
     @cached_property
     def _specs(self) -> tuple[ToolSpec, ...]:
-        return tuple(tool.spec for tool in self.tools.values())
+        return tuple(offer.spec for offer in self.offers.values())
 
     @cached_property
     def _fixed_bytes(self) -> int:
         specs = [[spec.name, spec.description, spec.parameters] for spec in self._specs]
-        return _bytes(self.instructions) + _bytes(specs)
+        return bytes_of(self.instructions) + bytes_of(specs)
 
-    def _reserve(self, state: State) -> int:
+    def _reserve(self, transcript: Sequence[Entry]) -> int:
         """Tokens that one turn could use: the prompt's, estimated from its bytes, and the longest answer's.
 
         As much work as sending the prompt, and done only where a limit on tokens needs it.
         """
-        size = self._fixed_bytes + sum(map(_entry_bytes, state.transcript))
-        return size // _BYTES_PER_TOKEN + self.max_output_tokens
+        size = self._fixed_bytes + sum(map(entry_bytes, transcript))
+        return size // BYTES_PER_TOKEN + self.max_output_tokens
+
+    # --- compaction --------------------------------------------------------------------------------------------
+
+    def _compacted(self, state: State, models: Sequence[Route]) -> Decision | None:
+        """What makes the transcript shorter, if that is due and possible. Each time at least one entry gives way that
+        is no summary, so it comes to an end."""
+        if self.compaction is None:
+            return None
+        pressed = _too_long(state)
+        if not pressed and next_prompt(state, self._fixed_bytes) <= self.compaction.at:
+            return None
+        cut = self.compaction.cut(state.transcript, pressed)
+        if cut is None:
+            return None
+        if self.compaction.rule is not None:
+            return self._by_rule(self.compaction, state, cut)
+        return Perform((self._summary(self.compaction, state, models, cut),))
+
+    def _by_rule(self, compaction: Compaction, state: State, cut: int) -> Decision | None:
+        """A rule that fails replaces nothing; the session is parked only where it can't go on as it is."""
+        old = state.transcript[:cut]
+        try:
+            return self._record(TranscriptCompacted(up_to=newest_seq(old), summary=compaction.summary(old)))
+        except Exception as exc:
+            if not _too_long(state):
+                return None
+            message = f"the prompt is too long, and the rule that should sum it up raised {type(exc).__name__}"
+            return self._record(SessionParked(error=Failure(code="compaction_failed", message=message)))
+
+    def _summary(self, compaction: Compaction, state: State, models: Sequence[Route], cut: int) -> AskModel:
+        """Ask for a summary, without tools. A prompt too long even for that parks the session."""
+        at = min(len(state.trouble), len(models) - 1)
+        route = Route(compaction.model) if compaction.model else models[at]
+        leaves = frozenset() if compaction.model or at == len(models) - 1 else frozenset(route.leave_on) - {TOO_LONG}
+        old = state.transcript[:cut]
+        asked = Entry(kind="input", seq=newest_seq(old), value=ASKED)
+        request = ModelRequest(
+            model=self._reachable(route.model).name,
+            instructions=compaction.instructions,
+            tools=(),
+            transcript=(*old, asked),
+            max_output_tokens=self.max_output_tokens,
+            attempt=state.model_failures + 1,
+            reserve=0 if state.limits.tokens is None else self._reserve(old),
+        )
+        return self._asked(route, request, leaves, summarize=newest_seq(old))
+
+    # --- output ------------------------------------------------------------------------------------------------
+
+    def output(self, state: State) -> Any:
+        """What a completed session came to, as a value of the `output_type`; its text where there is none.
+
+        Raises BadInput for a session that did not complete, or whose output lies elsewhere or is of another type.
+        """
+        if state.ended != "completed":
+            raise BadInput(f"session {state.session} has no output: it is {state.ended or 'not at its end'}")
+        if isinstance(state.output, Blob | Erased):
+            raise BadInput(f"the output of session {state.session} is not at hand: it is large, or was erased")
+        return state.output if self._output is None else self._typed(state.output)
+
+    def _typed(self, output: Any) -> Any:
+        """A session that a person finished has the newest answer's text for its output."""
+        assert self._output is not None
+        try:
+            return self._output.typed(output)
+        except BadInput:
+            if not isinstance(output, str):
+                raise
+            return self._output.typed(self._output.read(output))
 
 
-def _newest_answer(state: State) -> Entry | None:
-    """The newest answer. What came after it (inputs, results) is never long."""
-    answer = next((entry for entry in reversed(state.transcript) if entry.kind == "answer"), None)
-    if answer is not None and answer.seq > state.proposed and isinstance(answer.value, Blob):
-        # The engine fetches what it has to decide on; an answer must not be paid for twice because it was long.
+def _too_long(state: State) -> bool:
+    return bool(state.trouble) and state.trouble[-1].code == TOO_LONG
+
+
+def _fetched(answer: Entry) -> Entry:
+    """The engine fetches what it has to decide on; an answer must not be paid for twice because it was long."""
+    if isinstance(answer.value, Blob):
         raise Permanent(f"the model's answer (event {answer.seq}) lies in a blob that was not fetched")
     return answer
-
-
-def _ending(answer: Entry) -> Body:
-    if isinstance(answer.value, Erased):
-        message = f"the model's answer (event {answer.seq}) was erased before it was acted on"
-        return SessionFailed(error=Failure(code="answer_erased", message=message))
-    return SessionCompleted(output=text_of(answer))
-
-
-def _entry_bytes(entry: Entry) -> int:
-    """What an entry adds to a prompt: the provider's own form of it, where there is one."""
-    return _bytes(entry.value if entry.content is None else entry.content)
-
-
-def _bytes(value: Any) -> int:
-    if isinstance(value, Blob):
-        return value.size
-    if isinstance(value, Erased):
-        return 0
-    text = canonical(value)
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-# --- declaring -------------------------------------------------------------------------------------------------
-
-
-def _checked_name(name: Any) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise BadInput(f"agent {name!r}: a name has 1 to 63 of a-z, 0-9 and -, and starts with a letter")
-    return name
-
-
-def _checked_version(name: str, version: Any) -> str:
-    if not isinstance(version, str) or not 1 <= len(version) <= 64:
-        raise BadInput(f"agent {name}: version {version!r} is no text of 1 to 64 characters")
-    return version
-
-
-def _checked_model(name: str, model: Any) -> Model | str:
-    is_model = callable(getattr(model, "answer", None)) and isinstance(getattr(model, "name", None), str)
-    if not is_model and not (isinstance(model, str) and model):
-        raise BadInput(f"agent {name}: model is neither a Model nor the name of one: {model!r}")
-    checked: Model | str = model
-    return checked
-
-
-def _checked_tools(name: str, tools: Sequence[Any]) -> dict[str, Tool[..., Any]]:
-    known: dict[str, Tool[..., Any]] = {}
-    for index, tool in enumerate(tools):
-        if not isinstance(tool, Tool):
-            raise BadInput(f"agent {name}: tools[{index}] is no tool: {tool!r}; put @tool above the function")
-        if tool.name in known:
-            raise BadInput(f"agent {name}: two tools are named {tool.name}; give one of them another name=")
-        known[tool.name] = tool
-    return known
-
-
-def _checked_count(name: str, tokens: Any) -> int:
-    if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 1:
-        raise BadInput(f"agent {name}: max_output_tokens {tokens!r} is no whole number from 1")
-    return tokens

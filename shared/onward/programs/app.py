@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
 import sys
@@ -28,7 +29,8 @@ _OURS = Path(__file__).resolve().parents[1]
 class App:
     """What a deployment runs. Several versions of one program may stand side by side, the newest of a name last.
 
-    `programs` maps (name, version) to program, `names` are the names in the order given.
+    `programs` maps (name, version) to program, `names` are the names in the order given. Agents that others ask or hand
+    over to belong to it without being named, but a session is started of one of those by its name only.
 
     `resources` are what tools take as `Injected[T]`: instances, or functions that say in their return annotation what
     they give (sync or async; what comes after a `yield` closes it). Each is made once per process, at its first use,
@@ -40,10 +42,12 @@ class App:
     def __init__(
         self, programs: Sequence[Program], *, resources: Sequence[Any] = (), secrets: SecretSource | None = None
     ) -> None:
-        self.programs: Programs = _registered(programs)
+        listed = _registered(programs)
+        self.programs: Programs = {**_found(listed), **listed}
+        self._listed = tuple(dict.fromkeys(name for name, _ in listed))
         self._given, self._secrets = tuple(resources), checked_secrets(secrets)
         self._resources = Resources(self._given, tools_of(self.programs.values()))
-        self.names: tuple[str, ...] = tuple(dict.fromkeys(name for name, _ in self.programs))
+        self.names: tuple[str, ...] = tuple(dict.fromkeys((*self._listed, *(name for name, _ in self.programs))))
 
     def __repr__(self) -> str:
         return f"<app: {', '.join(f'{name} {version}' for name, version in self.programs)}>"
@@ -58,9 +62,9 @@ class App:
 
     def choose(self, name: str | None = None) -> Program:
         """The newest version of this program; without a name, of the only one. Raises BadInput."""
-        if name is None and len(self.names) > 1:
+        if name is None and len(self._listed) > 1:
             raise BadInput(f"which program? This application has {', '.join(self.names)}; write APP:PROGRAM")
-        program = self.newest(self.names[0] if name is None else name)
+        program = self.newest(self._listed[0] if name is None else name)
         if program is None:
             raise BadInput(f"there is no program {name!r}; this application has {', '.join(self.names)}")
         return program
@@ -75,16 +79,14 @@ class App:
         A name that `resolve` knows nothing of (None) stays a name: only who runs that agent needs the model.
         """
 
-        def change(agent: Agent) -> Agent:
-            model = resolve(agent.model) if isinstance(agent.model, str) else None
-            return agent if model is None else agent.with_model(model)
-
-        return self._changed(change)
+        return self._changed(lambda agent: agent.resolved(resolve))
 
     def _changed(self, change: Callable[[Agent], Agent]) -> App:
-        programs = self.programs.values()
-        changed = [change(program) if isinstance(program, Agent) else program for program in programs]
-        return App(changed, resources=self._given, secrets=self._secrets)
+        other = copy.copy(self)
+        other.programs = {
+            key: change(program) if isinstance(program, Agent) else program for key, program in self.programs.items()
+        }
+        return other
 
     def supply(self) -> Supply:
         """What gives this application's tools their resources and secrets, in one process."""
@@ -105,6 +107,21 @@ def _registered(programs: Any) -> dict[tuple[str, str], Program]:
     if not known:
         raise BadInput("app: programs is empty; an application runs at least one program")
     return known
+
+
+def _found(listed: Programs) -> dict[tuple[str, str], Program]:
+    """The agents that listed ones ask or hand over to, and theirs, unless they are listed too. Raises BadInput."""
+    known, found = dict(listed), dict[tuple[str, str], Program]()
+    waiting = list(listed.values())
+    while waiting:
+        for agent in getattr(waiting.pop(0), "team", ()):
+            key = (agent.name, agent.version)
+            if key not in known:
+                known[key] = found[key] = agent
+                waiting.append(agent)
+            elif getattr(known[key], "origin", None) is not agent.origin:
+                raise BadInput(f"app: there are two agents {key[0]} of version {key[1]!r}; give one another name")
+    return found
 
 
 # --- finding one -----------------------------------------------------------------------------------------------

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from onward.core.durations import Span, seconds
@@ -19,12 +19,18 @@ class Approval:
     `when` is True for every call, or a function of the validated arguments (`lambda args: args.amount > 50`). It must
     be pure; where it raises, or gives no answer, a person is asked. Nobody having decided within `timeout`, the call
     is denied, or approved if `on_timeout` says so. `rule` is what the person reads about why they are asked.
+
+    So many `people` must approve, and any one can reject. `by` are the identities that may decide; None asks anybody
+    who may decide at all. They are reminded `remind` before the approval expires.
     """
 
     when: Callable[[Any], bool] | bool = True
     timeout: Span = "24h"
     on_timeout: Literal["deny", "approve"] = "deny"
     rule: str = ""
+    people: int = 1
+    by: Sequence[str] | None = None
+    remind: Span | None = None
 
     def __post_init__(self) -> None:
         seconds(self.timeout, "Approval.timeout")
@@ -34,6 +40,37 @@ class Approval:
             raise BadInput("Approval.when: give True, or a function of the arguments that answers True or False")
         if inspect.iscoroutinefunction(self.when):
             raise BadInput("Approval.when: a rule is pure, so it has nothing to await: make it a plain function")
+        self._check_people()
+        self._check_remind()
+
+    def _check_people(self) -> None:
+        names = [] if self.by is None else [self.by] if isinstance(self.by, str) else list(self.by)
+        if isinstance(self.by, str) or not all(isinstance(name, str) and name for name in names):
+            raise BadInput(f"Approval.by: {self.by!r} is no list of identities, such as ['ann@example.com']")
+        if self.by is not None and not names:
+            raise BadInput("Approval.by: nobody may decide; name somebody, or leave it out")
+        if len(set(names)) < len(names):
+            raise BadInput("Approval.by: somebody is named twice")
+        if not isinstance(self.people, int) or isinstance(self.people, bool) or self.people < 1:
+            raise BadInput(f"Approval.people: {self.people!r} is no whole number from 1")
+        if self.by is not None and self.people > len(names):
+            raise BadInput(f"Approval.people: {self.people} must approve, and Approval.by names {len(names)}")
+        if self.people > 1 and self.on_timeout == "approve":
+            raise BadInput(f"Approval.on_timeout: {self.people} people must approve, and a timeout is nobody")
+
+    def _check_remind(self) -> None:
+        if self.remind is None:
+            return
+        if seconds(self.remind, "Approval.remind") >= seconds(self.timeout, "Approval.timeout"):
+            raise BadInput(
+                f"Approval.remind: {self.remind!r} before the end is no later than the start; less than timeout"
+            )
+
+    def reminded_at(self, expires_at: datetime) -> datetime | None:
+        """When the people are reminded of an approval that expires then."""
+        if self.remind is None:
+            return None
+        return expires_at - timedelta(seconds=seconds(self.remind, "Approval.remind"))
 
     @property
     def lifetime(self) -> timedelta:

@@ -9,11 +9,16 @@ from typing import Any
 from onward.core.canonical import digest
 from onward.core.events import ApprovalRequested, Body, CallEdited, CallsProposed, Failure, Proposal
 from onward.core.ids import call_id
-from onward.core.state import Entry, OpenCall, State
-from onward.errors import BadInput
+from onward.core.payload import Blob
+from onward.core.state import Entry, OpenCall, State, changed
+from onward.errors import BadInput, Permanent
+from onward.programs.team import AgentTool, HandoverTool
 from onward.programs.tools import Tool
 
-Tools = Mapping[str, Tool[..., Any]]
+Offer = Tool[..., Any] | AgentTool | HandoverTool
+"""What a model may ask for."""
+
+Offers = Mapping[str, Offer]
 LONGEST_NAME = 64
 NAMES_SHOWN = 20
 
@@ -24,7 +29,7 @@ class _Checked:
 
     proposal: Proposal
     arguments: Any
-    tool: Tool[..., Any] | None = None
+    tool: Offer | None = None
 
 
 def calls_of(answer: Entry) -> Sequence[Mapping[str, Any]]:
@@ -38,20 +43,26 @@ def text_of(answer: Entry) -> str:
     return str(answer.value.get("text") or "") if isinstance(answer.value, Mapping) else ""
 
 
-def propose(state: State, answer: Entry, tools: Tools) -> tuple[Body, ...]:
+def propose(state: State, answer: Entry, tools: Offers) -> tuple[Body, ...]:
     """The events that an answer's calls become: all calls proposed at once, then a request per call a person decides.
 
-    They are to be the very next events: calls are named by the first one's seq. Pure.
+    They are to be the very next events: calls are named by the first one's seq. Where an input waits that interrupts,
+    none of them will be performed. Pure.
     """
-    checked = [_check(call, tools) for call in calls_of(answer)]
+    interrupted = state.on_input == "interrupt" and bool(state.queued)
+    checked = _one_handover([_check(call, tools) for call in calls_of(answer)], tools)
+    if interrupted:
+        checked = [_refuse(one, "interrupted", "an input came before it was performed") for one in checked]
     proposed = CallsProposed(calls=[one.proposal for one in checked], arguments=[one.arguments for one in checked])
     named = ((call_id(state.seq + 1, index), one) for index, one in enumerate(checked))
     return (proposed, *(_request(state, id, one, one.tool) for id, one in named if one.tool is not None))
 
 
-def check_edit(state: State, call: OpenCall, tools: Tools) -> tuple[Body, ...]:
+def check_edit(state: State, call: OpenCall, tools: Offers) -> tuple[Body, ...]:
     """A person changed a call's arguments: they pass validation again, and the rule is asked again (G8). Who changed
     them has approved them; where the rule wants more people, those are asked about the call as it is now. Pure."""
+    if isinstance(call.edited, Blob):
+        raise Permanent(f"the changed arguments of call {call.id} lie in a blob that was not fetched")
     one = _check({"name": call.tool, "arguments": call.edited}, tools)
     if one.proposal.refusal is not None:
         return (CallEdited(call=call.id, digest=call.digest, error=one.proposal.refusal),)
@@ -61,7 +72,7 @@ def check_edit(state: State, call: OpenCall, tools: Tools) -> tuple[Body, ...]:
     return (edited, asked) if asked is not None and more else (edited,)
 
 
-def _check(call: Mapping[str, Any], tools: Tools) -> _Checked:
+def _check(call: Mapping[str, Any], tools: Offers) -> _Checked:
     name, arguments = str(call.get("name", "")), call.get("arguments")
     tool = tools.get(name)
     if tool is None:
@@ -76,12 +87,30 @@ def _check(call: Mapping[str, Any], tools: Tools) -> _Checked:
     return _Checked(proposal, recorded, tool if rule else None)
 
 
+def _one_handover(checked: list[_Checked], tools: Offers) -> list[_Checked]:
+    """Only one agent can take over: who comes next knows nothing of the other handovers."""
+    over = [at for at, one in enumerate(checked) if _is_handover(one, tools)]
+    message = "the conversation is handed over to one agent at a time, and another handover stands before this one"
+    return [_refuse(one, "one_handover", message) if at in over[1:] else one for at, one in enumerate(checked)]
+
+
+def _is_handover(one: _Checked, tools: Offers) -> bool:
+    return one.proposal.refusal is None and isinstance(tools.get(one.proposal.tool), HandoverTool)
+
+
+def _refuse(one: _Checked, code: str, message: str) -> _Checked:
+    """The same call, not to be performed; one that is refused already stays so for its own reason."""
+    if one.proposal.refusal is not None:
+        return one
+    return _Checked(changed(one.proposal, refusal=Failure(code=code, message=message), rule=None), one.arguments)
+
+
 def _refused(name: str, effect: Any, arguments: Any, code: str, message: str) -> _Checked:
     refusal = Failure(code=code, message=message)
     return _Checked(Proposal(tool=name, effect=effect, digest=digest([name, arguments]), refusal=refusal), arguments)
 
 
-def _no_such_tool(name: str, tools: Tools) -> str:
+def _no_such_tool(name: str, tools: Offers) -> str:
     from difflib import get_close_matches  # only for a model that goes wrong
 
     near = get_close_matches(name[:LONGEST_NAME], list(tools), n=3)
@@ -90,9 +119,10 @@ def _no_such_tool(name: str, tools: Tools) -> str:
     return f"there is no tool {name[:LONGEST_NAME]!r}; {advice}"
 
 
-def _request(state: State, id: str, one: _Checked, tool: Tool[..., Any]) -> ApprovalRequested:
+def _request(state: State, id: str, one: _Checked, tool: Offer) -> ApprovalRequested:
     assert tool.approval is not None
     assert state.at is not None, "an answer has a time"
+    expires_at = state.at + tool.approval.lifetime
     return ApprovalRequested(
         call=id,
         tool=tool.name,
@@ -101,7 +131,10 @@ def _request(state: State, id: str, one: _Checked, tool: Tool[..., Any]) -> Appr
         rule=one.proposal.rule or "",
         effect=tool.effect,
         undo=tool.undo.name if tool.undo else None,
-        expires_at=state.at + tool.approval.lifetime,
+        expires_at=expires_at,
         on_timeout=tool.approval.on_timeout,
         input_schema=tool.form.schema,
+        needed=tool.approval.people,
+        approvers=list(tool.approval.by or ()),
+        remind_at=tool.approval.reminded_at(expires_at),
     )

@@ -12,9 +12,23 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from onward.core.events import Usage, Value
 from onward.core.model import ModelAnswer, ModelCall, ModelRequest
-from onward.errors import BadInput, ModelRefused, ModelUnavailable
+from onward.errors import (
+    BadAnswer,
+    BadInput,
+    ModelBlocked,
+    ModelRefused,
+    ModelUnavailable,
+    PromptTooLong,
+    RateLimited,
+)
 
 SCHEME = "scripted:"
+_REFUSALS: Mapping[str, type[Exception]] = {
+    "refused": ModelRefused,
+    "blocked": ModelBlocked,
+    "prompt_too_long": PromptTooLong,
+    "bad_answer": BadAnswer,
+}
 _USAGE = Usage.model_construct(input_tokens=20, output_tokens=10)
 
 
@@ -24,7 +38,7 @@ class _Call(Value):
 
 
 class _Fault(Value):
-    code: Literal["unavailable", "refused"]
+    code: Literal["unavailable", "rate_limited", "refused", "blocked", "prompt_too_long", "bad_answer"]
     retry_after: float | None = None
 
 
@@ -36,21 +50,26 @@ class _Turn(Value):
 
 
 Turn = Mapping[str, Any] | Callable[[ModelRequest], Mapping[str, Any]]
-"""`text`, or `calls` (each a `tool` and its `arguments`), or both; `fails` lists faults (`code` `unavailable` or
-`refused`, and `retry_after` seconds) that the first attempts meet; `usage` is what the turn costs. Or a pure function
-of the request that gives this."""
+"""`text`, or `calls` (each a `tool` and its `arguments`), or both; `fails` lists faults that the first attempts meet
+(`code` is `unavailable`, `rate_limited`, `refused`, `blocked`, `prompt_too_long` or `bad_answer`, and `retry_after` is
+seconds); `usage` is what the turn costs. Or a pure function of the request that gives this."""
 
 
 class ScriptedModel:
-    """Answers with the turn whose number is that of the answers given so far, so it needs no memory and survives any
-    crash. Raises ModelRefused past the last turn.
+    """Answers with the turn whose number is that of the answers given so far, whoever gave them, so it needs no memory
+    and survives any crash. Raises ModelRefused past the last turn. `turns` may be one function, for every turn: for
+    transcripts that are summed up.
 
     The constructor raises BadInput for a turn of the wrong form, naming the field.
     """
 
-    def __init__(self, turns: Sequence[Turn], name: str = "scripted") -> None:
+    def __init__(
+        self, turns: Sequence[Turn] | Callable[[ModelRequest], Mapping[str, Any]], name: str = "scripted"
+    ) -> None:
         self.name = name
-        self._turns = [turn if callable(turn) else _checked(index, turn) for index, turn in enumerate(turns)]
+        self._every = turns if callable(turns) else None
+        listed = () if callable(turns) else turns
+        self._turns = [turn if callable(turn) else _checked(index, turn) for index, turn in enumerate(listed)]
 
     @classmethod
     def from_file(cls, path: Path | str) -> ScriptedModel:
@@ -70,6 +89,8 @@ class ScriptedModel:
         return ModelAnswer(text=turn.text, calls=calls, usage=turn.usage)
 
     def _turn(self, index: int, request: ModelRequest) -> _Turn:
+        if self._every is not None:
+            return _checked(index, self._every(request))
         if index >= len(self._turns):
             many = f"{len(self._turns)} turn{'' if len(self._turns) == 1 else 's'}"
             raise ModelRefused(f"the script of {self.name} has {many} and was asked for turn {index + 1}: add it")
@@ -77,9 +98,11 @@ class ScriptedModel:
         return turn if isinstance(turn, _Turn) else _checked(index, turn(request))
 
     def _fault(self, fault: _Fault, index: int) -> Exception:
-        if fault.code == "refused":
-            return ModelRefused(f"turn {index + 1} of {self.name} is refused by the script")
-        return ModelUnavailable(f"turn {index + 1} of {self.name} is out of reach by the script", fault.retry_after)
+        what = f"turn {index + 1} of {self.name} "
+        if fault.code in ("unavailable", "rate_limited"):
+            kind = ModelUnavailable if fault.code == "unavailable" else RateLimited
+            return kind(what + "is out of reach by the script", fault.retry_after)
+        return _REFUSALS[fault.code](what + f"is {fault.code.replace('_', ' ')} by the script")
 
 
 def resolve_model(text: str, directory: Path) -> ScriptedModel | None:
