@@ -48,22 +48,22 @@ class Admission:
         try:
             self._admitted[hold, open.id] = Admitted(slot, await self.give(tool))
         except Exception as exc:
-            slot.leave()
+            slot.drop()
             return _failed(hold, tool, open, exc)
         except BaseException:
-            slot.leave()
+            slot.drop()
             raise
         return None
 
     def take(self, hold: Hold, open: OpenCall) -> Admitted:
-        """What an admitted call is made with. Who takes it leaves its slot."""
+        """What an admitted call is made with. Who takes it judges and leaves its slot."""
         return self._admitted.pop((hold, open.id))
 
     def dismiss(self, hold: Hold, open: OpenCall) -> None:
         """Let go of what a call was admitted with, if nobody took it."""
         admitted = self._admitted.pop((hold, open.id), None)
         if admitted is not None:
-            admitted.slot.leave()
+            admitted.slot.drop()
 
     async def give(self, tool: Performer, role: Role = "invoke") -> Given:
         """What the tool is given for this. Raises NotPrepared, or TimeoutError after the tool's time limit."""

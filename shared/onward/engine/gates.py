@@ -11,7 +11,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from onward.core.bounds import Bounds, Breaker
+from onward.core.bounds import Bounds
 from onward.core.events import Failure
 from onward.core.program import Performer
 from onward.ports import Clock
@@ -36,12 +36,12 @@ class Postponed:
 
 
 class Slot:
-    """One call's way through a gate. `judge` says how it went, `leave` that nothing of it runs any more. Each counts
-    once, and one who leaves unjudged leaves the breaker as it was."""
+    """One call's way through a gate. `judge` says how it went, `leave` that nothing of it runs any more: for a thread
+    that is past its time this is later. Each counts once."""
 
     def __init__(self, gate: _Gate | None = None, trial: bool = False) -> None:
         self._gate = gate
-        self._judges = gate is not None
+        self._judged = self._left = gate is None
         self.trial = trial
 
     @property
@@ -49,15 +49,21 @@ class Slot:
         """Whether anybody waits for it to be left."""
         return self._gate is not None
 
-    def judge(self, ok: bool) -> None:
-        if self._gate is not None and self._judges:
-            self._judges = False
+    def judge(self, ok: bool | None) -> None:
+        """It went well, or not; None where that can't be told."""
+        if self._gate is not None and not self._judged:
+            self._judged = True
             self._gate.judge(self, ok)
 
     def leave(self) -> None:
-        gate, self._gate = self._gate, None
-        if gate is not None:
-            gate.leave(self, unjudged=self._judges)
+        if self._gate is not None and not self._left:
+            self._left = True
+            self._gate.leave()
+
+    def drop(self) -> None:
+        """The call was not made."""
+        self.judge(None)
+        self.leave()
 
 
 class Gates:
@@ -68,7 +74,8 @@ class Gates:
         self._gates: dict[Bounds, _Gate] = {}
 
     async def enter(self, tool: Performer) -> Slot | Postponed:
-        """Go through the tool's gate, waiting for a slot for up to PATIENCE seconds. Whoever got a Slot leaves it."""
+        """Go through the tool's gate, waiting for a slot for up to PATIENCE seconds. Whoever got a Slot judges and
+        leaves it, or drops it."""
         bounds = tool.bounds
         if bounds.concurrency is None and bounds.breaker is None:
             return Slot()
@@ -94,15 +101,17 @@ class _Gate:
             return self._full()
         closed = self.closed()  # while it stood in line, the calls before it may have failed
         if closed is not None:
-            self._pass_on()
+            self.leave()
             return closed
         self.trying = self.until is not None
         return Slot(self, trial=self.trying)
 
-    def leave(self, slot: Slot, unjudged: bool) -> None:
-        if slot.trial and unjudged:
-            self.trying = False
-        self._pass_on()
+    def leave(self) -> None:
+        """Hand the slot to who stands first in line, or give it back."""
+        if self.line:
+            self.line.popleft().set_result(None)
+        else:
+            self.running -= 1
 
     # --- the breaker -------------------------------------------------------------------------------------------
 
@@ -117,17 +126,16 @@ class _Gate:
         error = Failure(code="breaker_open", message=f"{tool} failed {self.failures} times in a row: it pauses")
         return Postponed(max(left, TRIAL), error)
 
-    def judge(self, slot: Slot, ok: bool) -> None:
+    def judge(self, slot: Slot, ok: bool | None) -> None:
         """Once it is open only its trial counts: what was begun before says nothing new."""
         breaker = self.bounds.breaker
-        if breaker is None or (self.until is not None and not slot.trial):
+        if slot.trial:
+            self.trying = False
+        if breaker is None or ok is None or (self.until is not None and not slot.trial):
             return
-        self.trying = False
         self.failures = 0 if ok else self.failures + 1
-        self.until = self._until(breaker)
-
-    def _until(self, breaker: Breaker) -> float | None:
-        return self.clock.monotonic() + breaker.pause if self.failures >= breaker.failures else None
+        opens = self.failures >= breaker.failures
+        self.until = self.clock.monotonic() + breaker.pause if opens else None
 
     # --- the slots ---------------------------------------------------------------------------------------------
 
@@ -144,19 +152,12 @@ class _Gate:
             return turn.done()
         except BaseException:
             if turn.done():  # a slot was handed over to one who goes
-                self._pass_on()
+                self.leave()
             raise
         finally:
             patience.cancel()
             with suppress(ValueError):
                 self.line.remove(turn)
-
-    def _pass_on(self) -> None:
-        """Hand the slot to who stands first in line, or give it back."""
-        if self.line:
-            self.line.popleft().set_result(None)
-        else:
-            self.running -= 1
 
     def _full(self) -> Postponed:
         limit = self.bounds.concurrency or 1
