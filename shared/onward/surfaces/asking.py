@@ -83,7 +83,8 @@ class Asking:
             if not task.cancelled():
                 task.result()
         if self.task is None:
-            left = next((question for question in open if question.call not in self._over), None)
+            mine = [question for question in open if question.for_person(self._runtime.identity)]
+            left = next((question for question in mine if question.call not in self._over), None)
             self.task = self._begin(left, now) if left else None
         return self.task is not None
 

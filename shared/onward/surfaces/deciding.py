@@ -14,8 +14,8 @@ from onward.surfaces.documents import event_doc, session_doc
 from onward.surfaces.output import Output
 from onward.surfaces.questions import Question, questions
 from onward.surfaces.reports import status_text
+from onward.surfaces.telling import who
 from onward.surfaces.text import said
-from onward.surfaces.timeline import who
 from onward.surfaces.verbs import Place
 
 Verdict = Literal["approved", "rejected"]

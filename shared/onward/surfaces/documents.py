@@ -55,11 +55,16 @@ def session_doc(head: Head) -> dict[str, Any]:
         "spent": head.spent.model_dump(),
         "limits": head.limits.model_dump(),
         "labels": dict(head.labels),
-    }
+    } | {name: value for name in ("parent", "switch") if (value := getattr(head, name))}
 
 
 def wait_doc(wait: Wait) -> dict[str, Any]:
-    return {name: value for name, value in wait.model_dump(mode="json").items() if value not in (None, "")}
+    few = {} if wait.kind == "approval" else {"needed": 1}
+    return {
+        name: value
+        for name, value in wait.model_dump(mode="json").items()
+        if value not in (None, "", []) and few.get(name) != value
+    }
 
 
 def ascii_only(out: TextIO) -> bool:

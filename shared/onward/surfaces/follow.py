@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from onward.core import events as ev
 from onward.core.events import Event
 from onward.core.head import Head
 from onward.core.state import OpenCall
+from onward.errors import NotFound
 from onward.runtime import Runtime
 from onward.surfaces.asking import Asker, Asking
 from onward.surfaces.documents import whole
@@ -42,6 +44,7 @@ class Following:
         self.runtime = runtime
         self.id = id
         self.open: dict[str, Question] = {}
+        self._asked: dict[str, Question] = {}
         self._view = view
         self._after = 0
         self._silent = 0.0
@@ -95,20 +98,37 @@ class Following:
         if self._view.whole or isinstance(event.body, ev.ApprovalRequested):
             event = await whole(self.runtime, self.id, event)
         self._after, self._silent = event.seq, 0.0
-        self._track(event.body)
+        self._track(event)
         if self._asking is not None:
             self._asking.drop_settled(self.open)
         if show:
             self._view.event(event)
 
-    def _track(self, body: ev.Body) -> None:
+    def _track(self, event: Event) -> None:
         """Keep account of what is asked."""
+        body = event.body
         if isinstance(body, ev.ApprovalRequested):
-            self.open[body.call] = Question.from_request(self.id, body)
-        elif isinstance(body, ev.ApprovalDecided | ev.ApprovalExpired | ev.CallRefused):
+            self.open[body.call] = self._asked[body.call] = Question.from_request(self.id, body)
+        elif isinstance(body, ev.ApprovalDecided | ev.ApprovalDelegated | ev.CallEdited):
+            self._decided(event, body)
+        elif isinstance(body, ev.ApprovalExpired | ev.CallRefused | ev.CallCompleted):
             self.open.pop(body.call, None)
         elif isinstance(body, ev.SessionCompleted | ev.SessionFailed | ev.SessionCancelled | ev.ClosingBegan):
             self.open.clear()
+
+    def _decided(self, event: Event, body: ev.ApprovalDecided | ev.ApprovalDelegated | ev.CallEdited) -> None:
+        """One of several people has decided, or passed it on, or changed it so that it is open again."""
+        question = self.open.pop(body.call, None)
+        if isinstance(body, ev.CallEdited):
+            if body.error is not None and body.call in self._asked:
+                self.open[body.call] = self._asked[body.call]
+        elif question is not None and isinstance(body, ev.ApprovalDelegated):
+            others = [name for name in question.approvers if name not in (event.actor.name, body.to)]
+            self.open[body.call] = replace(question, approvers=(*others, body.to))
+        elif question is not None and isinstance(body, ev.ApprovalDecided):
+            approved_by = (*question.approved_by, event.actor.name)
+            if body.verdict == "approved" and body.arguments is None and len(approved_by) < question.needed:
+                self.open[body.call] = replace(question, approved_by=approved_by)
 
     # --- resting -----------------------------------------------------------------------------------------------
 
@@ -116,9 +136,13 @@ class Following:
         """Whether the session goes on by itself, soon enough to stay."""
         if head.status == "running":
             return True
-        if head.status in ("needs_attention", "paused") or head.wake_at is None:
+        if head.status in ("needs_attention", "paused"):
             return False
-        away, state = head.wake_at - self.now(), await self.runtime.state(self.id)
+        if await self._child_goes_on(head):
+            return True
+        if head.wake_at is None:
+            return False
+        away, state = head.wake_at - self.now(), await self.runtime.state(head.id, head.tenant)
         begun = [call for call in state.calls.values() if call.status == "started"]
         if away > SOON and not (begun and away <= SETTLES):
             return False
@@ -127,6 +151,22 @@ class Following:
         if self.open and self._asking is None:
             self._once(f"asked {sorted(self.open)}", lambda: self._view.asks(list(self.open.values()), self.now()))
         return True
+
+    async def _child_goes_on(self, head: Head) -> bool:
+        """Whether a session that this one waits for is still moved, or has ended and is about to say so."""
+        for wait in head.waits:
+            if wait.kind == "child" and wait.session is not None:
+                child = await self._child(wait.session, head.tenant)
+                if child is None or child.ended or await self._goes_on(child):
+                    return True
+        return False
+
+    async def _child(self, id: str, tenant: str) -> Head | None:
+        """None for one that is not there yet: its start is owed."""
+        try:
+            return await self.runtime.get(id, tenant)
+        except NotFound:
+            return None
 
     def _tell_begun(self, call: OpenCall) -> None:
         due = until(call.not_after, self.now()) if call.not_after else "its time limit"

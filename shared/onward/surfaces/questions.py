@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -29,7 +29,8 @@ LONGEST = 8000
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An open approval. `undo` is the tool that could take the call back, where that is known."""
+    """An open approval. `undo` is the tool that could take the call back, where that is known. So many people are
+    `needed`; `approvers` are those who may decide, or nobody in particular."""
 
     session: str
     call: str
@@ -41,6 +42,9 @@ class Question:
     expires_at: datetime | None
     on_timeout: str
     undo: str | None = None
+    needed: int = 1
+    approved_by: tuple[str, ...] = ()
+    approvers: tuple[str, ...] = ()
 
     @classmethod
     def from_request(cls, session: str, body: ApprovalRequested) -> Question:
@@ -55,6 +59,8 @@ class Question:
             expires_at=body.expires_at,
             on_timeout=body.on_timeout,
             undo=body.undo,
+            needed=body.needed,
+            approvers=tuple(body.approvers),
         )
 
     @classmethod
@@ -69,7 +75,14 @@ class Question:
             effect=call.effect,
             expires_at=call.expires_at,
             on_timeout=call.on_timeout,
+            needed=call.needed,
+            approved_by=tuple(actor.name for actor in call.approved_by),
+            approvers=call.approvers,
         )
+
+    def for_person(self, name: str) -> bool:
+        """Whether this person may decide it, and has not yet."""
+        return name not in self.approved_by and (not self.approvers or name in self.approvers)
 
     @property
     def text(self) -> str:
@@ -115,4 +128,14 @@ def _stakes(question: Question, now: datetime) -> list[tuple[str, str]]:
         ("rule", safe(question.rule, True)),
         ("effect", f"{question.effect}: {_STAKES.get(question.effect, '')}{undo}"),
     ]
+    if question.needed > 1 or question.approvers:
+        facts.append(("people", people_text(question.needed, question.approved_by, question.approvers)))
     return [*facts, ("expires", f"{until(question.expires_at, now)}, then {timeout}")] if question.expires_at else facts
+
+
+def people_text(needed: int, approved_by: Sequence[str], approvers: Sequence[str]) -> str:
+    """Who must approve, and who has."""
+    has = f"{len(approved_by)} of {needed} approved" + (
+        f", {safe(', '.join(approved_by), True)}" if approved_by else ""
+    )
+    return f"{has}; asked: {safe(', '.join(approvers), True)}" if approvers else has

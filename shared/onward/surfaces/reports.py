@@ -8,9 +8,10 @@ from datetime import datetime
 from onward.core.events import Event, Limits
 from onward.core.head import Head, Wait
 from onward.core.state import Spent
-from onward.surfaces.questions import Question, question_lines
+from onward.surfaces.questions import Question, people_text, question_lines
+from onward.surfaces.telling import who
 from onward.surfaces.text import Paper, Tone, ago, brief, columns, moment, safe, said, shown, span, table, until
-from onward.surfaces.timeline import Telling, who
+from onward.surfaces.timeline import Telling
 from onward.surfaces.verbs import Place, Verb, decisions, needs_attention, verbs, wait_verbs
 
 _TONES: dict[str, Tone] = {"completed": "good", "failed": "bad", "cancelled": "bad", "needs_attention": "bad"}
@@ -36,14 +37,21 @@ def wait_text(wait: Wait, now: datetime) -> str:
     """One wait in a line."""
     of = f"{safe(wait.tool)} (call {wait.call})" if wait.tool else ""
     if wait.kind == "approval":
-        return f"a person's decision on {of}: {safe(wait.rule or '')}{_until(wait, now)}"
+        return f"a person's decision on {of}: {safe(wait.rule or '')}{_people(wait)}{_until(wait, now)}"
     if wait.kind == "external":
         return f"{of}, which goes on outside{_until(wait, now)}"
     if wait.kind == "operator":
         return f"somebody to look into {of or 'it'}: {said(wait.note)}"
     if wait.kind == "timer":
         return _timer_text(wait, of, now)
-    return f"session {wait.note}" if wait.kind == "child" else "an input"
+    return f"session {wait.session}" if wait.kind == "child" else "an input"
+
+
+def _people(wait: Wait) -> str:
+    """How many must approve, and who has."""
+    if wait.needed == 1 and not wait.approvers:
+        return ""
+    return f" ({people_text(wait.needed, wait.approved_by, wait.approvers)})"
 
 
 def _timer_text(wait: Wait, of: str, now: datetime) -> str:

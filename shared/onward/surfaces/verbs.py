@@ -34,7 +34,7 @@ class Verb:
 
 def verbs(head: Head, place: Place) -> list[Verb]:
     """What moves this session on now."""
-    return [verb for wait in head.waits for verb in wait_verbs(head, wait, place)] or _parked(head, place)
+    return [verb for wait in head.waits for verb in wait_verbs(head, wait, place)] or _stopped(head, place)
 
 
 def wait_verbs(head: Head, wait: Wait, place: Place) -> list[Verb]:
@@ -44,10 +44,10 @@ def wait_verbs(head: Head, wait: Wait, place: Place) -> list[Verb]:
     if wait.kind == "input":
         return [Verb(place.command("send", head.id, more=("TEXT",)), "give it an input")]
     if wait.kind == "child":
-        return [Verb(place.command("show", wait.note), "see the session it waits for")]
+        return [Verb(place.command("show", wait.session or ""), "see the session it waits for")]
     if wait.kind in ("operator", "external") and wait.call:
         return _outcomes(head, wait, place)
-    return _parked(head, place) if wait.kind == "operator" else []
+    return _stopped(head, place) if wait.kind == "operator" else []
 
 
 def _alone(head: Head, kind: str) -> bool:
@@ -72,12 +72,23 @@ def _outcomes(head: Head, wait: Wait, place: Place) -> list[Verb]:
     ]
 
 
+def _stopped(head: Head, place: Place) -> list[Verb]:
+    """What sets a session going that goes on no more by itself, or ends it."""
+    if head.status == "paused" and head.switch:
+        return [Verb(place.command("on", head.switch), "let everything that it holds back go on"), _cancel(head, place)]
+    if head.status == "paused":
+        return [Verb(place.command("resume", head.id), "let it go on"), _cancel(head, place)]
+    return _parked(head, place) if head.status == "needs_attention" else []
+
+
+def _cancel(head: Head, place: Place) -> Verb:
+    return Verb(place.command("cancel", head.id), "end it")
+
+
 def _parked(head: Head, place: Place) -> list[Verb]:
-    if head.status != "needs_attention":
-        return []
     raised = _raised(head)
     retry = "go on under a higher limit" if raised else "try again, once the cause is gone"
-    return [Verb(place.command("retry", head.id, more=raised), retry), Verb(place.command("cancel", head.id), "end it")]
+    return [Verb(place.command("retry", head.id, more=raised), retry), _cancel(head, place)]
 
 
 def _raised(head: Head) -> tuple[str, ...]:
@@ -91,4 +102,4 @@ def _raised(head: Head) -> tuple[str, ...]:
 
 def needs_attention(head: Head) -> bool:
     """Whether nothing will move this session but somebody who looks into what went wrong."""
-    return head.status == "needs_attention" or any(wait.kind == "operator" for wait in head.waits)
+    return head.status == "needs_attention" or any(wait.kind == "operator" and wait.call for wait in head.waits)

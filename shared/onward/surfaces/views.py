@@ -12,8 +12,9 @@ from onward.core.head import Head
 from onward.surfaces.documents import ascii_only, event_doc, line, session_doc
 from onward.surfaces.questions import Question
 from onward.surfaces.reports import question_block, rest_lines
+from onward.surfaces.telling import Note
 from onward.surfaces.text import Paper, indented, preview, said
-from onward.surfaces.timeline import Note, Telling
+from onward.surfaces.timeline import Telling
 from onward.surfaces.verbs import Place, verbs
 
 LABEL = 11

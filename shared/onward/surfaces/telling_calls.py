@@ -1,0 +1,152 @@
+"""What the events of calls, approvals and child sessions say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from onward.core import events as ev
+from onward.core.events import Event
+from onward.core.ids import call_id
+from onward.surfaces.telling import Note, Tools, due, quoted, tells, who, why
+from onward.surfaces.text import Tone, call_text, said, shown
+
+# --- calls -----------------------------------------------------------------------------------------------------
+
+
+@tells(ev.CallsProposed)
+def _proposed(tell: Tools, event: Event, body: ev.CallsProposed) -> Note:
+    lines = []
+    for index, proposal in enumerate(body.calls):
+        id = call_id(event.seq, index)
+        tell.tools[id] = said(proposal.tool)
+        verdict = f"  refused: {why(proposal.refusal)}" if proposal.refusal else ""
+        lines.append(f"{_call(proposal.tool, body.arguments, index)}{verdict}")
+    return Note("call", lines[0] if lines else "", below=tuple(lines[1:]))
+
+
+def _call(tool: str, arguments: Any, index: int) -> str:
+    if isinstance(arguments, Sequence) and not isinstance(arguments, str) and index < len(arguments):
+        return call_text(tool, arguments[index])
+    return call_text(tool, arguments)
+
+
+@tells(ev.ApprovalRequested)
+def _requested(tell: Tools, event: Event, body: ev.ApprovalRequested) -> Note:
+    tell.tools[body.call] = said(body.tool)
+    people = "a person is" if body.needed == 1 else f"{body.needed} people are"
+    of = f" of {said(', '.join(body.approvers))}" if body.approvers else ""
+    return Note("approval", f"{people} asked about {said(body.tool)}: {said(body.rule)}{of}", "ask")
+
+
+@tells(ev.ApprovalDecided)
+def _decided(tell: Tools, event: Event, body: ev.ApprovalDecided) -> Note:
+    tone: Tone = "bad" if body.verdict == "rejected" else "good"
+    edited = f" with {shown(body.arguments, True)}" if body.arguments is not None else ""
+    answer = f" with the result {shown(body.result, True)}" if body.verdict == "responded" else ""
+    by = f"{tell.tool(body.call)} by {who(event.actor)}"
+    return Note(body.verdict, f"{by}{edited}{answer}{quoted(body.reason)}", tone)
+
+
+@tells(ev.ApprovalDelegated)
+def _delegated(tell: Tools, event: Event, body: ev.ApprovalDelegated) -> Note:
+    text = f"{tell.tool(body.call)} by {who(event.actor)} to {said(body.to)}{quoted(body.reason)}"
+    return Note("delegated", text, "ask")
+
+
+@tells(ev.ApprovalReminded)
+def _reminded(tell: Tools, event: Event, body: ev.ApprovalReminded) -> Note:
+    return Note(
+        "reminder", f"{tell.tool(body.call)} is still to be decided, until {due(body.expires_at, event)}", "ask"
+    )
+
+
+@tells(ev.CallEdited)
+def _edited(tell: Tools, event: Event, body: ev.CallEdited) -> Note:
+    if body.error is not None:
+        return Note("edited", f"{tell.tool(body.call)}: not taken, and open again: {why(body.error)}", "bad")
+    return Note("edited", f"{tell.tool(body.call)} will be made with {shown(body.arguments, True)}")
+
+
+@tells(ev.ApprovalExpired)
+def _expired(tell: Tools, event: Event, body: ev.ApprovalExpired) -> Note:
+    return Note(
+        body.verdict, f"{tell.tool(body.call)}: nobody decided in time", "bad" if body.verdict == "rejected" else "ask"
+    )
+
+
+@tells(ev.CallPostponed)
+def _postponed(tell: Tools, event: Event, body: ev.CallPostponed) -> Note:
+    return Note("later", f"{tell.tool(body.call)}, due {due(body.until, event)}: {why(body.error)}", "dim")
+
+
+@tells(ev.CallStarted)
+def _call_started(tell: Tools, event: Event, body: ev.CallStarted) -> Note:
+    again = f", attempt {body.attempt}" if body.attempt > 1 else ""
+    return Note("begin", f"{tell.tool(body.call)}{again}", "dim")
+
+
+@tells(ev.CallCompleted)
+def _call_completed(tell: Tools, event: Event, body: ev.CallCompleted) -> Note:
+    by = {"reconcile": " (its tool says that it happened)", "operator": f" (says {who(event.actor)})"}.get(body.by, "")
+    return Note("result", f"{tell.tool(body.call, event.actor)}{by}: {shown(body.result)}{quoted(body.reason)}")
+
+
+@tells(ev.CallFailed)
+def _call_failed(tell: Tools, event: Event, body: ev.CallFailed) -> Note:
+    by = f" (says {who(event.actor)})" if body.by == "operator" else ""
+    again = (f"attempt {body.attempt} failed, the next is due {due(body.retry_at, event)}",) if body.retry_at else ()
+    return Note("error", f"{tell.tool(body.call, event.actor)}{by}: {why(body.error)}", "bad", again)
+
+
+@tells(ev.CallRefused)
+def _call_refused(tell: Tools, event: Event, body: ev.CallRefused) -> Note:
+    return Note("refused", f"{tell.tool(body.call)}: {why(body.error)}", "bad")
+
+
+@tells(ev.CallInDoubt)
+def _in_doubt(tell: Tools, event: Event, body: ev.CallInDoubt) -> Note:
+    return Note("in doubt", f"{tell.tool(body.call, event.actor)}, which may have happened: {why(body.error)}", "ask")
+
+
+@tells(ev.CallReconciled)
+def _reconciled(tell: Tools, event: Event, body: ev.CallReconciled) -> Note:
+    told = event.actor.kind == "person"
+    tool = tell.tool(body.call, event.actor)
+    said_by = f"{who(event.actor)} says" if told else "its tool says" if event.actor.kind == "tool" else "nobody says"
+    reason = f": {why(body.error)}" if body.error else ""
+    if body.answer == "not_done":
+        return Note("settled", f"{tool} did not happen, {said_by}{reason}")
+    return Note("in doubt", f"{tool}: a person must say what happened{reason}", "ask")
+
+
+@tells(ev.CallPending)
+def _pending(tell: Tools, event: Event, body: ev.CallPending) -> Note:
+    polled = f", asked again {due(body.poll_at, event)}" if body.poll_at else ""
+    return Note(
+        "outside",
+        f"{tell.tool(body.call, event.actor)} goes on until {due(body.expires_at, event)}{polled}",
+        quiet=body.polls > 0,
+    )
+
+
+# --- other sessions --------------------------------------------------------------------------------------------
+
+
+@tells(ev.ChildStarted)
+def _child_started(tell: Tools, event: Event, body: ev.ChildStarted) -> Note:
+    return Note("child", f"{tell.tool(body.call)}: {body.program} {body.version} in session {body.session}")
+
+
+@tells(ev.ChildLeft)
+def _child_left(tell: Tools, event: Event, body: ev.ChildLeft) -> Note:
+    asked = ", which is asked to end" if body.cancel else ", which goes on by itself"
+    return Note("child", f"nobody waits for session {body.session} any more{asked}", "dim")
+
+
+@tells(ev.ChildEnded)
+def _child_ended(tell: Tools, event: Event, body: ev.ChildEnded) -> Note:
+    became = why(body.error) if body.error else shown(body.output)
+    return Note(
+        "child", f"session {body.session} {body.status}: {became}", "plain" if body.status == "completed" else "bad"
+    )
