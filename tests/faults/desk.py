@@ -29,7 +29,7 @@ from onward.core.canonical import digest
 from onward.core.events import Actor, CallsProposed, Proposal, SessionCompleted, TimerSet
 from onward.core.files import File
 from onward.core.model import Model, ModelAnswer, ModelRequest
-from onward.core.program import Decision, Program, Record, Rest
+from onward.core.program import Child, Decision, Handover, Program, Record, Rest
 from onward.core.state import State
 from tests.faults.world import SESSION, World
 
@@ -384,6 +384,39 @@ class Clerk(Program):
 
 
 CLERK = App([Clerk()])
+
+
+class Boss(Program):
+    """A program that has errands run by sessions of their own, all at once, and ends with what the last one brought."""
+
+    name, version, follows = "boss", "1", False
+
+    def __init__(self, *errands: Child, inputs: tuple[Any, ...] = ("run",)) -> None:
+        self._errands = errands
+        self._inputs = inputs
+
+    def elsewhere(self, tool: str) -> Child | Handover | None:
+        return self._errands[int(tool.removeprefix("errand"))]
+
+    def performer(self, tool: str) -> None:
+        return None
+
+    def decide(self, state: State) -> Decision:
+        actor = Actor(kind="program", name=self.name)
+        if not state.proposed:
+            named = [(f"errand{at}", {"input": input}) for at, input in enumerate(self._inputs)]
+            calls = [Proposal(tool=name, effect="idempotent", digest=digest([name, given])) for name, given in named]
+            return Record((CallsProposed(calls=calls, arguments=[given for _, given in named]),), actor)
+        if not state.calls and state.last is not None:
+            return Record((SessionCompleted(output=state.last.value),), actor)
+        return Rest()
+
+
+def team(*turns: dict[str, Any], errands: tuple[Child, ...] = (Child("desk", "1"),), **options: Any) -> App:
+    """A boss whose errands an agent runs, whose model plays these turns."""
+    model = WatchedModel(ScriptedModel([*turns, {"text": "good-bye"}, {"text": "good-bye again"}]), None)
+    helper = Agent("desk", model=model, tools=TOOLS, limits=None)
+    return App([Boss(*errands, **options), helper])
 
 
 class Stumbler(Clerk):

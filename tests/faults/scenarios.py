@@ -14,9 +14,11 @@ from typing import Any
 
 from onward import App, Limits
 from onward.core.files import File
+from onward.core.program import Child
 from onward.core.signals import Signal
+from onward.engine.gateway import Start
 from onward.errors import Refused
-from tests.faults.desk import CLERK, ONE_VERSION, STUMBLER, desk, turn
+from tests.faults.desk import CLERK, ONE_VERSION, STUMBLER, desk, team, turn
 from tests.faults.world import ANN, BOB, KEY, OPERATOR, World
 
 ORDER = {"order": "7"}
@@ -403,6 +405,87 @@ async def limit_reached(world: World) -> None:
     """A lost attempt counts as spent, so that the limit may be reached sooner."""
     await world.start("desk", limits=Limits(turns=2, calls=2))
     await world.rest()
+
+
+# --- children --------------------------------------------------------------------------------------------------
+
+CHILD = "s1:2.0"
+
+
+async def errand(world: World, **options: Any) -> None:
+    """A boss starts, and everybody rests."""
+    await world.start("boss", **options)
+    await world.rest()
+
+
+@scenario(team(turn(("refund", REFUND), ("find_order", ORDER))))
+async def child_completes(world: World) -> None:
+    await errand(world)
+
+
+@scenario(team(turn(("refund", REFUND)), errands=(Child("desk", "1"),) * 3, inputs=("a", "b", "c")))
+async def three_children(world: World) -> None:
+    await errand(world)
+
+
+@scenario(team(turn(("refund", REFUND))), steps=100)
+async def child_faster_than_its_parent(world: World) -> None:
+    """Its parent goes on under the same lease."""
+    await errand(world)
+
+
+@scenario(team(turn(("pay_out", REFUND))))
+async def child_asks(world: World) -> None:
+    await errand(world)
+    await world.decide("pay_out", "approved", session=CHILD)
+    await world.rest()
+
+
+@scenario(team(turn(("pay_out", REFUND))), ends="cancelled")
+async def child_cancelled_with_its_parent(world: World) -> None:
+    await errand(world)
+    await world.cancel()
+    await world.rest()
+
+
+@scenario(team(turn(("pay_out", REFUND)), errands=(Child("desk", "1", on_close="abandon"),)), ends="cancelled")
+async def child_abandoned(world: World) -> None:
+    await errand(world)
+    await world.cancel()
+    await world.rest()
+    await world.decide("pay_out", "approved", session=CHILD)
+    await world.rest()
+
+
+@scenario(team(turn(("pay_out", REFUND))))
+async def child_cancelled_by_somebody(world: World) -> None:
+    await errand(world)
+    await world.signal("cancel", "cancel", session=CHILD, reason="not needed")
+    await world.rest()
+
+
+@scenario(team(turn(("pay_out", REFUND))))
+async def child_skipped(world: World) -> None:
+    await errand(world)
+    await world.signal("skip", "skip", OPERATOR, call="2.0", result="never mind")
+    await world.rest()
+
+
+@scenario(team(errands=(Child("boss", "1"),)))
+async def child_that_cant_be_started(world: World) -> None:
+    """Somebody else has a session of that id."""
+    await world.person(lambda gateway: gateway.start(Start(CHILD, "desk", "1", "mine"), ANN))
+    await errand(world)
+
+
+@scenario(
+    team(
+        turn(("read_archive", {"pages": 1}), ("print_label", ORDER)),
+        inputs=(File(data=b"lamp", media_type="image/png").model_dump(mode="json"),),
+    )
+)
+async def child_with_files(world: World) -> None:
+    await errand(world)
 
 
 # --- large, long, old and new ----------------------------------------------------------------------------------

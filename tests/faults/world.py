@@ -253,8 +253,9 @@ class World:
         start = Start(SESSION, program, version, input, **options)
         await self.person(lambda gateway: gateway.start(start, ANN))
 
-    async def signal(self, kind: str, key: str, sender: Actor = ANN, **body: Any) -> None:
-        await self.person(lambda gateway: gateway.signal(KEY, kind, body, sender, key))
+    async def signal(self, kind: str, key: str, sender: Actor = ANN, session: str = SESSION, **body: Any) -> None:
+        to = session_key("default", session)
+        await self.person(lambda gateway: gateway.signal(to, kind, body, sender, key))
 
     async def send(self, content: Any) -> None:
         await self.signal("input", f"send/{content}", content=content)
@@ -262,11 +263,13 @@ class World:
     async def cancel(self) -> None:
         await self.signal("cancel", "cancel", reason="no longer needed")
 
-    async def decide(self, tool: str, verdict: str, reason: str = "", by: Actor = ANN, **more: Any) -> None:
+    async def decide(
+        self, tool: str, verdict: str, reason: str = "", by: Actor = ANN, session: str = SESSION, **more: Any
+    ) -> None:
         """Decide on the open approval of this tool, as it was shown."""
-        wait = await self.wait_for("approval", tool)
-        shown = {"call": wait.call, "digest": wait.digest}
-        await self.signal("decision", f"{verdict}/{wait.call}", by, verdict=verdict, reason=reason, **shown, **more)
+        wait = await self.wait_for("approval", tool, session)
+        said = {"call": wait.call, "digest": wait.digest, "verdict": verdict, "reason": reason}
+        await self.signal("decision", f"{verdict}/{wait.call}", by, session, **said, **more)
 
     async def complete(self, call: str, token: str, **outcome: Any) -> None:
         """The world outside says how a call ended."""
@@ -311,8 +314,8 @@ class World:
 
     # --- what is there ---------------------------------------------------------------------------------------------
 
-    async def head(self) -> Head | None:
-        head: Head | None = await self.watcher.store.read(KEY)
+    async def head(self, session: str = SESSION) -> Head | None:
+        head: Head | None = await self.watcher.store.read(session_key("default", session))
         return head
 
     async def heads(self) -> list[Head]:
@@ -328,9 +331,9 @@ class World:
     async def events(self, session: str = SESSION) -> list[Any]:
         return [event for commit in await self.commits(session) for event in Loader.events(commit)]
 
-    async def wait_for(self, kind: str, tool: str = "") -> Wait:
+    async def wait_for(self, kind: str, tool: str = "", session: str = SESSION) -> Wait:
         """The open wait of this kind, as lists show it."""
-        head = await self.head()
+        head = await self.head(session)
         assert head is not None
         found = [wait for wait in head.waits if wait.kind == kind and tool in ("", wait.tool)]
         assert found, f"no {kind} wait for {tool!r} in {head.status}: {head.waits}"
