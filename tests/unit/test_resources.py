@@ -196,7 +196,9 @@ def test_a_circle_is_refused() -> None:
         Resources([first, second])
 
 
-def test_secrets_come_from_a_mapping_or_a_function() -> None:
+def test_resources_are_a_list_and_secrets_a_mapping_or_a_function() -> None:
+    with pytest.raises(BadInput, match="app: resources is a Bank; give a list of them"):
+        App(programs=[Agent("desk", model=ScriptedModel([]))], resources=Bank())  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="app: secrets is a list; give a mapping, or a function"):
         app(secrets=["KEY"])
 

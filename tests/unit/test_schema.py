@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field, SecretStr
 
 from onward.core.canonical import canonical
+from onward.core.files import File, Stash, file_in, stash
 from onward.core.outcomes import Call, Pending
 from onward.errors import BadInput
 from onward.programs.schema import Form, Results, form_of
@@ -170,6 +171,37 @@ def test_parameters_may_have_the_names_of_model_methods() -> None:
     value, recorded = form.settle({"copy": 1, "json": 2, "model_dump": 3, "model_extra": 4})
     assert recorded == {"copy": 1, "json": 2, "model_dump": 3, "model_extra": 4, "schema": 5}
     assert form.keywords(value, call=None) == recorded  # type: ignore[arg-type]
+
+
+def test_what_a_parameter_says_itself_goes_before_its_docstring() -> None:
+    def find(
+        order: Annotated[str, Field(description="by Field")],
+        customer: Annotated[str, "by the annotation"],
+        line: Line,
+        limit: Annotated[int, Field(alias="atMost")] = 3,
+        plain: int = 0,
+    ) -> None: ...
+
+    told = dict.fromkeys(("order", "customer", "line", "limit"), "by the docstring")
+    shown = form_of(find, "find", told).schema["properties"]
+    assert {name: schema.get("description") for name, schema in shown.items()} == {
+        "order": "by Field",
+        "customer": "by the annotation",
+        "line": "by the docstring",
+        "atMost": "by the docstring",
+        "plain": None,
+    }
+    assert shown["line"]["$ref"] == "#/$defs/Line"
+
+
+def test_bytes_are_base64_both_ways() -> None:
+    def keep(data: bytes = b"\xff") -> None: ...
+
+    form = form_of(keep, "keep")
+    assert form.schema["properties"]["data"]["default"] == "_w=="
+    value, recorded = form.settle({"data": "/+8="})
+    assert (value.__dict__["data"], recorded) == (b"\xff\xef", {"data": "_-8="})
+    assert results(bytes).dump(b"\xff") == results(dict[str, bytes]).dump({"a": b"\xff"})["a"] == "_w=="
 
 
 # --- what is refused when a model calls ------------------------------------------------------------------------
@@ -411,6 +443,28 @@ def test_g6_any_result_can_be_recorded_after_its_effect(writer: Results, value: 
 
 def test_a_result_that_cannot_be_written_is_told_in_words() -> None:
     assert plain().dump({"socket": Point}) == {"type": "dict", "repr": repr({"socket": Point})}
+
+
+@pytest.mark.parametrize("annotation", [Any, File | None, None])
+def test_a_file_is_written_with_its_bytes(annotation: Any) -> None:
+    file = File(data=b"\x00\xff", media_type="image/png", name="a.png")
+    written = plain().dump(file) if annotation is None else results(annotation).dump(file)
+    assert written["$file"]["data"] == "AP8="
+    assert file_in(json.loads(canonical(written))) == file
+
+
+def test_files_are_found_wherever_they_are_in_a_result() -> None:
+    class Report(BaseModel):
+        pages: list[File]
+        cover: File | None = None
+
+    file, taken = File(data=b"1", media_type="text/plain"), Stash()
+    report = Report(pages=[file, File(data=b"2", media_type="text/plain")], cover=file)
+    for writer in (results(Report), results(Report | Pending), plain()):
+        kept = stash(writer.dump(report), taken)
+        assert [set(page["$file"]) for page in kept["pages"]] == [{"media_type", "name", "size", "digest"}] * 2
+        assert kept["cover"] == kept["pages"][0]
+    assert sorted(taken.values()) == ["MQ==", "Mg=="]
 
 
 def test_a_result_type_that_can_never_be_written_is_refused() -> None:

@@ -19,7 +19,7 @@ from onward.core.model import Model
 from onward.core.program import Program, Programs
 from onward.errors import BadInput, OnwardError
 from onward.programs.agent import Agent
-from onward.programs.resources import Resources, SecretSource, checked_secrets, tools_of
+from onward.programs.resources import Resources, SecretSource, checked_resources, checked_secrets, tools_of
 
 DEFAULT_ATTRIBUTE = "app"
 _HOW = "write: app = App(programs=[...])"
@@ -45,7 +45,7 @@ class App:
         listed = _registered(programs)
         self.programs: Programs = {**_found(listed), **listed}
         self._listed = tuple(dict.fromkeys(name for name, _ in listed))
-        self._given, self._secrets = tuple(resources), checked_secrets(secrets)
+        self._given, self._secrets = checked_resources(resources), checked_secrets(secrets)
         self._resources = Resources(self._given, tools_of(self.programs.values()))
         self.names: tuple[str, ...] = tuple(dict.fromkeys((*self._listed, *(name for name, _ in self.programs))))
 

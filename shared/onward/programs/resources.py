@@ -92,6 +92,13 @@ def tools_of(programs: Iterable[Any]) -> Sequence[Tool[..., Any]]:
     return list(known.values())
 
 
+def checked_resources(resources: Any) -> tuple[Any, ...]:
+    """Raises BadInput for what is no list of resources."""
+    if not isinstance(resources, list | tuple):
+        raise BadInput(f"app: resources is a {type(resources).__name__}; give a list of them")
+    return tuple(resources)
+
+
 def checked_secrets(secrets: Any) -> SecretSource | None:
     """Raises BadInput for what can't answer with secrets."""
     if secrets is None or isinstance(secrets, Mapping) or callable(secrets):
