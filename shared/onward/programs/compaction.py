@@ -94,14 +94,14 @@ def _cut(transcript: Sequence[Entry], keep: int) -> int | None:
     if len(answers) < keep:
         return None
     cut = answers[-keep]
-    while cut and transcript[cut - 1].kind == "input":
-        cut -= 1
-    while cut and (transcript[cut].kind in ("result", "notice") or not _in_order(transcript, cut)):
+    while cut and not _may_cut(transcript, cut):
         cut -= 1
     return None if all(entry.kind == "summary" for entry in transcript[:cut]) else cut
 
 
-def _in_order(transcript: Sequence[Entry], cut: int) -> bool:
+def _may_cut(transcript: Sequence[Entry], cut: int) -> bool:
+    if transcript[cut].kind in ("result", "notice") or transcript[cut - 1].kind == "input":
+        return False
     newest = newest_seq(transcript[:cut])
     return all(entry.seq > newest for entry in transcript[cut:])
 
