@@ -7,7 +7,9 @@ from unittest.mock import patch
 
 import pytest
 
+from tests.broken import variants_of_teams  # noqa: F401 - registers its variants
 from tests.broken.variants import VARIANTS
+from tests.faults import checks_of_teams  # noqa: F401 - registers its checks
 from tests.faults.checks import CHECKS
 from tests.ledger import Ledger
 

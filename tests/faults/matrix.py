@@ -231,6 +231,12 @@ async def _left_of(world: World, head: Head) -> Run:
     return Run(head, await world.commits(head.id), await world.events(head.id), published)
 
 
+def undisturbed(scenario: Scenario, calm: Run) -> list[str]:
+    """What is wrong with the run that all others are compared with."""
+    ended = [] if calm.head.status == scenario.ends else [f"{scenario.name}: it is {calm.head.status} undisturbed"]
+    return [*ended, *differences(calm, calm)]
+
+
 def plays(calls: Sequence[str], certain: frozenset[str] = frozenset()) -> Iterator[tuple[int, Kind]]:
     """Every call (from 1) with every fault that fits it; calls that are certain to succeed meet no error."""
     for at, name in enumerate(calls, start=1):
@@ -261,7 +267,7 @@ def whole(name: str, address: str) -> Report:
 
 async def _whole(scenario: Scenario, ledger: Ledger) -> Report:
     calm = await play(scenario, ledger)
-    report = Report("memory", scenario.name, list(calm.calls), complaints=differences(calm, calm))
+    report = Report("memory", scenario.name, list(calm.calls), complaints=undisturbed(scenario, calm))
     for at, kind in plays(report.calls):
         report.count(calm.calls[at - 1], kind.name, await disturbed(scenario, ledger, calm, at, kind))
     return report
@@ -280,7 +286,7 @@ async def _sampled(part: int, parts: int, ledger: Ledger, directory: Path) -> li
     reports, seen = [], Counter[tuple[str, str]]()
     for scenario in SCENARIOS.values():
         calm = await play(scenario, ledger, place=_file(directory))
-        report = Report("SQLite", scenario.name, list(calm.calls), complaints=differences(calm, calm))
+        report = Report("SQLite", scenario.name, list(calm.calls), complaints=undisturbed(scenario, calm))
         for at, kind in plays(report.calls, Sqlite.certain):
             call = calm.calls[at - 1]
             seen[call, kind.name] += 1
