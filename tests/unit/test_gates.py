@@ -374,6 +374,53 @@ async def test_a_tool_that_says_no_works() -> None:
     assert "call_postponed" not in await kinds(runner)
 
 
+async def test_an_irreversible_call_past_its_time_has_failed_and_keeps_its_slot_until_it_ends() -> None:
+    go_on, here = asyncio.Event(), Breaker(failures=2, cooldown="1h")
+
+    @tool(concurrency=1, timeout=0.05, breaker=here)
+    async def pay(number: int) -> int:
+        """Pay."""
+        await go_on.wait()
+        return number
+
+    runner = await started([pay], calls("pay", 2))
+    await runner.settle()
+    seen = await kinds(runner)
+    assert [kind for kind in seen if kind.startswith("call_")] == [
+        "call_started",
+        "call_in_doubt",
+        "call_reconciled",
+        "call_postponed",
+    ]
+    gate = next(iter(runner.parts.performing.admission._gates._gates.values()))
+    assert (gate.running, gate.failures) == (1, 1)
+    go_on.set()
+    await runner.parts.performing.close()
+    assert (gate.running, gate.failures) == (0, 1), "what it says late is no second verdict"
+
+
+async def test_a_call_that_is_interrupted_gives_its_place_back() -> None:
+    entered = asyncio.Event()
+
+    @tool(effect="read", concurrency=1, breaker=Breaker(failures=1))
+    async def look(number: int) -> int:
+        """Look."""
+        entered.set()
+        await asyncio.Event().wait()
+        return number
+
+    runner = await started([look], calls("look", 1))
+    working = asyncio.create_task(runner.settle())
+    await entered.wait()
+    gate = next(iter(runner.parts.performing.admission._gates._gates.values()))
+    assert gate.running == 1
+    runner.parts.performing.stop()
+    await turns()
+    working.cancel()
+    await asyncio.wait({working})
+    assert (gate.running, gate.failures, runner.parts.performing.admission._admitted) == (0, 0, {})
+
+
 async def test_a_thread_that_runs_past_its_time_keeps_its_slot() -> None:
     go_on, made = threading.Event(), list[int]()
 

@@ -281,6 +281,27 @@ async def test_g6_a_resource_that_comes_back_lets_an_irreversible_call_through()
     await runner.parts.close()
 
 
+async def test_a_resource_that_takes_too_long_is_waited_for_no_longer_than_the_tool_may_take() -> None:
+    from onward.testing.runner import Runner
+
+    async def bank() -> Bank:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    @tool(timeout=0.02, retry=1)
+    async def pay(how: str, *, bank: Injected[Bank]) -> str:
+        """Pay."""
+        raise AssertionError
+
+    model = ScriptedModel([{"calls": [{"tool": "pay", "arguments": {"how": ""}}]}, {"text": "done"}])
+    runner = Runner(App(programs=[Agent("desk", model=model, tools=[pay])], resources=[bank]))
+    await begin(runner)
+    await runner.finish()
+    (result,) = (entry for entry in (await runner.state("s1")).transcript if entry.kind == "result")
+    assert result.value == {"code": "not_prepared", "message": "what pay needs was not there within 0.02 s"}
+    await runner.parts.close()
+
+
 async def begin(runner: Any) -> None:
     from onward.core.events import Actor
     from onward.engine.gateway import Start
