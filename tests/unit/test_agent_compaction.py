@@ -138,7 +138,19 @@ async def test_a_long_transcript_is_summed_up_again_and_again_by_the_agents_own_
     after = watched.requests[watched.requests.index(summaries[0]) + 1]
     assert [one.kind for one in after.transcript] == ["summary", "answer", "result"]
     assert after.tools
+    assert max(sum(one.kind == "summary" for one in request.transcript) for request in watched.requests) == 1
     assert state.spent.turns == len(watched.requests)
+
+
+async def test_a_summary_gives_way_to_the_next_though_it_is_younger_than_what_is_kept() -> None:
+    agent = desk(keep=2)
+    play = Play(agent)
+    await play.start()
+    state = await play.check()
+    watched: Any = agent.model
+    assert len(await play.bodies("transcript_compacted")) >= 2
+    assert max(sum(one.kind == "summary" for one in request.transcript) for request in watched.requests) == 1
+    assert [entry.kind for entry in state.transcript].count("summary") == 1
 
 
 def orders_seen(entries: Sequence[Entry]) -> Any:
