@@ -103,7 +103,9 @@ def differences(run: Run, calm: Run, ignore: Iterable[str] = (), lossy: bool = F
 
 
 def log_is_whole(run: Run) -> list[str]:
-    """G3: contiguous, chained, and as the head says."""
+    """G3: contiguous, chained, and as the head says; gone for good where the session was deleted."""
+    if run.head.status == "deleted":
+        return [f"log: {len(run.commits)} commits of a deleted session"] if run.commits else []
     try:
         found = verify(run.commits, run.head.hash)
     except CorruptLog as exc:

@@ -538,6 +538,15 @@ async def swept(world: World) -> None:
     await world.rest()
 
 
+@scenario(desk(turn(("read_archive", {"pages": 20}))), ends="deleted")
+async def deleted(world: World) -> None:
+    await runs(world)
+    await world.delete()
+    with suppress(Refused):
+        await world.start("desk")
+    await world.rest()
+
+
 @scenario(desk(turn(("find_order", ORDER))))
 async def erased(world: World) -> None:
     await runs(world)

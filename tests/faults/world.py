@@ -287,6 +287,19 @@ class World:
                 self.clock.advance(PAUSE)
         raise AssertionError("it can't be erased")
 
+    async def delete(self) -> None:
+        """The session is to go."""
+        for _ in range(TRIES):
+            try:
+                await self.front.runner.parts.deleter.delete(KEY, OPERATOR.name, "asked to")
+                return
+            except Killed:
+                self.place.crash(self.front.backend.real)
+                self.front = self.process("front")
+            except (Retryable, Refused):
+                self.clock.advance(PAUSE)
+        raise AssertionError("it can't be deleted")
+
     async def _people_help(self) -> bool:
         """Operators resolve doubts by what the ledger says, and resume what is parked. Whether there was anything."""
         heads = [head for head in await self.heads() if not head.ended]
