@@ -282,6 +282,18 @@ async def test_reconcile_and_poll_functions_get_them_too() -> None:
     assert not ship.needs("invoke")
 
 
+async def test_faulty_programs_have_what_the_real_ones_have() -> None:
+    from onward.testing.faults import Plan, Process
+
+    here = Process("first", Plan()).programs(app(look, resources=[Clock()]))
+    tool = here.program("desk", "1").performer("look")  # type: ignore[union-attr]
+    assert tool is not None
+    given = await here.supply().give(tool.needs())  # type: ignore[attr-defined]
+    assert isinstance(given.values["clock"], Clock)
+    assert tool.bounds is look.bounds
+    assert await asyncio.to_thread(tool.invoke, a_call(look, number=4), given) == 4
+
+
 # --- making and closing ----------------------------------------------------------------------------------------
 
 
