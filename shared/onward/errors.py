@@ -99,9 +99,13 @@ class UnreadableLog(Permanent):
 
 
 class ModelRefused(Permanent):
-    """The model will not answer this request."""
+    """The model will not answer this request. `tokens` is what was paid for learning that."""
 
     code = "model_refused"
+
+    def __init__(self, message: str, tokens: int = 0) -> None:
+        super().__init__(message)
+        self.tokens = tokens
 
 
 class ModelBlocked(ModelRefused):

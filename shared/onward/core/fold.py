@@ -140,7 +140,7 @@ def _begin(state: State, event: ev.Event, value: Any) -> State:
 @folds(ev.SessionContinued)
 def _continued(state: State, event: ev.Event, body: ev.SessionContinued) -> State:
     fresh: dict[str, Any] = {"transcript": (), "queued": (), "fired": (), "trouble": (), "calls": {}, "children": {}}
-    fresh |= {"kept": {}, "context": 0, "proposed": 0, "model_failures": 0, "refusals": 0}
+    fresh |= {"kept": {}, "context": 0, "proposed": 0, "model_failures": 0, "bad_answers": 0, "refusals": 0}
     deadline = {name: at for name, at in state.timers.items() if name == "deadline"}
     return _begin(changed(state, timers=deadline, **fresh), event, body.input)
 
@@ -180,8 +180,9 @@ def _parked(state: State, event: ev.Event, body: ev.SessionParked) -> State:
 @folds(ev.SessionResumed)
 def _resumed(state: State, event: ev.Event, body: ev.SessionResumed) -> State:
     deaths = min(state.deaths, ALONE_AFTER)
-    fresh: dict[str, Any] = {"parked": None, "paused": None, "switch": None, "step_failures": 0, "refusals": 0}
-    return changed(with_timer(state, "step", None), deaths=deaths, trouble=(), **fresh)
+    fresh: dict[str, Any] = {"parked": None, "paused": None, "switch": None, "step_failures": 0}
+    fresh |= {"trouble": (), "bad_answers": 0, "refusals": 0}
+    return changed(with_timer(state, "step", None), deaths=deaths, **fresh)
 
 
 @folds(ev.SessionPaused)
@@ -278,8 +279,11 @@ def _answered(state: State, event: ev.Event, body: ev.ModelAnswered) -> State:
     entry = changed(_ENTRY, kind="answer", seq=event.seq, value=body.answer, content=body.content, model=body.model)
     state = _spend(_add(state, entry), turns=1, tokens=body.usage.total)
     spent = changed(state.spent, usage=_sum(state.spent.usage, body.usage))
-    context = body.usage.total
-    return changed(with_timer(state, "model", None), spent=spent, model_failures=0, trouble=(), context=context)
+    return changed(with_timer(state, "model", None), spent=spent, context=body.usage.total, **_NO_TROUBLE)
+
+
+_NO_TROUBLE: dict[str, Any] = {"model_failures": 0, "bad_answers": 0, "trouble": ()}
+_OUTAGE = ("model_unavailable", "rate_limited")
 
 
 def _sum(one: ev.Usage, two: ev.Usage) -> ev.Usage:
@@ -290,7 +294,9 @@ def _sum(one: ev.Usage, two: ev.Usage) -> ev.Usage:
 def _model_failed(state: State, event: ev.Event, body: ev.ModelFailed) -> State:
     state = _spend(state, turns=1, tokens=body.tokens)
     trouble = (*state.trouble, Trouble(model=body.model, code=body.error.code)) if body.left else ()
-    return changed(with_timer(state, "model", body.retry_at), model_failures=body.attempt, trouble=trouble)
+    bad = state.bad_answers + (body.error.code not in _OUTAGE)
+    state = with_timer(state, "model", body.retry_at)
+    return changed(state, model_failures=body.attempt, trouble=trouble, bad_answers=bad)
 
 
 @folds(ev.AnswerRefused)
@@ -303,9 +309,7 @@ def _answer_refused(state: State, event: ev.Event, body: ev.AnswerRefused) -> St
 def _compacted(state: State, event: ev.Event, body: ev.TranscriptCompacted) -> State:
     summary = changed(_ENTRY, kind="summary", seq=event.seq, value=body.summary)
     rest = tuple(entry for entry in state.transcript if entry.seq > body.up_to and entry.kind != "summary")
-    state = changed(
-        with_timer(state, "model", None), transcript=(summary, *rest), context=0, model_failures=0, trouble=()
-    )
+    state = changed(with_timer(state, "model", None), transcript=(summary, *rest), context=0, **_NO_TROUBLE)
     if body.model is None:
         return state
     state = _spend(state, turns=1, tokens=body.usage.total)

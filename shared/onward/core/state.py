@@ -185,6 +185,8 @@ class State(Value):
     """Calls that were in doubt once, and the attempt that was, unless it was found to be done: an outcome that comes
     late is held against them."""
     model_failures: int = 0
+    bad_answers: int = 0
+    """Failures since the newest answer that are the model's own fault, and not its being out of reach."""
     trouble: tuple[Trouble, ...] = ()
     """Models that were left for the next one since the newest answer, or since the last time that all were tried."""
     refusals: int = 0

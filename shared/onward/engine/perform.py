@@ -5,31 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 from onward.core import events as ev
-from onward.core.canonical import canonical
 from onward.core.durations import seconds
 from onward.core.events import Actor, Body, Failure
-from onward.core.files import MARK
 from onward.core.given import NOTHING, Given
 from onward.core.ids import completion_token, idempotency_key
-from onward.core.model import ModelAnswer
 from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
-from onward.core.payload import Blob
 from onward.core.program import AskModel, Effect, MakeCall, Performer, Program, Reconcile, StartChild
-from onward.core.retry import FAILURES_TO_PARK, MODEL_RETRY
-from onward.core.state import Entry, OpenCall, State, changed
+from onward.core.retry import FAILURES_TO_PARK
+from onward.core.state import OpenCall, State, changed
 from onward.engine.admission import Admission, Admitted
+from onward.engine.asking import Asking
 from onward.engine.failures import failure
 from onward.engine.files import Files
 from onward.engine.hold import Hold
 from onward.engine.invoke import Invoker
 from onward.engine.load import Loader
-from onward.errors import BadAnswer, ModelRefused, ModelUnavailable, OnwardError
+from onward.errors import OnwardError
 
 STRAGGLE = 10.0
 """Seconds that results which are ready wait for the others of their turn (R9)."""
@@ -57,6 +52,7 @@ class Performing:
         self._secret = secret
         self._late = late
         self.admission = admission
+        self._asking = Asking(loader, files)
         self._invoker = Invoker(threads)
         self._interruptible: set[asyncio.Task[Any]] = set()
         self._lasting: set[asyncio.Task[Any]] = set()
@@ -73,6 +69,7 @@ class Performing:
         if self._lasting:
             await asyncio.wait(self._lasting)
         self._invoker.close()
+        await self._asking.close()
 
     async def run(
         self, hold: Hold, state: State, program: Program, effects: Sequence[Effect]
@@ -115,7 +112,7 @@ class Performing:
 
     async def _one(self, hold: Hold, state: State, program: Program, effect: Effect) -> list[Fact]:
         if isinstance(effect, AskModel):
-            return await self._ask_model(hold, state, effect)
+            return await self._asking.ask(hold, state, effect)
         if isinstance(effect, StartChild):
             return await self._start_child(hold, program, effect)
         tool = program.performer(effect.call.tool)
@@ -125,31 +122,6 @@ class Performing:
         if isinstance(effect, Reconcile):
             return await self._reconcile(hold, state, tool, effect.call)
         return await self._poll(hold, state, tool, effect.call)
-
-    # --- the model ---------------------------------------------------------------------------------------------
-
-    async def _ask_model(self, hold: Hold, state: State, effect: AskModel) -> list[Fact]:
-        actor, attempt = Actor(kind="model", name=effect.model.name), effect.request.attempt
-        request = replace(effect.request, transcript=await self._whole(hold, effect.request.transcript))
-        try:
-            async with asyncio.timeout(effect.timeout):
-                answer = await effect.model.answer(request)
-            return [(actor, _answered(effect, answer, attempt))]
-        except Exception as exc:
-            return _model_failed(hold, effect, exc)
-
-    async def _whole(self, hold: Hold, transcript: tuple[Entry, ...]) -> tuple[Entry, ...]:
-        """The transcript with the values that lie in blobs fetched."""
-        if not any(map(_elsewhere, transcript)):
-            return transcript
-        return tuple([await self._fetched(hold.key, entry) for entry in transcript])
-
-    async def _fetched(self, key: str, entry: Entry) -> Entry:
-        if not _elsewhere(entry):
-            return entry
-        value, content = await self._loader.resolve(key, entry.value), await self._loader.resolve(key, entry.content)
-        arguments = await self._loader.resolve(key, entry.arguments)
-        return changed(entry, value=await self._files.fill(key, value), content=content, arguments=arguments)
 
     # --- calls -------------------------------------------------------------------------------------------------
 
@@ -282,61 +254,6 @@ def _not_performed(call: Call, exc: NotPerformed, admitted: Admitted) -> Body:
     admitted.slot.judge(True)
     error = failure(exc, "not_performed", given=admitted.given)
     return ev.CallFailed(call=call.id, attempt=call.attempt, error=error)
-
-
-def _elsewhere(entry: Entry) -> bool:
-    """Whether something of this entry lies in blobs."""
-    return isinstance(entry.value, Blob) or isinstance(entry.content, Blob) or f'"{MARK}"' in entry.text
-
-
-def _answered(effect: AskModel, answer: ModelAnswer, attempt: int) -> Body:
-    """Raises BadInput for an answer that can't be stored: then it was none."""
-    model, calls = effect.model.name, [{"name": call.name, "arguments": call.arguments} for call in answer.calls]
-    canonical([answer.text, calls, answer.content])
-    if effect.summarize is not None:
-        return _summed_up(effect, answer)
-    return ev.ModelAnswered(
-        model=model,
-        answer={"text": answer.text, "calls": calls},
-        content=answer.content,
-        usage=answer.usage,
-        finish=answer.finish,
-        attempt=attempt,
-    )
-
-
-def _summed_up(effect: AskModel, answer: ModelAnswer) -> Body:
-    assert effect.summarize is not None
-    if not answer.text.strip():
-        raise BadAnswer(f"{effect.model.name} gave no summary", answer.usage.total)
-    return ev.TranscriptCompacted(
-        up_to=effect.summarize, summary=answer.text, model=effect.model.name, usage=answer.usage
-    )
-
-
-def _model_failed(hold: Hold, effect: AskModel, exc: Exception) -> list[Fact]:
-    """What a model's failure becomes: its program's next model is asked, or the same again later, or a person has to
-    look. An outage parks nobody (G13); what the model itself does wrong is not tried for ever."""
-    attempt, actor, error = effect.request.attempt, Actor(kind="model", name=effect.model.name), _why(effect, exc)
-    failed = partial(ev.ModelFailed, model=actor.name, error=error, attempt=attempt, tokens=_paid(effect, exc))
-    if error.code in effect.leave_on:
-        return [(actor, failed(retry_at=None, left=True))]
-    outage = isinstance(exc, ModelUnavailable | TimeoutError) and not isinstance(exc, BadAnswer)
-    if isinstance(exc, ModelRefused) or (not outage and attempt >= FAILURES_TO_PARK):
-        return [(actor, failed(retry_at=None)), (Actor(kind="engine"), ev.SessionParked(error=error))]
-    wait = max(getattr(exc, "retry_after", None) or 0.0, MODEL_RETRY.after(attempt))
-    return [(actor, failed(retry_at=hold.now() + timedelta(seconds=wait)))]
-
-
-def _why(effect: AskModel, exc: Exception) -> Failure:
-    if isinstance(exc, TimeoutError) and not str(exc):
-        return Failure(code="model_unavailable", message=f"no answer within {effect.timeout:g} s")
-    return failure(exc, "" if isinstance(exc, OnwardError) else "model_error")
-
-
-def _paid(effect: AskModel, exc: Exception) -> int:
-    """Tokens that a failed attempt may have cost."""
-    return exc.tokens if isinstance(exc, BadAnswer) else effect.request.reserve * isinstance(exc, TimeoutError)
 
 
 def _completed(hold: Hold, call: Call, result: Any) -> Body:

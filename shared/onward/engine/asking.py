@@ -1,0 +1,124 @@
+"""Asking a model: what it is shown, and what is made of its answer or its failure (G7, G11, G13)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+from onward.core import events as ev
+from onward.core.canonical import canonical
+from onward.core.events import Actor, Body, Failure
+from onward.core.files import MARK
+from onward.core.model import Model, ModelAnswer
+from onward.core.payload import Blob
+from onward.core.program import AskModel
+from onward.core.retry import FAILURES_TO_PARK, MODEL_RETRY
+from onward.core.state import Entry, State, changed
+from onward.engine.failures import failure
+from onward.engine.files import Files
+from onward.engine.hold import Hold
+from onward.engine.load import Loader
+from onward.errors import BadAnswer, ModelRefused, ModelUnavailable, OnwardError
+
+Fact = tuple[Actor, Body]
+
+
+class Asking:
+    """Asks the models of one process, and in the end closes those that were asked."""
+
+    def __init__(self, loader: Loader, files: Files) -> None:
+        self._loader = loader
+        self._files = files
+        self._asked: dict[int, Model] = {}
+
+    async def close(self) -> None:
+        """End the connections of every model that keeps some."""
+        asked, self._asked = list(self._asked.values()), {}
+        for model in asked:
+            close = getattr(model, "close", None)
+            if close is not None:
+                await close()
+
+    async def ask(self, hold: Hold, state: State, effect: AskModel) -> list[Fact]:
+        """Ask once, and answer what came of it."""
+        actor, attempt = Actor(kind="model", name=effect.model.name), effect.request.attempt
+        request = replace(effect.request, transcript=await self._whole(hold, effect.request.transcript))
+        self._asked[id(effect.model)] = effect.model
+        try:
+            async with asyncio.timeout(effect.timeout):
+                answer = await effect.model.answer(request)
+            return [(actor, _answered(effect, answer, attempt))]
+        except Exception as exc:
+            return _failed(hold, state, effect, exc)
+
+    async def _whole(self, hold: Hold, transcript: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        """The transcript with the values that lie in blobs fetched."""
+        if not any(map(_elsewhere, transcript)):
+            return transcript
+        return tuple([await self._fetched(hold.key, entry) for entry in transcript])
+
+    async def _fetched(self, key: str, entry: Entry) -> Entry:
+        if not _elsewhere(entry):
+            return entry
+        value, content = await self._loader.resolve(key, entry.value), await self._loader.resolve(key, entry.content)
+        arguments = await self._loader.resolve(key, entry.arguments)
+        return changed(entry, value=await self._files.fill(key, value), content=content, arguments=arguments)
+
+
+def _elsewhere(entry: Entry) -> bool:
+    """Whether something of this entry lies in blobs."""
+    return isinstance(entry.value, Blob) or isinstance(entry.content, Blob) or f'"{MARK}"' in entry.text
+
+
+def _answered(effect: AskModel, answer: ModelAnswer, attempt: int) -> Body:
+    """Raises BadInput for an answer that can't be stored: then it was none."""
+    model, calls = effect.model.name, [{"name": call.name, "arguments": call.arguments} for call in answer.calls]
+    canonical([answer.text, calls, answer.content])
+    if effect.summarize is not None:
+        return _summed_up(effect, answer)
+    return ev.ModelAnswered(
+        model=model,
+        answer={"text": answer.text, "calls": calls},
+        content=answer.content,
+        usage=answer.usage,
+        finish=answer.finish,
+        attempt=attempt,
+    )
+
+
+def _summed_up(effect: AskModel, answer: ModelAnswer) -> Body:
+    assert effect.summarize is not None
+    if not answer.text.strip():
+        raise BadAnswer(f"{effect.model.name} gave no summary", answer.usage.total)
+    return ev.TranscriptCompacted(
+        up_to=effect.summarize, summary=answer.text, model=effect.model.name, usage=answer.usage
+    )
+
+
+def _failed(hold: Hold, state: State, effect: AskModel, exc: Exception) -> list[Fact]:
+    """What a model's failure becomes: its program's next model is asked, or the same again later, or a person has to
+    look. An outage parks nobody (G13); what the model itself does wrong is not tried for ever."""
+    attempt, actor, error = effect.request.attempt, Actor(kind="model", name=effect.model.name), _why(effect, exc)
+    failed = partial(ev.ModelFailed, model=actor.name, error=error, attempt=attempt, tokens=_paid(effect, exc))
+    if error.code in effect.leave_on:
+        return [(actor, failed(retry_at=None, left=True))]
+    outage = isinstance(exc, ModelUnavailable | TimeoutError) and not isinstance(exc, BadAnswer)
+    if isinstance(exc, ModelRefused) or (not outage and state.bad_answers + 1 >= FAILURES_TO_PARK):
+        return [(actor, failed(retry_at=None)), (Actor(kind="engine"), ev.SessionParked(error=error))]
+    wait = max(getattr(exc, "retry_after", None) or 0.0, MODEL_RETRY.after(attempt))
+    return [(actor, failed(retry_at=hold.now() + timedelta(seconds=wait)))]
+
+
+def _why(effect: AskModel, exc: Exception) -> Failure:
+    if isinstance(exc, TimeoutError) and not str(exc):
+        return Failure(code="model_unavailable", message=f"no answer within {effect.timeout:g} s")
+    return failure(exc, "" if isinstance(exc, OnwardError) else "model_error")
+
+
+def _paid(effect: AskModel, exc: Exception) -> int:
+    """Tokens that a failed attempt may have cost."""
+    if isinstance(exc, BadAnswer | ModelRefused):
+        return exc.tokens
+    return effect.request.reserve if isinstance(exc, TimeoutError) else 0
