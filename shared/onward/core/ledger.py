@@ -45,7 +45,7 @@ class LedgerEntry:
     """One call: what it was, who let it happen, each attempt, and what came of it.
 
     `key` is the idempotency key of all its attempts; `receipt` its result, or a blob's preview, or Erased;
-    `resolved_by` who said what became of it after it was in doubt; `doubted` that it once was.
+    `resolved_by` who said what became of it after it was in doubt, and `reason` why; `doubted` that it once was.
     """
 
     session: str
@@ -66,6 +66,7 @@ class LedgerEntry:
     doubted: bool = False
     reconciled: str | None = None
     resolved_by: Actor | None = None
+    reason: str = ""
 
     @property
     def moved_at(self) -> datetime:
@@ -168,7 +169,7 @@ def _started(entry: LedgerEntry, event: Event, body: ev.CallStarted) -> None:
 
 
 def _completed(entry: LedgerEntry, event: Event, body: ev.CallCompleted) -> None:
-    entry.receipt = body.result
+    entry.receipt, entry.reason = body.result, body.reason
     if body.by == "operator" and entry.outcome not in ("in_doubt", "pending"):
         return _end(entry, event, "answered")
     _over(entry, event, body.attempt, "done")

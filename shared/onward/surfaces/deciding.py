@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,10 +16,13 @@ from onward.surfaces.output import Output
 from onward.surfaces.questions import Question, questions
 from onward.surfaces.reports import status_text
 from onward.surfaces.telling import who
-from onward.surfaces.text import said
+from onward.surfaces.text import said, shown
 from onward.surfaces.verbs import Place
 
 Verdict = Literal["approved", "rejected"]
+Edit = Callable[[dict[str, Any]], dict[str, Any]]
+"""What makes of a call's arguments those to approve instead."""
+
 GOES_ON = 0.25
 """Seconds in which a session shows that somebody works on it."""
 
@@ -32,16 +36,60 @@ class Told:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which open approval is meant: by its call, by the beginning of its digest, or the only one."""
+
+    call: str | None = None
+    digest: str | None = None
+
+
 async def decide(
-    runtime: Runtime, id: str, verdict: Verdict, call: str | None, digest: str | None, reason: str
+    runtime: Runtime, id: str, which: Which, verdict: Verdict, reason: str, edit: Edit | None = None
 ) -> Told:
-    """Decide an approval. `digest` may be the beginning of one."""
-    question = await _meant(runtime, await runtime.get(id), call, digest)
-    if question is not None:
-        call, digest = question.call, question.digest
-    outcome = await runtime.decide(id, verdict, call=call, digest=digest, reason=reason)
-    what = question.text if question is not None else f"call {call}"
-    return await _told(runtime, id, outcome, f"{verdict} by {_by(runtime, outcome)}: {what}")
+    """Decide an approval; with `edit`, approve it with the arguments that this makes of those shown."""
+    question = await _meant(runtime, await runtime.get(id), which.call, which.digest)
+    call, digest = (question.call, question.digest) if question else (which.call, which.digest)
+    arguments = edit(_shown(question, id)) if edit else None
+    outcome = await runtime.decide(id, verdict, call=call, digest=digest, arguments=arguments, reason=reason)
+    changed = f" with {shown(arguments, True)}" if arguments is not None else ""
+    return await _told(runtime, id, outcome, f"{verdict} by {_by(runtime, outcome)}: {_what(question, call)}{changed}")
+
+
+def _shown(question: Question | None, id: str) -> dict[str, Any]:
+    if question is None or not isinstance(question.arguments, dict):
+        raise Refused("edit refused", "not_open", f"session {id} asks about no call whose arguments can be changed")
+    return question.arguments
+
+
+def _what(question: Question | None, call: str | None) -> str:
+    return question.text if question is not None else f"call {call}"
+
+
+async def approve_all(runtime: Runtime, id: str, reason: str) -> list[Told]:
+    """Approve everything that the session asks this person, each exactly as it stands now."""
+    open = await questions(runtime, await runtime.get(id))
+    asked = [question for question in open if question.for_person(runtime.identity)]
+    if not asked:
+        raise Refused("nothing approved", "not_open", f"session {id} asks {runtime.identity} nothing")
+    return [await decide(runtime, id, Which(each.call, each.digest), "approved", reason) for each in asked]
+
+
+async def respond(runtime: Runtime, id: str, which: Which, result: Any, reason: str) -> Told:
+    """Give the call's result instead of letting it happen."""
+    question = await _meant(runtime, await runtime.get(id), which.call, which.digest)
+    call, digest = (question.call, question.digest) if question else (which.call, which.digest)
+    outcome = await runtime.respond(id, result, call=call, digest=digest, reason=reason)
+    by = _by(runtime, outcome)
+    return await _told(runtime, id, outcome, f"answered by {by}: {_what(question, call)} came to {shown(result)}")
+
+
+async def delegate(runtime: Runtime, id: str, which: Which, to: str, reason: str) -> Told:
+    """Pass the question on."""
+    question = await _meant(runtime, await runtime.get(id), which.call, which.digest)
+    call, digest = (question.call, question.digest) if question else (which.call, which.digest)
+    outcome = await runtime.delegate(id, to, call=call, digest=digest, reason=reason)
+    return await _told(runtime, id, outcome, f"delegated to {to} by {_by(runtime, outcome)}: {_what(question, call)}")
 
 
 async def _meant(runtime: Runtime, head: Head, call: str | None, digest: str | None) -> Question | None:
@@ -71,13 +119,34 @@ async def resolve(
     return await _told(runtime, id, outcome, f"resolved by {_by(runtime, outcome)}: {words[status]}")
 
 
+async def skip(runtime: Runtime, id: str, call: str | None, result: Any, reason: str) -> Told:
+    """Give a call a result, so that it need not be performed."""
+    outcome = await runtime.skip(id, result, call=call, reason=reason)
+    return await _told(runtime, id, outcome, f"skipped by {_by(runtime, outcome)}, with the result {shown(result)}")
+
+
+async def pause(runtime: Runtime, id: str, reason: str) -> Told:
+    outcome = await runtime.pause(id, reason)
+    return await _told(runtime, id, outcome, f"paused by {_by(runtime, outcome)}")
+
+
+async def resume(runtime: Runtime, id: str, reason: str) -> Told:
+    outcome = await runtime.resume(id, reason)
+    return await _told(runtime, id, outcome, f"resumed by {_by(runtime, outcome)}")
+
+
+async def finish(runtime: Runtime, id: str, output: Any, reason: str) -> Told:
+    outcome = await runtime.finish(id, output, reason)
+    return await _told(runtime, id, outcome, f"finished by {_by(runtime, outcome)}")
+
+
 async def cancel(runtime: Runtime, id: str, reason: str) -> Told:
     outcome = await runtime.cancel(id, reason)
     return await _told(runtime, id, outcome, f"cancel asked for by {_by(runtime, outcome)}")
 
 
-async def send(runtime: Runtime, id: str, text: str, key: str | None) -> Told:
-    outcome = await runtime.send(id, text, key=key)
+async def send(runtime: Runtime, id: str, content: Any, key: str | None) -> Told:
+    outcome = await runtime.send(id, content, key=key)
     return await _told(runtime, id, outcome, f"input by {_by(runtime, outcome)}")
 
 
@@ -109,6 +178,15 @@ def tell(told: Told, place: Place, app: str, output: Output) -> None:
     output.lines(_lines(told, place, app))
 
 
+def tell_all(all: Sequence[Told], place: Place, app: str, output: Output) -> None:
+    """The same for several of one session."""
+    if output.json:
+        return output.doc([_document(told) for told in all])
+    for told in all[:-1]:
+        output.lines(_lines(told, place, app)[:1])
+    output.lines(_lines(all[-1], place, app))
+
+
 def _document(told: Told) -> dict[str, Any]:
     event = event_doc(told.outcome.event) if told.outcome.event else None
     return {
@@ -129,7 +207,7 @@ def _lines(told: Told, place: Place, app: str) -> list[str]:
 
 
 def _onward(head: Head, seq: int, place: Place, app: str) -> list[str]:
-    if head.ended or head.status in ("waiting", "needs_attention"):
+    if head.ended or head.status in ("waiting", "needs_attention", "paused"):
         return [f"The session is {status_text(head)}."]
     if head.seq > seq:
         return ["The session goes on."]

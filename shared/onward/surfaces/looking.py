@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from onward.core.codec import stamp
@@ -12,6 +13,9 @@ from onward.errors import Permanent
 from onward.ports import Query
 from onward.runtime import MANY, Runtime
 from onward.surfaces.documents import event_doc, plain, session_doc, whole
+from onward.surfaces.effects import entry_doc
+from onward.surfaces.evidence import evidence, evidence_lines
+from onward.surfaces.operating import switch_text
 from onward.surfaces.output import Output
 from onward.surfaces.questions import Question, questions
 from onward.surfaces.reports import attention_lines, event_line, list_lines, question_block, show_lines
@@ -30,24 +34,27 @@ MOST = 4000
 # --- sessions --------------------------------------------------------------------------------------------------
 
 
-async def sessions(runtime: Runtime, statuses: Sequence[Any], limit: int, output: Output) -> None:
-    """The newest sessions."""
-    heads = list(await runtime.list(Query(status=tuple(statuses), limit=limit + 1)))
+async def sessions(runtime: Runtime, query: Query, output: Output) -> None:
+    """The newest sessions that the query finds."""
+    limit = query.limit
+    heads = list(await runtime.list(replace(query, limit=limit + 1)))
     more, heads = len(heads) > limit, heads[:limit]
     if output.json:
         return output.doc([session_doc(head) for head in heads])
+    now = runtime.parts.clock.now()
+    output.lines(output.paper.tint(switch_text(switch, now), "bad") for switch in await runtime.switches())
     if not heads:
         return output.lines(["No sessions."])
-    output.lines(list_lines(heads, output.paper, runtime.parts.clock.now()))
+    output.lines(list_lines(heads, output.paper, now))
     if more:
         output.lines([output.paper.tint(f"… and older ones: --limit {limit * 10}", "dim")])
 
 
-async def attention(runtime: Runtime, place: Place, output: Output) -> None:
-    """Every session that nothing moves but somebody who looks, the oldest first."""
-    parked = await runtime.list(Query(status=("needs_attention",), limit=MANY))
-    doubted = await runtime.list(Query(wait="operator", limit=MANY))
-    found = {head.id: head for head in (*parked, *doubted) if needs_attention(head)}
+async def attention(runtime: Runtime, query: Query, place: Place, output: Output) -> None:
+    """Every session that the query finds and nothing moves but somebody who looks, the oldest first."""
+    parked = await runtime.list(replace(query, status=("needs_attention",), limit=MANY))
+    doubted = await runtime.list(replace(query, wait="operator", limit=MANY))
+    found = {head.key: head for head in (*parked, *doubted) if needs_attention(head)}
     heads = sorted(found.values(), key=lambda head: head.updated_at)
     if output.json:
         return output.doc([_with_verbs(head, place) for head in heads])
@@ -62,25 +69,35 @@ def _with_verbs(head: Head, place: Place) -> dict[str, Any]:
 async def show(runtime: Runtime, id: str, place: Place, output: Output) -> None:
     """One session, as far as its log can be read."""
     head = await runtime.get(id)
+    if head.status == "deleted":
+        return _show_head(runtime, head, None, place, output)
     try:
         state = await runtime.state(id)
     except Permanent as exc:
         return _show_head(runtime, head, exc, place, output)
+    found = await evidence(runtime, head) if needs_attention(head) else []
     if output.json:
         told = {"input": await runtime.value(id, state.input), "output": await runtime.value(id, state.output)}
-        return output.doc(_with_verbs(head, place) | {name: plain(value) for name, value in told.items()})
+        more = {name: plain(value) for name, value in told.items()}
+        return output.doc(_with_verbs(head, place) | more | {"evidence": [entry_doc(entry) for entry in found]})
     recent = [event async for event in runtime.events(id, after=max(0, head.seq - RECENT))]
     telling = Telling(_tools(state))
-    output.lines(show_lines(head, recent, telling, place, output.paper, runtime.parts.clock.now()))
+    now = runtime.parts.clock.now()
+    output.lines(show_lines(head, recent, telling, place, output.paper, now))
+    output.lines(evidence_lines(found, output.paper, now))
     if state.ended == "completed":
         text = said(await runtime.value(id, state.output))
         output.lines(["", preview(text, LINES, MOST) if output.out.isatty() else text])
 
 
-def _show_head(runtime: Runtime, head: Head, error: Permanent, place: Place, output: Output) -> None:
+def _show_head(runtime: Runtime, head: Head, error: Permanent | None, place: Place, output: Output) -> None:
+    """As much as there is without a log: it can't be read, or is gone."""
     if output.json:
-        return output.doc(_with_verbs(head, place) | {"log_error": {"code": error.code, "message": str(error)}})
+        told = {"log_error": {"code": error.code, "message": str(error)}} if error else {}
+        return output.doc(_with_verbs(head, place) | told)
     output.lines(show_lines(head, (), Telling(), place, output.paper, runtime.parts.clock.now()))
+    if error is None:
+        return
     output.lines([output.paper.tint(f"The log can't be read: {said(str(error))} [{error.code}]", "bad")])
 
 
@@ -154,6 +171,9 @@ def _question_doc(question: Question, place: Place, open: int) -> dict[str, Any]
         "digest": question.digest,
         "rule": question.rule,
         "effect": question.effect,
+        "needed": question.needed,
+        "approved_by": list(question.approved_by),
+        "approvers": list(question.approvers),
         "expires_at": question.expires_at and stamp(question.expires_at),
         "on_timeout": question.on_timeout,
         "next": [verb.command for verb in found],

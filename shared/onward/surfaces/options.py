@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -19,7 +20,12 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-STATUSES = ("scheduled", "running", "waiting", "needs_attention", "paused", "completed", "failed", "cancelled")
+STATUSES = (
+    "scheduled", "running", "waiting", "needs_attention", "paused", "completed", "failed", "cancelled", "deleted"
+)  # fmt: skip
+
+
+EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def storable(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -42,6 +48,14 @@ def in_seconds(ctx: click.Context, param: click.Parameter, value: str | None) ->
         return seconds(f"{value}s" if value.isdigit() else value, "it")
     except BadInput as exc:
         raise click.BadParameter(f"{value!r} is no span of time; write 90s, 30m or 2h") from exc
+
+
+def labels(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Pairs written as NAME=VALUE."""
+    pairs = [text.partition("=") for text in value]
+    if not all(name and equals for name, equals, _ in pairs):
+        raise click.BadParameter("write NAME=VALUE")
+    return [(name, text) for name, _, text in pairs]
 
 
 def from_json(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:

@@ -135,7 +135,6 @@ def _stakes(question: Question, now: datetime) -> list[tuple[str, str]]:
 
 def people_text(needed: int, approved_by: Sequence[str], approvers: Sequence[str]) -> str:
     """Who must approve, and who has."""
-    has = f"{len(approved_by)} of {needed} approved" + (
-        f", {safe(', '.join(approved_by), True)}" if approved_by else ""
-    )
+    names = f", {safe(', '.join(approved_by), True)}" if approved_by else ""
+    has = f"{len(approved_by)} of {needed} approved{names}"
     return f"{has}; asked: {safe(', '.join(approvers), True)}" if approvers else has

@@ -144,7 +144,7 @@ def show_lines(
     head: Head, recent: Sequence[Event], telling: Telling, place: Place, paper: Paper, now: datetime
 ) -> Iterator[str]:
     """A session in full, but for its log."""
-    yield from _facts(_identity(head, paper, now), paper)
+    yield from facts_lines(_identity(head, paper, now), paper)
     for wait in head.waits:
         yield ""
         yield f"Waits for {wait_text(wait, now)}"
@@ -156,7 +156,8 @@ def show_lines(
         yield event_line(event, telling, paper)
 
 
-def _facts(facts: Sequence[tuple[str, str]], paper: Paper) -> Iterator[str]:
+def facts_lines(facts: Sequence[tuple[str, str]], paper: Paper) -> Iterator[str]:
+    """Names and what is known under them; what is empty is left out."""
     for name, text in facts:
         if text:
             yield f"{paper.tint(f'{name:<9}', 'dim')} {text}"

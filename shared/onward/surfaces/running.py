@@ -64,7 +64,7 @@ class Plan:
         more = ("--model", self.model) if self.model else ()
         return self.place.command("run", self.source, "--id", id, more=more)
 
-    def check(self, head: Head | None, id: str | None, input: str | None) -> None:
+    def check(self, head: Head | None, id: str | None, input: Any) -> None:
         """Before anything is changed: whether this can be started, or rejoined. Raises BadInput, Refused."""
         if head is None:
             check_id(id or "new")
@@ -98,7 +98,7 @@ def _reachable(program: Any) -> None:
 # --- run -------------------------------------------------------------------------------------------------------
 
 
-async def run(plan: Plan, input: str | None, id: str | None, output: Output) -> int:
+async def run(plan: Plan, input: Any, id: str | None, output: Output) -> int:
     """Start or rejoin a session, and follow it until it rests. Answers the exit code."""
     there = await _existing(plan.place.db, id)
     plan.check(there, id, input)
@@ -135,7 +135,7 @@ def _view(place: Place, output: Output) -> tuple[View, Asker | None]:
     return Timeline(screen, place), asker
 
 
-async def _begin(runtime: Runtime, plan: Plan, there: Head | None, id: str, input: str | None) -> Head:
+async def _begin(runtime: Runtime, plan: Plan, there: Head | None, id: str, input: Any) -> Head:
     if there is not None and input is None:
         return await runtime.rejoin(id)
     return await runtime.start(there.program if there else plan.program, input, id=id)

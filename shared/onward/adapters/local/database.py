@@ -20,7 +20,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, TypeVar
 
-from onward.adapters.local import schema
+from onward.adapters.local import migrations
 from onward.adapters.local.failures import is_busy, make_file, translate, translate_commit, translate_open
 from onward.adapters.local.holders import Holders
 from onward.adapters.local.lane import After, Job, Lane, Work
@@ -85,7 +85,7 @@ class Database:
         connections: list[Connection] = []
         try:
             connections.append(_connect(path))
-            secret = _patiently(lambda: schema.prepare(connections[0], path), may_wait=True)
+            secret = _patiently(lambda: migrations.prepare(connections[0], path), may_wait=True)
             assert secret is not None
             connections.append(_connect(path))
             connections[1].execute("PRAGMA query_only = ON")

@@ -1,10 +1,12 @@
-"""Bringing a file of an older release up to this one's schema: a step for each version, all in one transaction.
+"""Making the tables, telling a foreign file apart, and bringing one of an older release up to this one's schema: a step
+for each version, all in one transaction.
 
 An older release must not go on writing to it meanwhile, so that its workers are to be stopped first.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -13,11 +15,63 @@ from types import MappingProxyType
 
 from onward.adapters.local.holders import Holders
 from onward.adapters.local.rows import to_ms
-from onward.adapters.local.schema import SESSIONS, SWITCHES, VERSION, execute
-from onward.errors import StoreUnavailable
+from onward.adapters.local.schema import APPLICATION, SESSIONS, SWITCHES, TABLES, VERSION
+from onward.errors import StoreUnavailable, UnreadableLog, UsageError
 
 
-def migrate(connection: Connection, path: Path) -> None:
+def prepare(connection: Connection, path: Path) -> bytes:
+    """Make the tables if the file is empty, check whose file it is, bring it up to this schema, and answer its secret.
+
+    Raises UsageError for somebody else's database, UnreadableLog for one of a newer release, StoreUnavailable for one
+    that is to be brought up to this schema while an older release uses it.
+    """
+    if _number(connection, "application_id") != APPLICATION:
+        _in_transaction(connection, lambda: _create_tables(connection, path))
+    found = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    if found["schema"] > VERSION:
+        made = f"schema {found['schema']}; this release reads {VERSION}"
+        raise UnreadableLog(f"{path} was made by a newer onward ({made}): upgrade onward")
+    if found["schema"] < VERSION:
+        _in_transaction(connection, lambda: _migrate(connection, path))
+    return bytes(found["secret"])
+
+
+def _in_transaction(connection: Connection, work: Callable[[], None]) -> None:
+    """Do it whole, or not at all."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        work()
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _create_tables(connection: Connection, path: Path) -> None:
+    if _number(connection, "application_id") == APPLICATION:
+        return  # somebody else was quicker
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise UsageError(f"{path} is another program's database: name another file")
+    _execute(connection, TABLES + SESSIONS + SWITCHES)
+    connection.execute("INSERT INTO meta VALUES ('schema', ?), ('secret', ?)", (VERSION, secrets.token_bytes(32)))
+    connection.execute(f"PRAGMA application_id = {APPLICATION}")
+
+
+def _execute(connection: Connection, script: str) -> None:
+    """Several statements, in the transaction that is open."""
+    for statement in script.split(";\n"):
+        connection.execute(statement)
+
+
+def _number(connection: Connection, pragma: str) -> int:
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+
+# --- older files -----------------------------------------------------------------------------------------------
+
+
+def _migrate(connection: Connection, path: Path) -> None:
     """Bring the file up to VERSION, from within a transaction. Raises StoreUnavailable while it is in use."""
     version = _version(connection)
     if version < VERSION and Holders(path).alive():
@@ -44,7 +98,7 @@ def _from_1(connection: Connection) -> None:
     for (index,) in connection.execute("SELECT name FROM sqlite_master WHERE name GLOB 'sessions_*'").fetchall():
         connection.execute(f"DROP INDEX {index}")
     connection.execute("ALTER TABLE sessions RENAME TO sessions_of_1")
-    execute(connection, SESSIONS + SWITCHES)
+    _execute(connection, SESSIONS + SWITCHES)
     connection.execute(
         f"""INSERT INTO sessions ({_KEPT}, created_ms)
             SELECT {_KEPT}, ms_of(json_extract(doc, '$.created_at')) FROM sessions_of_1"""

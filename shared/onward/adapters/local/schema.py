@@ -1,14 +1,9 @@
-"""The tables of the embedded database, and how an older or foreign file is told apart."""
+"""The tables of the embedded database."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from sqlite3 import Connection
+from collections.abc import Mapping
 from types import MappingProxyType
-
-from onward.errors import UnreadableLog, UsageError
 
 VERSION = 2
 """The schema this release writes. An older file is brought up to it when it is opened (`migrations.py`)."""
@@ -127,54 +122,3 @@ CREATE INDEX wakes_due ON wakes (due_ms);
 
 CREATE TABLE timers (at_ms INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY (at_ms, key)) WITHOUT ROWID;
 """
-
-
-def prepare(connection: Connection, path: Path) -> bytes:
-    """Make the tables if the file is empty, check whose file it is, bring it up to this schema, and answer its secret.
-
-    Raises UsageError for somebody else's database, UnreadableLog for one of a newer release, StoreUnavailable for one
-    that is to be brought up to this schema while an older release uses it.
-    """
-    if _number(connection, "application_id") != APPLICATION:
-        in_transaction(connection, lambda: _create_tables(connection, path))
-    found = dict(connection.execute("SELECT name, value FROM meta").fetchall())
-    if found["schema"] > VERSION:
-        made = f"schema {found['schema']}; this release reads {VERSION}"
-        raise UnreadableLog(f"{path} was made by a newer onward ({made}): upgrade onward")
-    if found["schema"] < VERSION:
-        from onward.adapters.local.migrations import migrate
-
-        in_transaction(connection, lambda: migrate(connection, path))
-    return bytes(found["secret"])
-
-
-def in_transaction(connection: Connection, work: Callable[[], None]) -> None:
-    """Do it whole, or not at all."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        work()
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _create_tables(connection: Connection, path: Path) -> None:
-    if _number(connection, "application_id") == APPLICATION:
-        return  # somebody else was quicker
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise UsageError(f"{path} is another program's database: name another file")
-    execute(connection, TABLES + SESSIONS + SWITCHES)
-    connection.execute("INSERT INTO meta VALUES ('schema', ?), ('secret', ?)", (VERSION, secrets.token_bytes(32)))
-    connection.execute(f"PRAGMA application_id = {APPLICATION}")
-
-
-def execute(connection: Connection, script: str) -> None:
-    """Several statements, in the transaction that is open."""
-    for statement in script.split(";\n"):
-        connection.execute(statement)
-
-
-def _number(connection: Connection, pragma: str) -> int:
-    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])

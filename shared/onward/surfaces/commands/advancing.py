@@ -1,0 +1,73 @@
+"""The commands that advance sessions."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from onward.surfaces.options import EXISTING, Surroundings, storable, surrounded
+
+
+@click.command()
+@click.argument("app", required=False)
+@click.argument("input", required=False, callback=storable)
+@click.option("--file", "files", multiple=True, type=EXISTING, help="A file that goes with the input.")
+@click.option("--id", metavar="ID", help="Name the session; the same id again takes it up where it is.")
+@click.option("--model", metavar="scripted:FILE", help="Have every agent ask this model.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the log, with tracebacks.")
+@surrounded
+def run(
+    here: Surroundings,
+    app: str | None,
+    input: str | None,
+    files: tuple[Path, ...],
+    id: str | None,
+    model: str | None,
+    verbose: bool,
+) -> int:
+    """Start a session and follow it.
+
+    It is followed until it rests or has ended; with the --id of one that is there, that one is taken up again.
+
+    INPUT is what its program is given; - reads it from standard input. A session that was started before needs none.
+    On a terminal you are asked about approvals. Ctrl-C leaves the session at rest, and says how to take it up again.
+    """
+    import asyncio
+
+    from onward.surfaces import running
+    from onward.surfaces.attached import attached
+    from onward.surfaces.output import log_to_stderr
+
+    log_to_stderr(verbose, told=frozenset({"step_failed"}))
+    text = _stdin() if input == "-" else input
+    plan = running.Plan.load(app or here.settings.app, model, here.place)
+    return asyncio.run(running.run(plan, attached(text, files), id, here.output))
+
+
+def _stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as exc:
+        raise click.UsageError("INPUT: what standard input says is not valid UTF-8.") from exc
+
+
+@click.command()
+@click.argument("app", required=False)
+@click.option("--model", metavar="scripted:FILE", help="Have every agent ask this model.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the log, with tracebacks.")
+@surrounded
+def worker(here: Surroundings, app: str | None, model: str | None, verbose: bool) -> int:
+    """Advance whatever is due.
+
+    A worker goes on until Ctrl-C or SIGTERM. Several may share one database.
+    """
+    import asyncio
+
+    from onward.surfaces import running
+    from onward.surfaces.output import log_to_stderr
+
+    log_to_stderr(verbose)
+    plan = running.Plan.load(app or here.settings.app, model, here.place)
+    return asyncio.run(running.work(plan, here.output))

@@ -1,0 +1,84 @@
+"""A session as it was: what its log amounted to after an earlier event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from onward.core.codec import stamp
+from onward.core.events import Event
+from onward.core.state import OpenCall, State
+from onward.runtime import Runtime
+from onward.surfaces.documents import event_doc, plain, whole
+from onward.surfaces.output import Output
+from onward.surfaces.reports import event_line, facts_lines, spent_text
+from onward.surfaces.text import call_text, moment, said, shown
+from onward.surfaces.timeline import Telling
+
+RECENT = 8
+
+
+async def show_at(runtime: Runtime, id: str, at: int, output: Output) -> None:
+    """The state after this event, and the events that led to it."""
+    state = await runtime.state(id, at=at)
+    recent = [event async for event in runtime.events(id, after=max(0, at - RECENT)) if event.seq <= at]
+    if output.json:
+        return output.doc(await _doc(runtime, id, state, recent[-1]))
+    output.lines(_lines(state, recent, output))
+
+
+async def _doc(runtime: Runtime, id: str, state: State, event: Event) -> dict[str, Any]:
+    return {
+        "id": id,
+        "at": state.seq,
+        "time": state.at and stamp(state.at),
+        "status": status(state),
+        "program": state.program,
+        "version": state.version,
+        "input": plain(await runtime.value(id, state.input)),
+        "output": plain(await runtime.value(id, state.output)),
+        "error": (error := state.parked or state.paused or state.error) and error.model_dump(),
+        "calls": [_call_doc(call) for call in state.calls.values()],
+        "timers": {name: stamp(due) for name, due in state.timers.items()},
+        "spent": state.spent.model_dump(),
+        "limits": state.limits.model_dump(),
+        "labels": state.labels,
+        "transcript": [entry.model_dump(mode="json", exclude_defaults=True) for entry in state.transcript],
+        "event": event_doc(await whole(runtime, id, event)),
+    }
+
+
+def _call_doc(call: OpenCall) -> dict[str, Any]:
+    return call.model_dump(mode="json", exclude_defaults=True)
+
+
+def status(state: State) -> str:
+    """What the session did at that event, as far as its state says."""
+    if state.ended:
+        return state.ended
+    if state.parked:
+        return "needs_attention"
+    return "paused" if state.paused else "closing" if state.closing else "going on"
+
+
+def _lines(state: State, recent: list[Event], output: Output) -> Iterator[str]:
+    now = state.at or recent[-1].at
+    error = state.parked or state.paused or state.error
+    facts = [
+        ("session", state.session),
+        ("event", f"{state.seq}, {moment(now, now)}"),
+        ("program", f"{state.program} {state.version}"),
+        ("status", status(state).replace("_", " ")),
+        ("error", f"{said(error.message)} [{error.code}]" if error else ""),
+        ("spent", spent_text(state.spent, state.limits)),
+        ("labels", ", ".join(f"{name}={shown(value)}" for name, value in sorted(state.labels.items()))),
+        ("timers", ", ".join(f"{name} {moment(due, now)}" for name, due in state.timers.items())),
+        ("entries", f"{len(state.transcript)} in the transcript"),
+    ]
+    yield from facts_lines(facts, output.paper)
+    for call in state.calls.values():
+        yield f"{output.paper.tint('call', 'dim')}      {call.id} {call.status}: {call_text(call.tool, call.arguments)}"
+    yield ""
+    telling = Telling({call.id: said(call.tool) for call in state.calls.values()})
+    for event in recent:
+        yield event_line(event, telling, output.paper)
