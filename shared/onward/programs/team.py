@@ -81,7 +81,7 @@ class HandoverTool:
         self.name = _tool_name(agent, name, TRANSFER)
         self.approval = _checked_approval(self.name, approval)
         self.form = form_of(_transfer, self.name)
-        about = f": {agent.description}" if agent.description else ""
+        about = f": {agent.description.rstrip(' .')}" if agent.description else ""
         told = description or f"Hand the conversation over to {agent.name}{about}. It sees all that was said."
         self.spec = ToolSpec(self.name, told, self.form.schema)
 
