@@ -420,7 +420,9 @@ def _stands(state: State, id: str, words: str) -> State:
 
 @folds(ev.CallPostponed)
 def _postponed(state: State, event: ev.Event, body: ev.CallPostponed) -> State:
-    return _update(state, body.call, {"status": "backoff", "error": body.error}, retry=body.until)
+    known = state.calls[body.call].error
+    error = known if known is not None and known.code == "no_outcome" else body.error  # its next attempt runs alone
+    return _update(state, body.call, {"status": "backoff", "error": error}, retry=body.until)
 
 
 @folds(ev.CallStarted)

@@ -272,6 +272,8 @@ class Engine:
         tool = program.performer(effect.call.tool)
         assert tool is not None
         refused = await self.performing.admission.admit(session.hold, tool, effect.call)
+        if self.performing.stopping:
+            raise Stopping  # it may have stood in line for a while
         session.draft.now = session.hold.now()
         if refused is not None:
             session.draft.add(Actor(kind="tool", name=tool.name), refused)

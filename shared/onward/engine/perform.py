@@ -24,7 +24,7 @@ from onward.engine.files import Files
 from onward.engine.hold import Hold
 from onward.engine.invoke import Invoker
 from onward.engine.load import Loader
-from onward.errors import OnwardError
+from onward.errors import BadInput, OnwardError
 
 STRAGGLE = 10.0
 """Seconds that results which are ready wait for the others of their turn (R9)."""
@@ -166,7 +166,10 @@ class Performing:
         """The bytes of a result's files go to blobs before the result is written down."""
         if not isinstance(body, ev.CallCompleted):
             return body
-        return changed(body, result=await self._files.keep(key, body.result))
+        try:
+            return changed(body, result=await self._files.keep(key, body.result))
+        except BadInput as exc:  # the effect has happened, so something must be written down
+            return changed(body, result={"not_recorded": str(exc)})
 
     async def _repeatable(self, hold: Hold, tool: Performer, open: OpenCall, call: Call, admitted: Admitted) -> Body:
         try:
