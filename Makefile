@@ -1,7 +1,7 @@
 # `make` lists the targets. GNU make 3.81 (macOS) is enough. PYTHON=python3.12 chooses the Python that .venv is made from.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check fmt bench clean FORCE
+.PHONY: help demo test check fmt docs bench clean FORCE
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -29,6 +29,9 @@ check: .venv/dev.stamp ## lint, formatting, types, import contracts
 fmt: .venv/dev.stamp ## format the code and mend what the linter can mend
 	@$(PY) -m ruff check --fix --exit-zero --quiet .
 	@$(PY) -m ruff format .
+
+docs: .venv/dev.stamp ## write the reference anew from the docstrings
+	@$(PY) docs/reference/generate.py
 
 bench: .venv/dev.stamp ## measure speed, size and cost (results in bench-results)
 	@$(PY) tests/benchmarks/bench.py $(ARGS)
