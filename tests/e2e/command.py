@@ -277,6 +277,15 @@ class Terminal:
         return code
 
 
+Here = Callable[..., Answer]
+"""Runs a command in this process."""
+
+
 def says(text: str, **calls: dict[str, Any]) -> dict[str, Any]:
     """A turn of the model: words, and calls by name."""
     return {"text": text, "calls": [{"tool": name, "arguments": given} for name, given in calls.items()]}
+
+
+LOOKUP = says("Let me look.", find_order={"order_id": "A-1"})
+REFUND = says("", refund={"order_id": "A-1", "amount": 89})
+DONE = says("It is on its way.")

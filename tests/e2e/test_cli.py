@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import Desk, says
+from tests.e2e.command import DONE, LOOKUP, Desk, says
 
-LOOKUP = says("Let me look.", find_order={"order_id": "A-1"})
-REFUND = says("", refund={"order_id": "A-1", "amount": 89})
-DONE = says("It is on its way.")
 APP = "desk.py:desk"
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
-    desk.write(LOOKUP, REFUND, DONE)
-    yield desk
-    desk.close()
 
 
 def test_a_session_runs_to_its_end_and_the_output_comes_last(desk: Desk) -> None:

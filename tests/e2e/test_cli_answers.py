@@ -4,48 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from onward.surfaces.cli import _answer
-from tests.e2e.command import ROOT, Answer, Desk, says
+from tests.e2e.command import DONE, LOOKUP, ROOT, Desk, Here, says
 
-LOOKUP = says("Let me look.", find_order={"order_id": "A-1"})
-REFUND = says("", refund={"order_id": "A-1", "amount": 89})
-DONE = says("It is on its way.")
 APP = "desk.py:desk"
-Here = Callable[..., Answer]
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
-    desk.write(LOOKUP, REFUND, DONE)
-    yield desk
-    desk.close()
-
-
-@pytest.fixture
-def here(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
-    """Run a command in this process."""
-    monkeypatch.chdir(desk.path)
-    monkeypatch.setenv("ONWARD_IDENTITY", "ann")
-    for name in ("ONWARD_DB", "ONWARD_APP"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*words: str) -> Answer:
-        code = _answer(list(words), "--json" in words)
-        return Answer(code, *capsys.readouterr())
-
-    log = logging.getLogger("onward")
-    before = (log.handlers, log.level, log.propagate)
-    yield run
-    log.handlers, log.level, log.propagate = before
 
 
 def files(desk: Desk) -> set[str]:

@@ -1,0 +1,36 @@
+"""A desk with a command line."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from onward.surfaces.cli import _answer
+from tests.e2e.command import DONE, LOOKUP, REFUND, Answer, Desk, Here
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path)
+    desk.write(LOOKUP, REFUND, DONE)
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def here(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
+    """Run a command in this process."""
+    monkeypatch.chdir(desk.path)
+    monkeypatch.setenv("ONWARD_IDENTITY", "ann")
+    for name in ("ONWARD_DB", "ONWARD_APP"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*words: str) -> Answer:
+        code = _answer(list(words), "--json" in words)
+        return Answer(code, *capsys.readouterr())
+
+    log = logging.getLogger("onward")
+    before = (log.handlers, log.level, log.propagate)
+    yield run
+    log.handlers, log.level, log.propagate = before
