@@ -10,11 +10,14 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+from pydantic import BaseModel
+
 from onward import (
     Agent,
     App,
     Approval,
     Call,
+    Compaction,
     Done,
     Limits,
     NotDone,
@@ -26,11 +29,12 @@ from onward import (
     tool,
 )
 from onward.core.canonical import digest
-from onward.core.events import Actor, CallsProposed, Proposal, SessionCompleted, TimerSet
+from onward.core.events import Actor, CallsProposed, Proposal, SessionCompleted, TimerSet, Usage
 from onward.core.files import File
-from onward.core.model import Model, ModelAnswer, ModelRequest
+from onward.core.model import Model, ModelAnswer, ModelCall, ModelRequest
 from onward.core.program import Child, Decision, Handover, Program, Record, Rest
 from onward.core.state import State
+from onward.errors import ModelUnavailable
 from tests.faults.world import SESSION, World
 
 QUICK = Retry(attempts=4, first=1.0, longest=5.0)
@@ -359,6 +363,68 @@ def desk(*turns: dict[str, Any], limits: Limits | None = None) -> App:
     return App([Agent("desk", model=model, tools=TOOLS, limits=limits)])
 
 
+@tool(effect="irreversible", approval=Approval(timeout="24h", people=2, remind="4h"))
+async def pay_much(order: str, *, call: Call) -> dict[str, Any]:
+    """Pay out much money, if two people say so."""
+    return await performed("pay_much", call, order=order)
+
+
+@pay_much.reconcile
+async def pay_much_happened(call: Call) -> Done[Any] | NotDone:
+    return happened(call)
+
+
+TOOLS.append(pay_much)
+
+
+class Down:
+    """A model that is never there."""
+
+    name = "down"
+
+    async def answer(self, request: ModelRequest) -> ModelAnswer:
+        await World.current.outside.book("model", "down")
+        raise ModelUnavailable("it is down")
+
+
+class Chatty:
+    """A model that looks for the same order until it is told a summary, which it makes itself when it is asked to."""
+
+    name = "chatty"
+
+    async def answer(self, request: ModelRequest) -> ModelAnswer:
+        await World.current.outside.book("model", "chatty")
+        if not request.tools:
+            return ModelAnswer(text=f"{len(request.transcript)} things were said", usage=Usage(output_tokens=9))
+        if any(entry.kind == "summary" for entry in request.transcript):
+            return ModelAnswer(text="good-bye")
+        calls = (ModelCall("find_order", {"order": "7"}), ModelCall("refund", {"order": "7", "amount": 1}))
+        return ModelAnswer(calls=calls, usage=Usage(input_tokens=15 * len(request.transcript)))
+
+
+def chatty(by: Any = None) -> App:
+    """An agent whose transcript is made shorter when it has had three answers."""
+    compaction = Compaction(at=100, keep=1, by=by)
+    agent = Agent("desk", model=Chatty(), tools=[find_order, refund], compaction=compaction, limits=None)
+    return App([agent])
+
+
+def scripted(*turns: dict[str, Any]) -> WatchedModel:
+    """A model that plays these turns and then says good-bye, for whatever session asks."""
+    return WatchedModel(ScriptedModel([*turns, {"text": "good-bye"}, {"text": "good-bye again"}]), None)
+
+
+_TAKING_OVER = scripted({"text": "not said"}, turn(("refund", {"order": "7", "amount": 2})))
+_BACK = Agent("back", model=_TAKING_OVER, tools=[refund])
+_HELPER = Agent("helper", model=scripted(turn(("refund", {"order": "7", "amount": 3}))), tools=[refund])
+
+
+class Amount(BaseModel):
+    """What an agent is to answer."""
+
+    amount: int
+
+
 class Clerk(Program):
     """A program that is no agent: it waits for a timer of its own, has one call made, and ends with its result."""
 
@@ -448,3 +514,17 @@ _TWO = Agent(
 )
 ONE_VERSION = App([_ONE])
 TWO_VERSIONS = App([_ONE, _TWO])
+
+FALLBACK = App([Agent("desk", model=[Down(), scripted(turn(("refund", {"order": "7", "amount": 4})))], tools=[refund])])
+
+_WORDS = scripted({"text": "three"}, {"text": '{"amount": "x"}'}, {"text": '{"amount": 3}'})
+STRUCTURED = App([Agent("desk", model=_WORDS, output_type=Amount)])
+
+_PASSING = scripted(turn(("transfer_to_back", {}), ("find_order", {"order": "7"})))
+HANDOVER = App([Agent("desk", model=_PASSING, tools=[find_order], handovers=[_BACK])])
+
+_LEADING = scripted(turn(("helper", {"input": "refund it"}), ("refund", {"order": "8", "amount": 1})))
+ASKING = App([Agent("desk", model=_LEADING, tools=[_HELPER, refund])])
+
+_TALKING = scripted({"text": "hello"}, turn(("refund", {"order": "7", "amount": 5})))
+CONVERSATION = App([Agent("desk", model=_TALKING, tools=[refund], conversation=True)])

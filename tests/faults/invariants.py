@@ -34,6 +34,10 @@ _VOLATILE = frozenset(
         "signal",
         "deadline",
         "not_before",
+        "remind_at",
+        "up_to",
+        "session",
+        "parent",
     }
 )
 _NAMED_ACTORS = frozenset({"session_started", "input_received", "approval_decided", "closing_began"})
@@ -54,7 +58,7 @@ class Run:
     needless: Sequence[str] = ()
     calls: Sequence[str] = ()
     others: Mapping[str, Run] = field(default_factory=dict)
-    """What was left of its children, and of theirs, by id."""
+    """What was left of its children, by their number, and of other sessions, by their id."""
 
     @cached_property
     def counted(self) -> Counter[str]:

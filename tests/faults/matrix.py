@@ -214,15 +214,17 @@ async def play(
 async def _left_behind(world: World) -> Run:
     head = await world.head()
     assert head is not None
-    others = [other for other in await world.heads() if other.key != head.key]
     run = await _left_of(world, head)
+    children = [event.body.session for event in run.events if event.kind == "child_started"]
+    names = {session: f"child {number}" for number, session in enumerate(children)}
+    others = {names.get(other.id, other.id): other for other in await world.heads() if other.key != head.key}
     return replace(
         run,
         ledger=world.outside.ledger.entries(world.outside.run),
         early=world.feed.early,
         needless=world.outside.needless,
         calls=world.plan.calls,
-        others={other.id: await _left_of(world, other) for other in others},
+        others={name: await _left_of(world, other) for name, other in others.items()},
     )
 
 

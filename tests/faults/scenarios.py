@@ -13,12 +13,26 @@ from datetime import timedelta
 from typing import Any
 
 from onward import App, Limits
+from onward.core.events import Actor
 from onward.core.files import File
 from onward.core.program import Child
 from onward.core.signals import Signal
 from onward.engine.gateway import Start
 from onward.errors import Refused
-from tests.faults.desk import CLERK, ONE_VERSION, STUMBLER, desk, team, turn
+from tests.faults.desk import (
+    ASKING,
+    CLERK,
+    CONVERSATION,
+    FALLBACK,
+    HANDOVER,
+    ONE_VERSION,
+    STRUCTURED,
+    STUMBLER,
+    chatty,
+    desk,
+    team,
+    turn,
+)
 from tests.faults.world import ANN, BOB, KEY, OPERATOR, World
 
 ORDER = {"order": "7"}
@@ -180,6 +194,25 @@ async def delegated(world: World) -> None:
     await world.rest()
     await world.decide("pay_out", "approved", by=BOB)
     await world.rest()
+
+
+@scenario(desk(turn(("pay_much", ORDER), ("find_order", ORDER))))
+async def two_approve(world: World) -> None:
+    await runs(world)
+    await world.decide("pay_much", "approved", by=ANN)
+    await world.rest()
+    with suppress(Refused):
+        await world.decide("pay_much", "rejected", by=Actor(kind="program", name="desk"))
+    await world.rest()
+    await world.decide("pay_much", "approved", by=BOB)
+    await world.rest()
+
+
+@scenario(desk(turn(("pay_much", ORDER))))
+async def one_approves_and_nobody_else(world: World) -> None:
+    await runs(world)
+    await world.decide("pay_much", "approved")
+    await world.later(hours=25)
 
 
 # --- operators -------------------------------------------------------------------------------------------------
@@ -486,6 +519,49 @@ async def child_that_cant_be_started(world: World) -> None:
 )
 async def child_with_files(world: World) -> None:
     await errand(world)
+
+
+@scenario(ASKING)
+async def agent_asks_an_agent(world: World) -> None:
+    await runs(world)
+
+
+@scenario(HANDOVER)
+async def handed_over(world: World) -> None:
+    """The other call of the turn is made first, and its result is there for who goes on."""
+    await runs(world)
+
+
+# --- models and what they are shown ----------------------------------------------------------------------------
+
+
+@scenario(FALLBACK)
+async def fallback(world: World) -> None:
+    await runs(world)
+
+
+@scenario(STRUCTURED)
+async def answer_of_the_wrong_form(world: World) -> None:
+    await runs(world)
+
+
+@scenario(chatty())
+async def compacted_by_a_model(world: World) -> None:
+    await runs(world)
+
+
+@scenario(chatty(by=lambda entries: f"{len(entries)} things"))
+async def compacted_by_a_rule(world: World) -> None:
+    await runs(world)
+
+
+@scenario(CONVERSATION)
+async def conversation(world: World) -> None:
+    await runs(world)
+    await world.send("a refund, please")
+    await world.rest()
+    await world.signal("finish", "finish", OPERATOR)
+    await world.rest()
 
 
 # --- large, long, old and new ----------------------------------------------------------------------------------
