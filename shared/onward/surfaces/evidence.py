@@ -53,4 +53,4 @@ def _facts(entry: LedgerEntry, now: datetime) -> Iterator[tuple[str, str]]:
         error = f": {why(attempt.error)}" if attempt.error else ""
         yield f"attempt {attempt.number}", f"{began}{ended}{error}"
     if entry.reconciled:
-        yield "its tool says", said(entry.reconciled)
+        yield "tool says", said(entry.reconciled)

@@ -9,7 +9,7 @@ from onward.core.events import Event, Limits
 from onward.core.head import Head, Wait
 from onward.core.state import Spent
 from onward.surfaces.questions import Question, people_text, question_lines
-from onward.surfaces.telling import who
+from onward.surfaces.telling import quoted, who
 from onward.surfaces.text import Paper, Tone, ago, brief, columns, moment, safe, said, shown, span, table, until
 from onward.surfaces.timeline import Telling
 from onward.surfaces.verbs import Place, Verb, decisions, needs_attention, verbs, wait_verbs
@@ -41,7 +41,7 @@ def wait_text(wait: Wait, now: datetime) -> str:
     if wait.kind == "external":
         return f"{of}, which goes on outside{_until(wait, now)}"
     if wait.kind == "operator":
-        return f"somebody to look into {of or 'it'}: {said(wait.note)}"
+        return _operator_text(wait, of)
     if wait.kind == "timer":
         return _timer_text(wait, of, now)
     return f"session {wait.session}" if wait.kind == "child" else "an input"
@@ -54,12 +54,19 @@ def _people(wait: Wait) -> str:
     return f" ({people_text(wait.needed, wait.approved_by, wait.approvers)})"
 
 
+def _operator_text(wait: Wait, of: str) -> str:
+    code, _, reason = wait.note.partition(": ")
+    if wait.call is None and code in ("paused", "switched_off"):
+        return f"somebody to let it go on{quoted(reason)}"
+    return f"somebody to look into {of or 'it'}: {said(wait.note)}"
+
+
 def _timer_text(wait: Wait, of: str, now: datetime) -> str:
     due = f", at {until(wait.until, now)}" if wait.until else ""
     if of and wait.note:
         return f"the next attempt at {of}{due}, after {said(wait.note)}"
     if of:
-        return f"word of {of}, which was begun{_until(wait, now)}"
+        return f"word of {of}, which was begun{_until(wait, now)}" if wait.until else f"{of} to be made"
     return f"{_TIMERS.get(wait.note, f'its timer {said(wait.note)}')}{due}"
 
 
