@@ -8,6 +8,8 @@ from datetime import timedelta
 from onward.errors import BadInput
 
 Span = timedelta | str | int | float
+"""A length of time: a timedelta, a number of seconds, or a text of numbers with ms, s, m, h, d or w: `90s`, `1h30m`."""
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 

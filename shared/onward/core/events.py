@@ -56,7 +56,8 @@ class Usage(Value):
 
 
 class Limits(Value):
-    """What a session may spend. None means no limit; `time` is in seconds from the start."""
+    """What a session may spend in all, and not in one turn: model turns, calls of tools, tokens (input, output and
+    thinking), and `time` in seconds from its start. None means no limit."""
 
     turns: int | None = Field(default=None, ge=1)
     calls: int | None = Field(default=None, ge=0)
@@ -68,6 +69,7 @@ NO_LIMITS = Limits.model_construct()
 
 
 OnClose = Literal["cancel", "abandon"]
+"""What becomes of a child session when the session that started it ends."""
 
 
 class Parent(Value):
@@ -110,6 +112,9 @@ class Body(Value):
 
 
 class SessionStarted(Body):
+    """The first event of every session. At `deadline` it fails; before `not_before` it does nothing; `pinned`, it stays
+    at its version."""
+
     kind: Literal["session_started"] = "session_started"
     private = frozenset({"input"})
     tenant: str
@@ -136,6 +141,8 @@ class SessionContinued(Body):
 
 
 class SessionCompleted(Body):
+    """The session has ended with this output: its program's, or with `signal` what an operator finished it with."""
+
     kind: Literal["session_completed"] = "session_completed"
     private = frozenset({"output"})
     output: Any = None
@@ -144,11 +151,15 @@ class SessionCompleted(Body):
 
 
 class SessionFailed(Body):
+    """The session has ended without an output."""
+
     kind: Literal["session_failed"] = "session_failed"
     error: Failure
 
 
 class SessionCancelled(Body):
+    """The session has ended because somebody, or the session that started it, wanted it to."""
+
     kind: Literal["session_cancelled"] = "session_cancelled"
     reason: str = ""
 
@@ -206,6 +217,8 @@ class AttemptsLost(Body):
 
 
 class LimitsChanged(Body):
+    """An operator set other limits; what was spent before still counts."""
+
     kind: Literal["limits_changed"] = "limits_changed"
     limits: Limits
     signal: str | None = None
@@ -222,6 +235,8 @@ class LimitReached(Body):
 
 
 class LabelsChanged(Body):
+    """Labels were set anew or removed; the others stay."""
+
     kind: Literal["labels_changed"] = "labels_changed"
     set: dict[str, str | int | bool] = {}
     removed: list[str] = []
@@ -250,6 +265,8 @@ class FieldErased(Body):
 
 
 class InputReceived(Body):
+    """Somebody said something. In the middle of a turn it is shown to the model behind the results under way."""
+
     kind: Literal["input_received"] = "input_received"
     private = frozenset({"content"})
     content: Any
@@ -287,6 +304,8 @@ class TimerSet(Body):
 
 
 class TimerFired(Body):
+    """A timer that was set is due, and was found so; `due_at` is when it was to fire."""
+
     kind: Literal["timer_fired"] = "timer_fired"
     timer: str
     due_at: datetime
@@ -433,6 +452,8 @@ class CallEdited(Body):
 
 
 class ApprovalExpired(Body):
+    """Nobody decided in time, and `verdict` is what that means for this call."""
+
     kind: Literal["approval_expired"] = "approval_expired"
     call: str
     verdict: Literal["approved", "rejected"]
@@ -458,6 +479,9 @@ class CallStarted(Body):
 
 
 class CallCompleted(Body):
+    """What a call came to, and by what that is known: its tool, `reconcile`, an outcome from outside, an operator, or
+    (where the call only waited) a timer or an input. `reason` is an operator's."""
+
     kind: Literal["call_completed"] = "call_completed"
     private = frozenset({"result"})
     call: str
@@ -549,6 +573,8 @@ class ChildLeft(Body):
 
 
 class ChildEnded(Body):
+    """What became of a child session, and the tokens it spent."""
+
     kind: Literal["child_ended"] = "child_ended"
     private = frozenset({"output"})
     call: str
@@ -590,4 +616,5 @@ class Event(Value):
 
     @property
     def kind(self) -> str:
+        """What happened: the kind of its body."""
         return self.body.kind

@@ -21,6 +21,8 @@ KEPT_DAYS = 45
 
 
 class InputBody(Value):
+    """Something said to the session: any JSON value; a file in it carries its bytes (`core.files`)."""
+
     content: Any
 
 
@@ -68,10 +70,14 @@ class OutcomeBody(Value):
 
 
 class CancelBody(Value):
+    """End the session once nothing that was started is unsettled."""
+
     reason: str = ""
 
 
 class PauseBody(Value):
+    """Start nothing new until somebody resumes the session."""
+
     reason: str = ""
 
 

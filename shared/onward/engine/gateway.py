@@ -27,6 +27,7 @@ from onward.errors import Ambiguous, BadInput, NotFound, Refused
 from onward.ports import Ports, Wake
 
 Exists = Literal["rejoin", "reject"]
+"""What a start means whose id is taken: the same session again, if program and input are the same, or an error."""
 
 
 @dataclass(frozen=True, slots=True)
