@@ -247,7 +247,7 @@ class Agent:
     def _refused(self, state: State, why: str) -> Body:
         """The answer is not of the wanted form; after some such answers a person has to look."""
         if state.refusals < self.output_retries:
-            return AnswerRefused(error={"code": "output_invalid", "message": f"not of the wanted form: {why}"})
+            return AnswerRefused(error={"code": "output_invalid", "message": f"{why}; give the whole answer again"})
         message = f"{state.refusals + 1} answers were not of the output_type; the newest: {why}"
         return SessionParked(error=Failure(code="output_invalid", message=message))
 

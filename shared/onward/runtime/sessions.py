@@ -100,15 +100,27 @@ class Sessions:
         return await self.parts.backend.wait_for_commit(head.key, after, timeout)
 
     async def wait(self, id: str, *, ended: bool = False, tenant: str = "default") -> Head:
-        """Wait until the session rests, or with `ended` until it has ended."""
-        session = await self.get(id, tenant)
+        """Wait until the session rests, or with `ended` until it has ended. While a child of it is at work, it only
+        seems to rest."""
+        session, seen = await self.get(id, tenant), -1
 
         def there(head: Head) -> bool:
-            return head.ended or (not ended and head.status not in ("running", "scheduled"))
+            moved = head.status in ("running", "scheduled") or head.seq <= seen or bool(head.owed)
+            return head.ended or not (ended or moved)
 
-        while (head := await self.parts.backend.wait_for(session.key, there, PATIENCE)) is None:
-            continue
-        return head
+        while True:
+            head = await self.parts.backend.wait_for(session.key, there, PATIENCE)
+            if head is not None and (head.ended or not await self._child_ended(head)):
+                return head
+            seen = head.seq if head else seen
+
+    async def _child_ended(self, head: Head) -> bool:
+        """Whether a session that waits for nothing but children will hear of one that has ended. Waits until each of
+        them rests."""
+        if any(wait.kind != "child" for wait in head.waits):
+            return False
+        children = [await self.wait(wait.session, tenant=head.tenant) for wait in head.waits if wait.session]
+        return any(child.ended for child in children)
 
     async def verify(self, id: str, head: str | None = None, tenant: str = "default") -> tuple[int, str]:
         """Check a session's whole log; `head` is a hash kept elsewhere. Raises NotFound and CorruptLog."""
