@@ -51,7 +51,7 @@ def _started() -> Draft:
     here.add(
         ANN,
         ev.SessionStarted(tenant="t", session="s", program="p", version="1", input="hi", on_input="interrupt"),
-        ev.ModelAnswered(model="m", answer={"text": "", "calls": [{"name": "a"}, {"name": "b"}]}),
+        ev.ModelAnswered(model="m", answer={"text": "", "calls": [{"name": "a"}, {"name": "b"}]}, calls=2),
     )
     calls = [ev.Proposal(tool=name, effect="irreversible", digest=name) for name in ("a", "b")]
     here.add(ANN, ev.CallsProposed(calls=calls, arguments=[{}, {}]))

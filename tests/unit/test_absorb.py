@@ -12,6 +12,7 @@ from onward.core.absorb import absorb, bodies_of
 from onward.core.decide import close, decide
 from onward.core.draft import Draft
 from onward.core.events import Actor, Failure, Limits
+from onward.core.payload import Blob, Erased
 from onward.core.program import Child, Handover, Perform, Program, Record, Rest, StartChild
 from onward.core.signals import Signal
 from onward.core.state import State
@@ -27,7 +28,8 @@ def draft(**options: Any) -> Draft:
     """A session that has begun, and whose model has asked for two calls: 3.0 and 3.1."""
     here = Draft(State(), START)
     here.add(ANN, ev.SessionStarted(tenant="t", session="s1", program="desk", version="1", input="hello", **options))
-    here.add(ANN, ev.ModelAnswered(model="m", answer={"text": "", "calls": [{"name": "pay"}, {"name": "find"}]}))
+    asks = {"text": "", "calls": [{"name": "pay"}, {"name": "find"}]}
+    here.add(ANN, ev.ModelAnswered(model="m", answer=asks, calls=2))
     return here
 
 
@@ -272,6 +274,23 @@ def test_an_input_comes_right_behind_an_answer_in_words() -> None:
     say(here, "input", BOB, content="how are you?")
     assert kinds(here) == ["input", "answer", "input"]
     assert not here.state.idle
+
+
+@pytest.mark.parametrize("calls", [0, 1])
+def test_g1_an_answer_that_lies_elsewhere_is_folded_as_the_same_at_hand(calls: int) -> None:
+    """Whether an input has to wait for results must not hang on where the answer is kept."""
+    orders = []
+    for answer in (
+        {"text": "long", "calls": [{"name": "pay"}] * calls},
+        Blob(digest="d", size=9, preview=""),
+        Erased(),
+    ):
+        here = Draft(State(), START)
+        here.add(ANN, ev.SessionStarted(tenant="t", session="s1", program="desk", version="1", input="hello"))
+        here.add(ANN, ev.ModelAnswered(model="m", answer=answer, calls=calls))
+        say(here, "input", BOB, content="more")
+        orders.append((kinds(here), len(here.state.queued)))
+    assert orders[0] == orders[1] == orders[2]
 
 
 def test_an_input_may_take_the_place_of_what_is_not_under_way() -> None:

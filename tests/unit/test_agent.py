@@ -66,7 +66,7 @@ def a_session(*bodies: ev.Body, input: Any = "Where is my order?", limits: Limit
 
 def answered(*calls: tuple[str, Any], text: str = "") -> ev.ModelAnswered:
     asked = [{"name": name, "arguments": arguments} for name, arguments in calls]
-    return ev.ModelAnswered(model="silent", answer={"text": text, "calls": asked})
+    return ev.ModelAnswered(model="silent", answer={"text": text, "calls": asked}, calls=len(asked))
 
 
 def decided(state: State, agent: Agent | None = None) -> tuple[ev.Body, ...]:
@@ -329,7 +329,7 @@ def test_erased_and_distant_entries_stay_in_the_transcript() -> None:
 def test_g7_an_answer_that_was_not_fetched_is_never_asked_for_again() -> None:
     blob = Blob(digest="d" * 64, size=90_000, preview="...")
     with pytest.raises(Permanent, match=r"event 2\) lies in a blob"):
-        an_agent().decide(a_session(ev.ModelAnswered(model="silent", answer=blob)))
+        an_agent().decide(a_session(ev.ModelAnswered(model="silent", answer=blob, calls=1)))
 
 
 # --- limits ----------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, field_validator
 from typing_extensions import TypedDict
 
 from onward import Agent, BadInput, ScriptedModel
+from onward.core.model import ModelAnswer, ModelRequest
 from onward.core.payload import Erased
 from onward.core.state import State, changed
 from onward.programs.output import OutputType, unfenced
@@ -155,7 +156,7 @@ async def test_after_so_many_refusals_the_session_is_parked_and_can_be_finished_
     state = await play.check()
     assert state.parked is not None
     assert state.parked.code == "output_invalid"
-    assert "3 answers were not of the output_type" in state.parked.message
+    assert "3 answers could not be taken" in state.parked.message
     assert len(await play.bodies("model_answered")) == 3
     await play.signal("finish", {"output": VALUE}, OPERATOR)
     assert (await play.check()).output == VALUE
@@ -201,3 +202,20 @@ def test_only_a_completed_session_has_an_output() -> None:
         with pytest.raises(BadInput, match=says):
             one.output(state)
     assert Agent("plain", model="m").output(ended(output="hello")) == "hello"
+
+
+class Cut:
+    """A model whose first answer was cut where it was as long as it may be."""
+
+    name = "cut"
+
+    async def answer(self, request: ModelRequest) -> ModelAnswer:
+        told = [entry.value["code"] for entry in request.transcript if entry.kind == "notice"]
+        return ModelAnswer(text="short") if told == ["answer_cut"] else ModelAnswer(text="long and lo", finish="length")
+
+
+async def test_an_answer_that_was_cut_is_not_taken_for_the_whole() -> None:
+    play = Play(Agent("a", model=Cut()))
+    await play.start()
+    state = await play.check()
+    assert (state.ended, state.output, state.refusals) == ("completed", "short", 1)

@@ -317,13 +317,15 @@ class TimerFired(Body):
 class ModelAnswered(Body):
     """A model's whole answer. `content` keeps what the provider must see again, unchanged.
 
-    The prompt is never stored: it is the log before this event. `answer` is `{text, calls: [{name, arguments}]}`.
+    The prompt is never stored: it is the log before this event. `answer` is `{text, calls: [{name, arguments}]}`, and
+    `calls` how many it asks for, which is known also where the answer lies in a blob or was erased.
     """
 
     kind: Literal["model_answered"] = "model_answered"
     private = frozenset({"answer", "content"})
     model: str
     answer: Any
+    calls: int = 0
     content: Any = None
     usage: Usage = Usage.model_construct()
     finish: str = "stop"

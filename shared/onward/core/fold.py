@@ -277,6 +277,8 @@ def _answered(state: State, event: ev.Event, body: ev.ModelAnswered) -> State:
     # What a model was asked, it was asked when no call was open: an answer in a blob only hid that it asked for none.
     state = _with_queued(state)
     entry = changed(_ENTRY, kind="answer", seq=event.seq, value=body.answer, content=body.content, model=body.model)
+    entry = changed(entry, calls=body.calls) if body.calls else entry
+    entry = changed(entry, cut=True) if body.finish == "length" else entry
     state = _spend(_add(state, entry), turns=1, tokens=body.usage.total)
     spent = changed(state.spent, usage=_sum(state.spent.usage, body.usage))
     return changed(with_timer(state, "model", None), spent=spent, context=body.usage.total, **_NO_TROUBLE)

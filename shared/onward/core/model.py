@@ -48,7 +48,10 @@ class ModelCall:
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswer:
-    """One answer. `content` is what the provider needs to see again, unchanged; None where text and calls suffice."""
+    """One answer. `content` is what the provider needs to see again, unchanged; None where text and calls suffice.
+
+    `finish` is why it ended: `stop`, or `length` where it was cut at the longest that was allowed.
+    """
 
     text: str = ""
     calls: tuple[ModelCall, ...] = ()

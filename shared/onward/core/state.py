@@ -5,7 +5,6 @@ A value of this module never changes. `fold.py` makes the next one from an event
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, TypeVar
@@ -23,7 +22,7 @@ from onward.core.events import (
     Usage,
     Value,
 )
-from onward.core.payload import Blob, Payload
+from onward.core.payload import Payload
 
 FOLD_VERSION = 2
 """Changes whenever the same log would fold to something else; older snapshots are then ignored (R20)."""
@@ -98,6 +97,10 @@ class Entry(Value):
     tool: str | None = None
     arguments: Payload = None
     failed: bool = False
+    calls: int = 0
+    """How many calls an answer asks for."""
+    cut: bool = False
+    """Whether an answer ended because it was as long as it may be."""
 
     @cached_property
     def text(self) -> str:
@@ -217,12 +220,9 @@ class State(Value):
 
     @property
     def unproposed(self) -> Entry | None:
-        """The newest answer, if it asks for calls that are not proposed yet. One that lies in a blob may."""
+        """The newest answer, if it asks for calls that are not proposed yet."""
         last = self.last
-        if last is None or last.kind != "answer" or last.seq <= self.proposed:
-            return None
-        asks = last.value.get("calls") if isinstance(last.value, Mapping) else isinstance(last.value, Blob)
-        return last if asks else None
+        return last if last is not None and last.calls and last.seq > self.proposed else None
 
     @property
     def idle(self) -> bool:

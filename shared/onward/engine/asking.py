@@ -81,6 +81,7 @@ def _answered(effect: AskModel, answer: ModelAnswer, attempt: int) -> Body:
     return ev.ModelAnswered(
         model=model,
         answer={"text": answer.text, "calls": calls},
+        calls=len(calls),
         content=answer.content,
         usage=answer.usage,
         finish=answer.finish,

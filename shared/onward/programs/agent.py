@@ -223,6 +223,8 @@ class Agent:
         """Propose the calls of the newest answer, or end or rest with it, or ask the model; else rest. Pure."""
         if state.last is None or state.calls or "model" in state.timers:
             return Rest()
+        if state.last.kind == "answer" and isinstance(state.last.value, Erased):
+            return self._erased(state.last)
         if state.unproposed is not None:
             return self._record(*propose(state, _fetched(state.unproposed), self.offers))
         if state.last.kind == "answer":
@@ -234,22 +236,26 @@ class Agent:
 
     def _final(self, state: State, answer: Entry) -> Decision:
         """The answer asks for no call: the session ends with it, or in a conversation rests."""
-        if isinstance(answer.value, Erased):
-            message = f"the model's answer (event {answer.seq}) was erased before it was acted on"
-            failed = SessionFailed(error=Failure(code="answer_erased", message=message))
-            return Rest() if self.conversation else self._record(failed)
+        if answer.cut:
+            return self._record(self._refused(state, "answer_cut", "the answer was cut off: it is too long"))
         try:
             output = text_of(answer) if self._output is None else self._output.read(text_of(answer))
         except BadInput as exc:
-            return self._record(self._refused(state, str(exc)))
+            return self._record(self._refused(state, "output_invalid", str(exc)))
         return Rest() if self.conversation else self._record(SessionCompleted(output=output))
 
-    def _refused(self, state: State, why: str) -> Body:
-        """The answer is not of the wanted form; after some such answers a person has to look."""
+    def _erased(self, answer: Entry) -> Decision:
+        """A conversation goes on without it, if it asked for nothing."""
+        message = f"the model's answer (event {answer.seq}) was erased before it was acted on"
+        failed = SessionFailed(error=Failure(code="answer_erased", message=message))
+        return Rest() if self.conversation and not answer.calls else self._record(failed)
+
+    def _refused(self, state: State, code: str, why: str) -> Body:
+        """The answer can't be taken for the last one; after some such answers a person has to look."""
         if state.refusals < self.output_retries:
-            return AnswerRefused(error={"code": "output_invalid", "message": f"{why}; give the whole answer again"})
-        message = f"{state.refusals + 1} answers were not of the output_type; the newest: {why}"
-        return SessionParked(error=Failure(code="output_invalid", message=message))
+            return AnswerRefused(error={"code": code, "message": f"{why}; give the whole answer again"})
+        message = f"{state.refusals + 1} answers could not be taken; the newest: {why}"
+        return SessionParked(error=Failure(code=code, message=message))
 
     def _turn(self, state: State) -> Decision:
         """Make the transcript shorter if it must be, or ask the model whose turn it is."""
