@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from onward.adapters.local.memory import MemoryStore
-from onward.core import absorb, decide, fold, limits, log
+from onward.core import absorb, decide, fold, folding, limits, log
 from onward.core import events as ev
 from onward.core.draft import TIMER, Draft
 from onward.core.events import Body, Event, Failure
@@ -294,7 +294,7 @@ class DropsLateOutcomes(LateOutcomes):
         return None
 
 
-right_kept, right_completed = decide._kept, fold._STEPS[ev.CallCompleted]
+right_kept, right_completed = decide._kept, folding.STEPS[ev.CallCompleted]
 wrong("key that changes at a retry", "g6_same_key_at_every_attempt", onward__wiring__Performing=ChangesTheKey)
 wrong(
     "repeat of a started call",
@@ -307,7 +307,7 @@ wrong("early outcome not believed", "g6_early_outcome_settles_a_doubt", onward__
 VARIANTS["outcome held against its own call"] = Wrong(
     "outcome held against its own call",
     "g6_outcome_of_a_frozen_holder_counts",
-    {"onward.core.fold._STEPS": {**fold._STEPS, ev.CallCompleted: doubts_for_ever}},
+    {"onward.core.fold.STEPS": {**folding.STEPS, ev.CallCompleted: doubts_for_ever}},
 )
 wrong("late outcome kept quiet", "g6_frozen_holder_is_found_out", onward__wiring__LateOutcomes=DropsLateOutcomes)
 
@@ -410,7 +410,7 @@ def exceeded_afterwards(state: State, effects: Any, now: Any, longest: float) ->
 
 def counts_every_telling(state: State, id: str, attempt: int) -> State:
     """Counts an attempt again with each event that tells of it."""
-    return fold._spend(state, calls=1)
+    return folding.spend(state, calls=1)
 
 
 class CountsTurnsAgain(Loader):
@@ -428,7 +428,9 @@ def forgets_lost_attempts(session: Session, program: Any, decision: Perform) -> 
 
 right_limited = deciding._limited
 wrong("limits checked after", "g11_limits_hold_before", onward__engine__deciding__exceeded=exceeded_afterwards)
-wrong("attempt counted with each telling", "g11_replay_counts_once", onward__core__fold___count=counts_every_telling)
+wrong(
+    "attempt counted with each telling", "g11_replay_counts_once", onward__core__fold_calls___count=counts_every_telling
+)
 wrong("replay counts twice", "g11_replay_counts_once", onward__wiring__Loader=CountsTurnsAgain)
 wrong(
     "lost attempt costs nothing",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from onward.core import absorb, fold
+from onward.core import absorb, folding
 from onward.core import events as ev
 from onward.core.duties import StartChild
 from onward.core.events import Event
@@ -104,14 +104,14 @@ def performs_what_was_shown(state: State, event: Event, body: ev.CallEdited) -> 
     return right_edit(state, event, changed(body, arguments=state.calls[body.call].arguments))
 
 
-right_edit = fold._STEPS[ev.CallEdited]
-right_decision = fold._STEPS[ev.ApprovalDecided]
+right_edit = folding.STEPS[ev.CallEdited]
+right_decision = folding.STEPS[ev.ApprovalDecided]
 
 
 def takes_as_typed(state: State, event: Event, body: ev.ApprovalDecided) -> State:
     """Takes a person's arguments as they are."""
     state = right_decision(state, event, changed(body, arguments=None))
-    return state if body.arguments is None else fold._update_keeping(state, body.call, arguments=body.arguments)
+    return state if body.arguments is None else folding.update_keeping(state, body.call, arguments=body.arguments)
 
 
 STEPS = {
@@ -119,7 +119,7 @@ STEPS = {
     "edit that is not performed": ("g8_what_is_performed_is_what_was_edited", {ev.CallEdited: performs_what_was_shown}),
 }
 for name, (check, steps) in STEPS.items():
-    VARIANTS[name] = Wrong(name, check, {"onward.core.fold._STEPS": {**fold._STEPS, **steps}})
+    VARIANTS[name] = Wrong(name, check, {"onward.core.fold.STEPS": {**folding.STEPS, **steps}})
 
 
 # --- G4: files -----------------------------------------------------------------------------------------------------

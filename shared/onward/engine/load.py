@@ -9,7 +9,7 @@ from typing import Any
 
 from onward.core.codec import decode
 from onward.core.events import Event
-from onward.core.fold import fold, taken_up
+from onward.core.fold import fold
 from onward.core.head import Head, unfold
 from onward.core.log import ROOT, Commit, check
 from onward.core.payload import Blob
@@ -84,7 +84,7 @@ class Loader:
             value = transcript[newest].value
             if isinstance(value, Blob):
                 transcript[newest] = changed(transcript[newest], value=await self.resolve(key, value))
-                state = taken_up(changed(state, transcript=tuple(transcript)))
+                state = changed(state, transcript=tuple(transcript))
         for call in state.calls.values():
             if call.status == "edited" and isinstance(call.edited, Blob):
                 whole = changed(call, edited=await self.resolve(key, call.edited))

@@ -1,0 +1,217 @@
+"""How events of a session as a whole change its state: its life, what comes from outside, and its models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onward.core import events as ev
+from onward.core.folding import ENTRY, add, folds, settle, spend, update, with_timer
+from onward.core.retry import ALONE_AFTER
+from onward.core.state import Closing, Kept, State, Trouble, changed
+
+# --- the session -----------------------------------------------------------------------------------------------
+
+
+@folds(ev.SessionStarted)
+def _started(state: State, event: ev.Event, body: ev.SessionStarted) -> State:
+    state = State(
+        tenant=body.tenant,
+        session=body.session,
+        program=body.program,
+        version=body.version,
+        pinned=body.pinned,
+        on_input=body.on_input,
+        labels=body.labels,
+        limits=body.limits,
+        started_at=event.at,
+        parent=body.parent,
+        origin=body.origin,
+    )
+    state = with_timer(with_timer(state, "start", body.not_before), "deadline", body.deadline)
+    return _begin(state, event, body.input)
+
+
+def _begin(state: State, event: ev.Event, value: Any) -> State:
+    state = changed(state, input=value)
+    if value is None:
+        return state
+    return add(state, changed(ENTRY, seq=event.seq, value=value))
+
+
+@folds(ev.SessionContinued)
+def _continued(state: State, event: ev.Event, body: ev.SessionContinued) -> State:
+    fresh: dict[str, Any] = {"transcript": (), "queued": (), "fired": (), "trouble": (), "calls": {}, "children": {}}
+    fresh |= {"kept": {}, "context": 0, "proposed": 0, "model_failures": 0, "bad_answers": 0, "refusals": 0}
+    deadline = {name: at for name, at in state.timers.items() if name == "deadline"}
+    return _begin(changed(state, timers=deadline, **fresh), event, body.input)
+
+
+def _end(state: State, how: str, **fields: Any) -> State:
+    fields |= {"calls": {}, "timers": {}, "kept": {}, "children": {}, "parked": None, "paused": None, "closing": None}
+    return changed(state, ended=how, **fields)
+
+
+@folds(ev.SessionCompleted)
+def _completed(state: State, event: ev.Event, body: ev.SessionCompleted) -> State:
+    return _end(state, "completed", output=body.output)
+
+
+@folds(ev.SessionFailed)
+def _failed(state: State, event: ev.Event, body: ev.SessionFailed) -> State:
+    return _end(state, "failed", error=body.error)
+
+
+@folds(ev.SessionCancelled)
+def _cancelled(state: State, event: ev.Event, body: ev.SessionCancelled) -> State:
+    return _end(state, "cancelled", error=ev.Failure(code="cancelled", message=body.reason))
+
+
+@folds(ev.ClosingBegan)
+def _closing(state: State, event: ev.Event, body: ev.ClosingBegan) -> State:
+    state = with_timer(with_timer(state, "deadline", None), "step", None)
+    closing = Closing(outcome=body.outcome, error=body.error)
+    return changed(state, closing=closing, parked=None, paused=None, switch=None)
+
+
+@folds(ev.SessionParked)
+def _parked(state: State, event: ev.Event, body: ev.SessionParked) -> State:
+    return changed(with_timer(state, "step", None), parked=body.error)
+
+
+@folds(ev.SessionResumed)
+def _resumed(state: State, event: ev.Event, body: ev.SessionResumed) -> State:
+    deaths = min(state.deaths, ALONE_AFTER)
+    fresh: dict[str, Any] = {"parked": None, "paused": None, "switch": None, "step_failures": 0}
+    fresh |= {"trouble": (), "bad_answers": 0, "refusals": 0}
+    return changed(with_timer(state, "step", None), deaths=deaths, **fresh)
+
+
+@folds(ev.SessionPaused)
+def _paused(state: State, event: ev.Event, body: ev.SessionPaused) -> State:
+    reason = ev.Failure(code="switched_off" if body.switch else "paused", message=body.reason)
+    return changed(state, paused=reason, switch=body.switch)
+
+
+@folds(ev.StepFailed)
+def _step_failed(state: State, event: ev.Event, body: ev.StepFailed) -> State:
+    deaths = body.attempt if body.error.code == "process_ended" else state.deaths
+    return changed(with_timer(state, "step", body.retry_at), step_failures=body.attempt, deaths=deaths)
+
+
+@folds(ev.AttemptsLost)
+def _attempts_lost(state: State, event: ev.Event, body: ev.AttemptsLost) -> State:
+    return spend(state, turns=body.turns, calls=body.calls, tokens=body.tokens, lost=body.count)
+
+
+@folds(ev.LimitsChanged)
+def _limits_changed(state: State, event: ev.Event, body: ev.LimitsChanged) -> State:
+    return changed(state, limits=body.limits)
+
+
+@folds(ev.LimitReached)
+def _limit_reached(state: State, event: ev.Event, body: ev.LimitReached) -> State:
+    text = f"{body.limit}: {body.spent:g} spent, {body.needed:g} more needed, {body.allowed:g} allowed"
+    return changed(state, parked=ev.Failure(code="limit_reached", message=text))
+
+
+@folds(ev.LabelsChanged)
+def _labels_changed(state: State, event: ev.Event, body: ev.LabelsChanged) -> State:
+    labels = {key: value for key, value in {**state.labels, **body.set}.items() if key not in body.removed}
+    return changed(state, labels=labels)
+
+
+@folds(ev.ProgramChanged)
+def _program_changed(state: State, event: ev.Event, body: ev.ProgramChanged) -> State:
+    if body.call is not None:
+        state = settle(state, event, body.call, {"handed_over_to": body.program}, failed=False)
+    return changed(state, program=body.program, version=body.version, on_input=body.on_input, trouble=(), context=0)
+
+
+@folds(ev.FieldErased)
+def _field_erased(state: State, event: ev.Event, body: ev.FieldErased) -> State:
+    return state
+
+
+# --- what comes from outside -----------------------------------------------------------------------------------
+
+
+@folds(ev.InputReceived)
+def _input(state: State, event: ev.Event, body: ev.InputReceived) -> State:
+    entry = changed(ENTRY, seq=event.seq, value=body.content)
+    return changed(state, queued=(*state.queued, entry), refusals=0)
+
+
+@folds(ev.SignalRefused)
+def _signal_refused(state: State, event: ev.Event, body: ev.SignalRefused) -> State:
+    return state
+
+
+@folds(ev.SignalKept)
+def _signal_kept(state: State, event: ev.Event, body: ev.SignalKept) -> State:
+    kept = Kept(signal=body.signal, signal_kind=body.signal_kind, body=body.body, sender=body.sender)
+    return changed(state, kept={**state.kept, body.call: kept})
+
+
+@folds(ev.TimerSet)
+def _timer_set(state: State, event: ev.Event, body: ev.TimerSet) -> State:
+    return with_timer(state, f"user:{body.timer}", body.due_at)
+
+
+@folds(ev.TimerFired)
+def _timer_fired(state: State, event: ev.Event, body: ev.TimerFired) -> State:
+    state = with_timer(state, body.timer, None)
+    name, _, rest = body.timer.partition(":")
+    if name == "user":
+        return changed(state, fired=(*state.fired, rest))
+    if name == "retry":
+        return update(state, rest, {"status": "ready"})
+    if name == "poll":
+        return changed(state, calls={**state.calls, rest: changed(state.calls[rest], poll_due=True)})
+    return state
+
+
+# --- the model -------------------------------------------------------------------------------------------------
+
+
+@folds(ev.ModelAnswered)
+def _answered(state: State, event: ev.Event, body: ev.ModelAnswered) -> State:
+    entry = changed(ENTRY, kind="answer", seq=event.seq, value=body.answer, content=body.content, model=body.model)
+    entry = changed(entry, calls=body.calls) if body.calls else entry
+    entry = changed(entry, cut=True) if body.finish == "length" else entry
+    state = spend(add(state, entry), turns=1, tokens=body.usage.total)
+    spent = changed(state.spent, usage=_sum(state.spent.usage, body.usage))
+    return changed(with_timer(state, "model", None), spent=spent, context=body.usage.total, **_NO_TROUBLE)
+
+
+_NO_TROUBLE: dict[str, Any] = {"model_failures": 0, "bad_answers": 0, "trouble": ()}
+_OUTAGE = ("model_unavailable", "rate_limited")
+
+
+def _sum(one: ev.Usage, two: ev.Usage) -> ev.Usage:
+    return ev.Usage(**{name: getattr(one, name) + getattr(two, name) for name in ev.Usage.model_fields})
+
+
+@folds(ev.ModelFailed)
+def _model_failed(state: State, event: ev.Event, body: ev.ModelFailed) -> State:
+    state = spend(state, turns=1, tokens=body.tokens)
+    trouble = (*state.trouble, Trouble(model=body.model, code=body.error.code)) if body.left else ()
+    bad = state.bad_answers + (body.error.code not in _OUTAGE)
+    state = with_timer(state, "model", body.retry_at)
+    return changed(state, model_failures=body.attempt, trouble=trouble, bad_answers=bad)
+
+
+@folds(ev.AnswerRefused)
+def _answer_refused(state: State, event: ev.Event, body: ev.AnswerRefused) -> State:
+    notice = changed(ENTRY, kind="notice", seq=event.seq, value=body.error)
+    return changed(add(state, notice), refusals=state.refusals + 1)
+
+
+@folds(ev.TranscriptCompacted)
+def _compacted(state: State, event: ev.Event, body: ev.TranscriptCompacted) -> State:
+    summary = changed(ENTRY, kind="summary", seq=event.seq, value=body.summary)
+    rest = tuple(entry for entry in state.transcript if entry.seq > body.up_to and entry.kind != "summary")
+    state = changed(with_timer(state, "model", None), transcript=(summary, *rest), context=0, **_NO_TROUBLE)
+    if body.model is None:
+        return state
+    state = spend(state, turns=1, tokens=body.usage.total)
+    return changed(state, spent=changed(state.spent, usage=_sum(state.spent.usage, body.usage)))
