@@ -50,6 +50,13 @@ def refund(order_id: str, amount: float) -> str:
     return f"refunded {amount:g}"
 
 
+@tool(approval=Approval(rule="over the limit", people=2, by=["ann", "ben", "cleo"]))
+def transfer(amount: int) -> str:
+    """Transfer money; two must agree."""
+    book(f"transfer {amount}")
+    return "transferred"
+
+
 @tool(effect="idempotent")
 async def index(seconds: float) -> str:
     """Take a while; may be repeated."""
@@ -116,7 +123,7 @@ def outside() -> Pending:
     return Pending(timeout="1h")
 
 
-TOOLS = [find_order, refund, index, hold, stare, pay, wire, explode, flaky, outside]
+TOOLS = [find_order, refund, transfer, index, hold, stare, pay, wire, explode, flaky, outside]
 desk = Agent("desk", model="scripted:turns.json", tools=TOOLS)
 strict = Agent("strict", model="scripted:turns.json", tools=TOOLS, limits=Limits(turns=1))
 far = Agent("far", model="some-model-of-the-cloud")

@@ -147,6 +147,47 @@ def test_who_it_was_passed_on_to_decides(desk: Desk, here: Here, monkeypatch: py
     assert desk.books() == ["refund A-1 89"]
 
 
+def test_two_people_must_agree_and_each_sees_who_has(desk: Desk, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.write(says("", transfer={"amount": 7}), DONE)
+    assert "2 people are asked about transfer" in here("run", APP, "Go", "--id", "s1").out
+    assert "0 of 2 approved; asked: ann, ben, cleo" in here("approvals").out
+    assert here("approve", "s1").code == 0
+    assert desk.run("run", APP, "--id", "s1").code == 0
+    assert desk.books() == []
+    (asked,) = here("approvals", "--json").doc
+    assert (asked["needed"], asked["approved_by"], asked["approvers"]) == (2, ["ann"], ["ann", "ben", "cleo"])
+    assert "1 of 2 approved, ann; asked: ann, ben, cleo" in here("show", "s1").out
+    again = here("approve", "s1", "--all")
+    assert (again.code, "asks ann nothing" in again.err) == (4, True)
+    monkeypatch.setenv("ONWARD_IDENTITY", "dora")
+    assert "may decide, not dora" in here("approve", "s1").err
+    monkeypatch.setenv("ONWARD_IDENTITY", "ben")
+    assert here("approve", "s1").code == 0
+    assert here("run", APP, "--id", "s1").code == 0
+    assert desk.books() == ["transfer 7"]
+    assert [by["by"]["name"] for by in here("effects", "--json").doc[0]["approvals"]] == ["ann", "ben"]
+
+
+def test_at_a_terminal_only_those_are_asked_who_may_decide_and_have_not(desk: Desk) -> None:
+    desk.write(says("", transfer={"amount": 7}), DONE)
+    terminal = desk.at_terminal("run", APP, "Go", "--id", "s1")
+    terminal.sees("Approve?")
+    terminal.types("y\n")
+    terminal.sees("Reason")
+    terminal.types("\n")
+    terminal.sees("onward approve s1")
+    assert terminal.ends() == 0
+    assert terminal.seen.count("Approve?") == 1
+    other = desk.at_terminal("run", APP, "--id", "s1", env={"ONWARD_IDENTITY": "ben"})
+    assert "1 of 2 approved, ann" in other.sees("Approve?")
+    other.types("y\n")
+    other.sees("Reason")
+    other.types("\n")
+    other.sees("It is on its way.")
+    assert other.ends() == 0
+    assert desk.books() == ["transfer 7"]
+
+
 # --- sessions --------------------------------------------------------------------------------------------------
 
 
