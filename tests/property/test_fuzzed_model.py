@@ -113,9 +113,11 @@ answers = st.builds(
     usage=st.builds(Usage, input_tokens=st.integers(0, 4000), output_tokens=st.integers(0, 50)),
     content=st.none() | st.none() | nested,
 )
-turns = st.lists(st.one_of(answers, answers, answers, st.sampled_from(ERRORS)), max_size=12)
-ACTIONS = """input, long input, approve, reject, edit, edit wrong, respond, delegate, pause, resume, wait, restart,
-finish, cancel"""
+working = st.builds(ModelAnswer, text=texts, calls=st.lists(sensible, min_size=1, max_size=3).map(tuple))
+said = st.one_of(working, working, answers, st.sampled_from(ERRORS))
+turns = st.lists(said, min_size=3, max_size=12)
+ACTIONS = """input, input, long input, approve, reject, edit, edit wrong, respond, delegate, pause, resume, wait,
+restart, finish, cancel"""
 actions = st.sampled_from(ACTIONS.replace("\n", " ").split(", "))
 
 
@@ -158,9 +160,9 @@ def application(says: list[Any], options: dict[str, Any]) -> App:
 async def act(play: Play, action: str) -> None:
     """Somebody interferes, if it can be done now."""
     if action in ("input", "long input"):
-        await play.send("more" if action == "input" else "m" * 80_000)
+        await play.send("more" if action == "input" else "m" * 80_000, settle=False)
     elif action in ("pause", "resume", "cancel", "finish"):
-        await play.signal(action, {"reason": "x"}, OPERATOR)
+        await play.signal(action, {"reason": "x"}, OPERATOR, settle=False)
     elif action == "wait":
         await play.pass_time(3600)
     elif action == "restart":
@@ -181,10 +183,13 @@ async def decide(play: Play, action: str) -> None:
             await play.decide("responded", ANN, id=id, result={"by": "hand"})
         elif action == "delegate":
             await play.decide("delegated", ANN, id=id, to="ben@x")
+        elif action == "approve too":
+            await play.decide("approved", BEN, id=id)
         else:
             verdict = "approved" if action == "approve" else "rejected"
-            for person in (ANN, BEN)[: 1 + (verdict == "approved")]:
-                await play.decide(verdict, person, id=id)
+            await play.decide(verdict, ANN, id=id)
+    if action == "approve":
+        await decide(play, "approve too")
 
 
 async def sessions(play: Play) -> list[str]:
@@ -195,11 +200,13 @@ async def sessions(play: Play) -> list[str]:
     return found
 
 
-async def played(says: list[Any], options: dict[str, Any], interference: list[str]) -> None:
+async def played(says: list[Any], options: dict[str, Any], interference: list[tuple[str, int]]) -> None:
     play = Play(app=application(says, options))
     play.most = MOST_STEPS
-    await play.start()
-    for action in interference:
+    await play.start(settle=False)
+    for action, steps in interference:
+        for _ in range(steps):
+            await play.runner.deliver()
         with suppress(OnwardError):  # refused: it can't be done now
             await act(play, action)
     await play.pass_time(86400 * 3)
@@ -223,9 +230,9 @@ async def played(says: list[Any], options: dict[str, Any], interference: list[st
             "tokens": st.sampled_from([None, 60_000]),
         }
     ),
-    st.lists(actions, max_size=6),
+    st.lists(st.tuples(actions, st.integers(0, 6)), min_size=2, max_size=8),
 )
 def test_whatever_a_model_says_the_session_ends_rests_or_parks(
-    says: list[Any], options: dict[str, Any], interference: list[str]
+    says: list[Any], options: dict[str, Any], interference: list[tuple[str, int]]
 ) -> None:
     asyncio.run(played(says, dict(options), interference))

@@ -145,9 +145,7 @@ def shown(transcript: Any, open: int = 0) -> None:
     for at in answers:
         behind = list(itertools.takewhile(lambda entry: entry.kind == "result", entries[at + 1 :]))
         results += len(behind)
-        if isinstance(entries[at].value, Blob):
-            continue
-        asked = len(entries[at].value.get("calls", ())) if isinstance(entries[at].value, dict) else 0
+        asked = entries[at].calls
         last = at == answers[-1]
         assert len(behind) == asked or (last and open and len(behind) < asked), (at, [entry.kind for entry in entries])
     assert results == sum(entry.kind == "result" for entry in entries)

@@ -25,8 +25,7 @@ async def look(order: str) -> str:
 
 
 def entry(kind: Any, seq: int, calls: int = 0) -> Entry:
-    value = {"text": "", "calls": [{"name": "look", "arguments": {}}] * calls} if kind == "answer" else kind
-    return Entry(kind=kind, seq=seq, value=value)
+    return Entry(kind=kind, seq=seq, value=kind, calls=calls)
 
 
 def transcript(shape: str) -> tuple[Entry, ...]:

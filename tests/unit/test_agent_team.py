@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from onward import Agent, App, Approval, BadInput, Limits, ScriptedModel, tool
+from onward import Agent, App, Approval, BadInput, Limits, Refused, ScriptedModel, tool
+from onward.core.absorb import bodies_of
+from onward.core.events import Actor
 from onward.core.program import Child, Handover
+from onward.core.signals import Signal
 from onward.engine.gateway import Start
 from tests.unit.play import ANN, BEN, OPERATOR, Play, Watching, call
 
@@ -162,6 +165,22 @@ async def test_a_parent_that_is_cancelled_cancels_its_children_or_abandons_them(
     if ended is None:
         await play.decide("approved", id=child)
         assert (await play.check(child)).output == "paid"
+
+
+async def test_a_cancel_that_comes_after_the_childs_end_is_refused_and_no_more() -> None:
+    """Nobody waits for the child any more, and it ends while the engine says so to it."""
+    helper = agent("helper", {"calls": [call("pay", amount=5)]}, "paid", tools=[pay])
+    play = Play(boss(helper))
+    await play.start()
+    child = await child_of(play)
+    await play.signal("finish", {}, OPERATOR, id=child, settle=False)
+    await play.signal("cancel", {}, settle=False)
+    await play.settle()
+    assert (await play.check()).ended == "cancelled"
+    assert (await play.check(child)).ended in ("completed", "cancelled")
+    cancel = Signal("late", "cancel", {"reason": "late"}, Actor(kind="engine", name="s"))
+    with pytest.raises(Refused, match="cancel refused: the session is"):
+        bodies_of(await play.state(child), cancel)
 
 
 async def test_several_children_run_side_by_side_and_each_answer_goes_to_its_call() -> None:

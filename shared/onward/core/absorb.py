@@ -250,7 +250,10 @@ def _late(state: State, signal: Signal, body: OutcomeBody, call: OpenCall | None
     raise Refused("outcome refused", "settled", f"call {body.call} is settled, or a later attempt is under way")
 
 
-def _was_done_after_all(state: State, body: OutcomeBody) -> bool:
+def _was_done_after_all(state: State, body: Any) -> bool:
+    """An engine files more than outcomes: a child's end, and a cancel for a child."""
+    if not isinstance(body, OutcomeBody):
+        return False
     return body.status == "done" and state.doubted.get(body.call) == body.attempt
 
 
