@@ -92,9 +92,14 @@ def _agent(name: str, *tools: str) -> Agent:
     return Agent(name, model=model, tools=[look, wait_for_others, block, pay, exit_now])
 
 
+_PAYER = _agent("payer", "look", "pay", "look", "pay")
+_ERRAND: dict[str, Any] = {"tool": "payer", "arguments": {"input": "go"}}
+_LEADER = Agent("leader", model=ScriptedModel([{"calls": [_ERRAND, _ERRAND]}, {"text": "done"}]), tools=[_PAYER])
+
 APP = App(
     [
-        _agent("payer", "look", "pay", "look", "pay"),
+        _PAYER,
+        _LEADER,
         _agent("waiter", "wait_for_others"),
         _agent("blocker", "block"),
         _agent("deadly", "exit_now"),

@@ -34,7 +34,11 @@ from tests.faults.world import World
 from tests.ledger import Ledger
 
 ROOT = Path(__file__).parents[2]
-SESSIONS = 200
+SESSIONS = 120
+LEADERS = 30
+PAYERS = SESSIONS + 2 * LEADERS
+"""Sessions that pay: those that are started by themselves, and two for each leader."""
+
 KILLING = 5.0
 """Seconds during which workers are killed."""
 
@@ -106,12 +110,14 @@ async def _until_ended(parts: Parts, workers: Workers, program: str, count: int)
 
 
 async def test_g6_workers_killed_at_random(tmp_path: Path, run: Ledger) -> None:
-    """Three workers on one file, 200 sessions, SIGKILL again and again: each session pays exactly once, and ends."""
+    """Three workers on one file, sessions with children and without, SIGKILL again and again: each pays exactly once,
+    ends, and says so to who started it."""
     seed = random.randrange(1 << 30)
     print(f"seed {seed}")
     lot, db = random.Random(seed), tmp_path / "onward.db"
     parts = process.open_parts(db)
     await _start(parts, "payer", SESSIONS)
+    await _start(parts, "leader", LEADERS)
     workers = Workers(db, run, 3)
     try:
         end = time.monotonic() + KILLING
@@ -119,14 +125,15 @@ async def test_g6_workers_killed_at_random(tmp_path: Path, run: Ledger) -> None:
             await asyncio.sleep(lot.uniform(0.2, 0.7))
             workers.kill(lot.randrange(3))
             workers.replace_dead()
-        heads = await _until_ended(parts, workers, "payer", SESSIONS)
+        leaders = await _until_ended(parts, workers, "leader", LEADERS)
+        heads = await _until_ended(parts, workers, "payer", PAYERS)
     finally:
         workers.end()
     paid = Counter(entry["key"] for what, entry in run.entries(process.RUN) if what == "pay")
-    assert Counter(head.status for head in heads) == {"completed": SESSIONS}, f"seed {seed}"
-    assert len(paid) == 2 * SESSIONS, f"seed {seed}"
+    assert Counter(head.status for head in (*leaders, *heads)) == {"completed": LEADERS + PAYERS}, f"seed {seed}"
+    assert len(paid) == 2 * PAYERS, f"seed {seed}"
     assert set(paid.values()) == {1}, f"seed {seed}"
-    for head in heads:
+    for head in (*leaders, *heads):
         assert log.verify(await parts.backend.store.commits(head.key), head.hash) == (head.seq, head.hash)
     await parts.close()
 
