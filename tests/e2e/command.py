@@ -127,7 +127,8 @@ TOOLS = [find_order, refund, transfer, index, hold, stare, pay, wire, explode, f
 desk = Agent("desk", model="scripted:turns.json", tools=TOOLS)
 strict = Agent("strict", model="scripted:turns.json", tools=TOOLS, limits=Limits(turns=1))
 far = Agent("far", model="some-model-of-the-cloud")
-app = App(programs=[desk, strict, far])
+boss = Agent("boss", model="scripted:boss.json", tools=[desk])
+app = App(programs=[desk, strict, far, boss])
 '''
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -167,6 +168,12 @@ class Desk:
         """What the model says, turn by turn."""
         (self.path / "desk.py").write_text(DESK)
         (self.path / file).write_text(json.dumps({"turns": list(turns)}))
+        if not (self.path / "boss.json").exists():
+            self.write_boss()
+
+    def write_boss(self, *turns: dict[str, Any]) -> None:
+        """What the model of who gives work to the desk says."""
+        (self.path / "boss.json").write_text(json.dumps({"turns": list(turns)}))
 
     @property
     def env(self) -> dict[str, str]:

@@ -237,6 +237,24 @@ def test_files_go_with_an_input(desk: Desk, here: Here) -> None:
     assert (unknown.code, "note.zzz" in unknown.err) == (2, True)
 
 
+def test_a_session_is_followed_through_those_that_it_starts(desk: Desk, here: Here) -> None:
+    desk.write_boss(says("", desk={"input": "Refund A-1."}), says("All done."))
+    rested = here("run", "desk.py:boss", "Go", "--id", "boss")
+    assert rested.code == 0, rested.err
+    (child,) = here("list", "--children-of", "boss", "--json").doc
+    assert (child["program"], child["status"], child["parent"]) == ("desk", "waiting", "boss")
+    assert ["show", child["id"]] in rested.commands
+    assert here("show", "boss", "--json").doc["waits"][0]["session"] == child["id"]
+    assert here("approve", child["id"]).code == 0
+    over = here("run", "desk.py:boss", "--id", "boss")
+    assert (over.code, over.out.splitlines()[-1]) == (0, "All done.")
+    assert desk.books() == ["refund A-1 89"]
+    assert {entry["tool"]: entry["outcome"] for entry in here("effects", "--json").doc} == {
+        "refund": "done",
+        "desk": "done",
+    }
+
+
 # --- what was -----------------------------------------------------------------------------------------------------
 
 
