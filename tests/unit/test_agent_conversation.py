@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from onward import Agent, App, Approval, BadInput, Refused, ScriptedModel, tool
+from onward.core import events as ev
+from onward.core.draft import Draft
 from onward.core.events import Actor
 from onward.core.ids import session_key
+from onward.core.program import Record
+from onward.core.state import State
 from onward.engine.gateway import Start
 from onward.ports import Wake
 from tests.unit.play import ANN, OPERATOR, Play, Watching, call
@@ -176,6 +181,25 @@ async def test_calls_of_an_answer_that_came_beside_an_interrupting_input_are_not
     assert "unknown_tool" in results
     assert "interrupted" in results
     assert not await play.bodies("call_started")
+
+
+@pytest.mark.parametrize(("on_input", "refused"), [("interrupt", "interrupted"), ("enqueue", None)])
+def test_an_answer_that_is_not_acted_on_yet_gives_way_to_an_interrupting_input(on_input: Any, refused: Any) -> None:
+    """Nothing of it is proposed to be performed, and nobody is asked about it."""
+    draft = Draft(State(), datetime(2026, 1, 5, tzinfo=UTC))
+    asked = [{"name": "refund", "arguments": {"amount": 9}}, {"name": "pay", "arguments": {"amount": 9}}]
+    for body in (
+        ev.SessionStarted(tenant="t", session="s", program="talk", version="1", input="go", on_input=on_input),
+        ev.ModelAnswered(model="scripted", answer={"text": "", "calls": asked}, calls=2),
+        ev.InputReceived(content="stop", signal="x"),
+    ):
+        draft.add(ANN, body)
+    decision = talk(on_input=on_input).decide(draft.state)
+    assert isinstance(decision, Record)
+    proposed, *requests = decision.bodies
+    assert isinstance(proposed, ev.CallsProposed)
+    assert {call.refusal and call.refusal.code for call in proposed.calls} == {refused}
+    assert bool(requests) == (refused is None)
 
 
 async def test_two_inputs_that_wait_come_in_their_order() -> None:
