@@ -18,6 +18,7 @@ from onward.engine.advance import Engine
 from onward.engine.duties import Duties
 from onward.engine.files import Files
 from onward.engine.hold import Hold
+from onward.engine.switches import Switchboard
 from tests.broken.variants import VARIANTS, Wrong, wrong
 
 # --- G5: duties to other sessions --------------------------------------------------------------------------------
@@ -59,6 +60,20 @@ wrong("debts of the dead", "g5_a_duty_is_paid_after_any_crash", onward__wiring__
 wrong("no debts after the end", "g5_who_has_ended_still_pays", onward__wiring__Engine=ForgetsDebtsInDeath)
 wrong("child with a new name", "g5_a_duty_paid_twice_is_paid_once", onward__wiring__Duties=StartsUnderNewNames)
 wrong("parent that hears nothing", "g5_a_duty_is_paid_after_any_crash", onward__wiring__Duties=TellsNobody)
+
+
+# --- G10: what an operator holds back ----------------------------------------------------------------------------
+
+
+class SeesNoSwitch(Switchboard):
+    """Looks at no switch before it performs."""
+
+    async def holds(self, state: State) -> None:
+        return None
+
+
+wrong("switch that nobody looks at", "g10_what_is_switched_off_rests_and_does_nothing",
+      onward__wiring__Switchboard=SeesNoSwitch)  # fmt: skip
 
 
 # --- G6: what was started is never forgotten ---------------------------------------------------------------------

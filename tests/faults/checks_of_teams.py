@@ -14,11 +14,14 @@ from onward.core.files import File, file_in
 from onward.core.model import ModelRequest
 from onward.core.signals import Signal
 from onward.core.state import State
+from onward.core.switches import Switch
+from onward.engine.sweep import sweep
 from onward.errors import Refused
 from onward.testing.runner import START
 from tests.faults.checks import BOB, check, expect, part, world
-from tests.faults.desk import turn
-from tests.faults.world import ANN, World
+from tests.faults.desk import desk, turn
+from tests.faults.scenarios import REFUND
+from tests.faults.world import ANN, OPERATOR, World
 from tests.ledger import Ledger
 
 # --- G5: duties to other sessions --------------------------------------------------------------------------------
@@ -40,6 +43,31 @@ async def g5_who_has_ended_still_pays(ledger: Ledger) -> list[str]:
 async def g5_a_duty_paid_twice_is_paid_once(ledger: Ledger) -> list[str]:
     """The ids are the same every time: no child is started twice."""
     return await part(ledger, "three_children", ("store.create", "wakes.publish"), "killed after")
+
+
+# --- G10, G13: what an operator holds back -----------------------------------------------------------------------
+
+
+@check
+async def g10_what_is_switched_off_rests_and_does_nothing(ledger: Ledger) -> list[str]:
+    """It is held back by one event, costs nothing while it lasts, and goes on when it is on again."""
+    here = world(ledger, desk(turn(("pay_out", REFUND))))
+    await here.start("desk")
+    await here.rest()
+    off = Switch(scope="program:desk", by=OPERATOR, reason="have a look", at=here.clock.now())
+    await here.watcher.switches.turn(off, True)
+    here.clock.advance(10.0)
+    await here.decide("pay_out", "approved")
+    await here.later(hours=30)
+    complaints = expect(not here.outside.ledger.entries(here.outside.run)[1:], "something was done while it was off")
+    kinds = [event.kind for event in await here.events()]
+    complaints += expect(kinds.count("session_paused") == 1, f"paused {kinds.count('session_paused')} times")
+    await here.watcher.switches.turn(off, False)
+    await sweep(here.watcher.store, here.watcher.queue, here.programs, here.watcher.switches)
+    await here.rest()
+    head = await here.head()
+    await here.close()
+    return complaints + expect(head is not None and head.status == "completed", "it did not go on")
 
 
 # --- G6: what was started is never forgotten ---------------------------------------------------------------------

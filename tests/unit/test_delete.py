@@ -68,6 +68,7 @@ async def test_r22_its_id_never_starts_again(runner: Runner) -> None:
     assert refused.value.code == "deleted"
     await runner.settle()
     assert await read(runner) == stone
+    assert blobs(runner) == [], "nor does the attempt leave anything"
 
 
 async def test_what_has_not_ended_is_refused_with_the_way_to_end_it(runner: Runner) -> None:

@@ -26,6 +26,10 @@ class Files:
         """The value with the bytes of its files in it, as far as they are there."""
         return await filled(value, lambda digest: self._blobs.get(key, f"files/{digest}"))
 
+    async def forget_all(self, key: str) -> None:
+        """Remove whatever lies beside a session's log."""
+        await self._blobs.forget(key, "")
+
     async def forget(self, key: str, digests: set[str]) -> None:
         """Remove these files for good."""
         for digest in sorted(digests):

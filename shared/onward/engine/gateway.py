@@ -108,13 +108,13 @@ class Gateway:
         ), commit
 
     async def _rejoin(self, start: Start, there: Head) -> None:
-        """The id is taken: the same program and input are the same session (R22)."""
+        """The id is taken: the same program and input are the same session; a deleted one is none any more (R22)."""
+        if there.status == "deleted":
+            await self._files.forget_all(there.key)  # what this start brought along
+            stands = "it was deleted, and an id starts only once"
+            raise Refused(f"session {start.id} can't be started", "deleted", stands)
         if start.exists == "reject":
             raise Refused(f"session {start.id} exists", "exists", f"it is {there.status}")
-        if there.status == "deleted":
-            raise Refused(
-                f"session {start.id} can't be started", "deleted", "it was deleted, and an id starts only once"
-            )
         first = (await self._store.commits(there.key, limit=1))[0]
         began = self._loader.events(first)[0].body
         assert isinstance(began, SessionStarted)
