@@ -277,10 +277,11 @@ async def test_an_empty_summary_is_no_summary() -> None:
     assert parked.code == "bad_answer"
 
 
-async def test_a_summary_falls_back_like_an_answer() -> None:
+@pytest.mark.parametrize("code", ["refused", "unavailable", "prompt_too_long"])
+async def test_a_summary_falls_back_like_an_answer(code: str) -> None:
     def big(request: ModelRequest) -> Mapping[str, Any]:
         asked = request.transcript[-1].value == ASKED
-        return {**worker(request), **({"fails": [{"code": "refused"}]} if asked else {})}
+        return {**worker(request), **({"fails": [{"code": code}]} if asked else {})}
 
     models = [ScriptedModel(big, name="big"), ScriptedModel(worker, name="small")]
     play = Play(Agent("desk", model=models, tools=[look], compaction=Compaction(at=2500, keep=1)))

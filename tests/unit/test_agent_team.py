@@ -234,6 +234,17 @@ async def test_an_interrupting_input_cancels_the_children() -> None:
     assert (await play.check(child)).ended == "cancelled"
 
 
+async def test_children_that_start_together_share_what_their_parent_has_left() -> None:
+    helper = agent("helper", "fine", max_output_tokens=500)
+    turns = [{"calls": [call("helper", input=text) for text in "abc"]}, "done"]
+    play = Play(boss(helper, turns=turns, limits=Limits(tokens=30_000)))
+    await play.start()
+    state = await play.check()
+    allotted = [body.allotted.tokens for body in await play.bodies("child_started")]
+    assert allotted == [(30_000 - 30) // 3] * 3
+    assert (state.output, state.spent.tokens) == ("done", 5 * 30)
+
+
 def test_a_child_may_spend_what_it_may_itself_and_no_more_than_it_is_given() -> None:
     helper = agent("helper", limits=Limits(turns=5, tokens=900))
     child = boss(helper.as_tool(limits=Limits(tokens=1000, calls=2, turns=3))).elsewhere("helper")

@@ -90,7 +90,8 @@ def _calls(state: State, program: Program) -> Decision | None:
     if unknown:
         return Record(tuple(_no_such_tool(call, program) for call in unknown), ENGINE)
     polls = [Poll(call) for call in state.calls.values() if call.poll_due]
-    children = [_start(state, call, target) for call, target in others if isinstance(target, Child)]
+    starting = [(call, target) for call, target in others if isinstance(target, Child)]
+    children = [_start(state, call, target, len(starting)) for call, target in starting]
     together = [MakeCall(call) for call in own if call.repeatable]
     if polls or together or children:
         return Perform((*polls, *together, *children))
@@ -98,9 +99,9 @@ def _calls(state: State, program: Program) -> Decision | None:
     return Perform((MakeCall(irreversible[0]),)) if irreversible else None
 
 
-def _start(state: State, call: OpenCall, child: Child) -> StartChild:
-    """A child may spend what it is allotted; where only its parent is limited, what is left there."""
-    left = None if state.limits.tokens is None else max(1, state.limits.tokens - state.spent.tokens)
+def _start(state: State, call: OpenCall, child: Child, together: int) -> StartChild:
+    """A child may spend what it is allotted; where only its parent is limited, its share of what is left there."""
+    left = None if state.limits.tokens is None else max(1, (state.limits.tokens - state.spent.tokens) // together)
     tokens = child.limits.tokens if child.limits.tokens is not None else left
     return StartChild(
         call, child_id(state.session, call.id), replace(child, limits=changed(child.limits, tokens=tokens))

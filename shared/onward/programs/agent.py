@@ -340,10 +340,10 @@ class Agent:
             return self._record(SessionParked(error=Failure(code="compaction_failed", message=message)))
 
     def _summary(self, compaction: Compaction, state: State, models: Sequence[Route], cut: int) -> AskModel:
-        """Ask for a summary, without tools. A prompt too long even for that parks the session."""
+        """Ask for a summary, without tools. A prompt too long for that too, with the last model, parks the session."""
         at = min(len(state.trouble), len(models) - 1)
         route = Route(compaction.model) if compaction.model else models[at]
-        leaves = frozenset() if compaction.model or at == len(models) - 1 else frozenset(route.leave_on) - {TOO_LONG}
+        leaves = frozenset() if compaction.model or at == len(models) - 1 else frozenset(route.leave_on)
         old = state.transcript[:cut]
         asked = Entry(kind="input", seq=newest_seq(old), value=ASKED)
         request = ModelRequest(
