@@ -11,7 +11,7 @@ from onward.adapters.local.scripted import ScriptedModel, resolve_model
 from onward.core.events import Usage
 from onward.core.model import Model, ModelCall, ModelRequest
 from onward.core.state import Entry
-from onward.errors import BadInput, ModelRefused, ModelUnavailable
+from onward.errors import BadInput, ModelRefused, ModelUnavailable, OnwardError
 
 TURNS: list[Any] = [
     {"text": "Let me see.", "calls": [{"tool": "find", "arguments": {"id": "o1"}}, {"tool": "now"}]},
@@ -56,6 +56,29 @@ async def test_faults_come_on_the_first_attempts() -> None:
     with pytest.raises(ModelRefused):
         await model.answer(request(attempt=2))
     assert (await model.answer(request(attempt=3))).text == "Hi"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("unavailable", "model_unavailable"),
+        ("rate_limited", "rate_limited"),
+        ("refused", "model_refused"),
+        ("blocked", "model_blocked"),
+        ("prompt_too_long", "prompt_too_long"),
+        ("bad_answer", "bad_answer"),
+    ],
+)
+async def test_every_kind_of_failure_can_be_played(code: str, kind: str) -> None:
+    with pytest.raises(OnwardError) as exc:
+        await ScriptedModel([{"text": "Hi", "fails": [{"code": code}]}], name="big").answer(request())
+    assert exc.value.code == kind
+    assert "turn 1 of big" in str(exc.value)
+
+
+async def test_one_function_may_play_every_turn() -> None:
+    model = ScriptedModel(lambda request: {"text": str(len(request.transcript))})
+    assert [(await model.answer(request(answers=count))).text for count in (0, 1, 7)] == ["1", "3", "15"]
 
 
 async def test_a_turn_may_be_computed_from_the_request() -> None:

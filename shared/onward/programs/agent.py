@@ -56,8 +56,8 @@ class Agent:
     instructions       what the model is told; `description` is what other agents are told of this one
     tools              tools, and agents, each asked in a session of its own
     handovers          agents that can take the session over; a function of no arguments where they name each other
-    output_type        what the final answer's text is to be, as JSON; one that isn't is refused and asked for again, at
-                       most `output_retries` times, and then the session is parked
+    output_type        what the final answer's text is to be, as JSON; one that isn't, or that was cut off, is refused
+                       and asked for again, at most `output_retries` times, and then the session is parked
     conversation       a session rests after a final answer and goes on with the next input; otherwise it ends with it
     on_input           what becomes of an input that comes at work: "enqueue" it behind the results under way,
                        "interrupt" what is not under way yet, or "reject" it
