@@ -363,6 +363,8 @@ def test_a_wrong_agent_tool_is_refused(options: dict[str, Any], says: str) -> No
     ("options", "says"),
     [
         ({"tools": [agent("helper"), agent("helper")]}, "agent boss: two tools are named helper"),
+        ({"tools": look}, "agent boss: tools is no list"),
+        ({"handovers": agent("a")}, "agent boss: handovers is no list"),
         ({"handovers": [look]}, r"agent boss: handovers\[0\] is no agent"),
         ({"handovers": [agent("a"), agent("a")]}, "agent boss: two tools are named transfer_to_a"),
     ],
@@ -370,6 +372,11 @@ def test_a_wrong_agent_tool_is_refused(options: dict[str, Any], says: str) -> No
 def test_a_wrong_team_is_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(BadInput, match=says):
         agent("boss", **options)
+
+
+def test_late_handovers_that_are_none_are_refused_when_the_application_is_declared() -> None:
+    with pytest.raises(BadInput, match=r"agent boss: handovers\[0\] is no agent"):
+        App(programs=[agent("boss", handovers=lambda: [look])])
 
 
 def test_an_agent_with_a_long_name_needs_a_shorter_one_for_its_handover() -> None:

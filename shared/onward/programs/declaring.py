@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast, get_args
 
 from onward.core.events import OnInput
@@ -54,7 +54,7 @@ def checked_output(name: str, output_type: Any) -> OutputType | None:
 def offers_in(name: str, tools: Sequence[Any]) -> dict[str, Offer]:
     """The tools by their names; an agent among them is asked in a session of its own. Raises BadInput."""
     known: dict[str, Offer] = {}
-    for index, given in enumerate(tools):
+    for index, given in enumerate(_listed(name, "tools", tools)):
         tool = given.as_tool() if callable(getattr(given, "as_tool", None)) else given
         if not isinstance(tool, Tool | AgentTool | HandoverTool):
             raise BadInput(f"agent {name}: tools[{index}] is no tool: {given!r}; put @tool above the function")
@@ -65,12 +65,18 @@ def offers_in(name: str, tools: Sequence[Any]) -> dict[str, Offer]:
 def with_handovers(name: str, offers: Mapping[str, Offer], handovers: Sequence[Any]) -> dict[str, Offer]:
     """The offers, and the agents that can take over. Raises BadInput."""
     known = dict(offers)
-    for index, given in enumerate(handovers):
+    for index, given in enumerate(_listed(name, "handovers", handovers)):
         handover = given.as_handover() if callable(getattr(given, "as_handover", None)) else given
         if not isinstance(handover, HandoverTool):
             raise BadInput(f"agent {name}: handovers[{index}] is no agent: {given!r}")
         _add(name, known, handover)
     return known
+
+
+def _listed(name: str, field: str, given: Any) -> list[Any]:
+    if not isinstance(given, Iterable):
+        raise BadInput(f"agent {name}: {field} is no list: {given!r}")
+    return list(given)
 
 
 def _add(name: str, known: dict[str, Offer], tool: Offer) -> None:
