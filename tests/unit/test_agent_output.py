@@ -6,13 +6,15 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field, field_validator
 from typing_extensions import TypedDict
 
-from onward import Agent, BadInput, ScriptedModel
+from onward import Agent, App, BadInput, Runtime, ScriptedModel
+from onward.core.ids import session_key
 from onward.core.model import ModelAnswer, ModelRequest
 from onward.core.payload import Erased
 from onward.core.state import State, changed
@@ -187,6 +189,18 @@ async def test_in_a_conversation_each_final_answer_is_checked_and_an_input_start
     assert one.output(await play.check()) == Order(number="A1", amount=Decimal("12.50"), due=date(2026, 3, 1))
 
 
+async def test_a_large_output_is_fetched_and_then_typed(tmp_path: Path) -> None:
+    one = Agent("reader", model=ScriptedModel([{"text": json.dumps(["x" * 700_000])}]), output_type=list[str])
+    async with Runtime(App(programs=[one]), tmp_path / "db") as runtime:
+        await runtime.start("reader", "read", id="s")
+        await runtime.wait("s", ended=True)
+        runtime.parts.loader.cache.drop(session_key("default", "s"))
+        state = await runtime.state("s")
+        with pytest.raises(BadInput, match=r"lies elsewhere: fetch it with Runtime.value"):
+            one.output(state)
+        assert one.typed(await runtime.value("s", state.output)) == ["x" * 700_000]
+
+
 def ended(**fields: Any) -> State:
     return changed(State(session="s"), **{"ended": "completed", **fields})
 
@@ -196,7 +210,8 @@ def test_only_a_completed_session_has_an_output() -> None:
     for state, says in (
         (ended(ended=None), "has no output: it is not at its end"),
         (ended(ended="failed"), "has no output: it is failed"),
-        (ended(output=Erased()), "is not at hand"),
+        (ended(output=Erased()), "was erased"),
+        (ended(output="no JSON"), "the answer is not JSON"),
         (ended(output={"number": 3}), "the output is not of the output_type: number"),
     ):
         with pytest.raises(BadInput, match=says):

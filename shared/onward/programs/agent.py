@@ -366,19 +366,16 @@ class Agent:
         """
         if state.ended != "completed":
             raise BadInput(f"session {state.session} has no output: it is {state.ended or 'not at its end'}")
-        if isinstance(state.output, Blob | Erased):
-            raise BadInput(f"the output of session {state.session} is not at hand: it is large, or was erased")
-        return state.output if self._output is None else self._typed(state.output)
+        if isinstance(state.output, Blob):
+            how = "fetch it with Runtime.value(id, state.output) and give that to the agent's typed()"
+            raise BadInput(f"the output of session {state.session} is large and lies elsewhere: {how}")
+        if isinstance(state.output, Erased):
+            raise BadInput(f"the output of session {state.session} was erased")
+        return self.typed(state.output)
 
-    def _typed(self, output: Any) -> Any:
-        """A session that a person finished has the newest answer's text for its output."""
-        assert self._output is not None
-        try:
-            return self._output.typed(output)
-        except BadInput:
-            if not isinstance(output, str):
-                raise
-            return self._output.typed(self._output.read(output))
+    def typed(self, output: Any) -> Any:
+        """The value of the `output_type` that a session's output stands for. Raises BadInput where it is of another."""
+        return output if self._output is None else self._output.typed(output)
 
 
 def _too_long(state: State) -> bool:

@@ -45,12 +45,15 @@ class OutputType:
             raise BadInput(f"the answer can't be checked: {type(exc).__name__}") from exc
         return dumped
 
-    def typed(self, value: Any) -> Any:
-        """The value of the type that this JSON value stands for. Raises BadInput."""
+    def typed(self, output: Any) -> Any:
+        """The value of the type that a session's output stands for: its JSON, or the text of an answer, where a person
+        finished the session with that. Raises BadInput."""
         try:
-            return self._adapter.validate_json(canonical(value))
+            return self._adapter.validate_json(canonical(output))
         except ValidationError as exc:
-            raise BadInput(f"the output is not of the output_type: {_complaints(exc)}") from exc
+            if not isinstance(output, str):
+                raise BadInput(f"the output is not of the output_type: {_complaints(exc)}") from exc
+        return self._adapter.validate_json(canonical(self.read(output)))
 
 
 def unfenced(text: str) -> str:
