@@ -298,3 +298,14 @@ async def test_r8_the_same_answer_to_a_second_doubt_is_another_answer(db: Path) 
             await runtime.resolve("s", "not_done")
         assert (await runtime.wait("s", ended=True)).status == "completed"
     assert made == ["tried"] * 3
+
+
+async def test_models_are_found_by_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a script as on the command line."""
+    (tmp_path / "turns.json").write_text('{"turns": [{"text": "found"}]}')
+    monkeypatch.chdir(tmp_path)
+    app = App(programs=[Agent("named", model="scripted:turns.json")])
+    async with Runtime(app, tmp_path / "onward.db") as runtime:
+        head = await runtime.start("named", "go")
+        await runtime.wait(head.id)
+        assert (await runtime.state(head.id)).output == "found"

@@ -71,12 +71,19 @@ async def test_g13_an_outage_of_all_parks_nobody_and_the_first_model_is_asked_ag
 
 
 async def test_the_last_model_is_not_left_and_its_refusal_parks() -> None:
-    play = await played(failing("big", "rate_limited"), failing("small", "refused", 2))
+    play = await played(failing("big", "blocked"), failing("small", "refused", 2))
     state = await play.check()
     assert state.parked is not None
     assert state.parked.code == "model_refused"
     await play.resume()
     assert (await play.state()).output == "big is back"
+
+
+async def test_g13_a_refusal_parks_nobody_while_a_better_model_is_only_out_of_reach() -> None:
+    play = await played(failing("big", "rate_limited"), failing("small", "refused", 2))
+    assert (await play.state()).parked is None
+    await play.pass_time(60)
+    assert (await play.check()).output == "big is back"
 
 
 async def test_a_code_that_a_model_is_not_left_on_waits_for_it() -> None:
@@ -174,7 +181,7 @@ def test_names_in_lists_are_resolved_and_one_model_replaces_all() -> None:
     resolved: Any = app.choose()
     assert [route.model for route in resolved.routes] == [big, "theirs", small]
     assert resolved.compaction.by is big
-    with pytest.raises(BadInput, match="and so not 'theirs'"):
+    with pytest.raises(BadInput, match="no model is called 'theirs'"):
         resolved.reachable_model()
     other: Any = app.with_model(small).choose()
     assert [route.model for route in other.routes] == [small]
@@ -185,7 +192,7 @@ def test_names_in_lists_are_resolved_and_one_model_replaces_all() -> None:
 
 def test_a_name_that_only_compaction_uses_must_be_reachable_too() -> None:
     agent = Agent("desk", model=model("big"), compaction=Compaction(at=9, by="small"))
-    with pytest.raises(BadInput, match="and so not 'small'"):
+    with pytest.raises(BadInput, match="no model is called 'small'"):
         agent.reachable_model()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from onward.core import events as ev
 from onward.core.folding import ENTRY, add, folds, settle, spend, update, with_timer
 from onward.core.retry import ALONE_AFTER
-from onward.core.state import Closing, Kept, State, Trouble, changed
+from onward.core.state import OUTAGE, Closing, Kept, State, Trouble, changed
 
 # --- the session -----------------------------------------------------------------------------------------------
 
@@ -184,7 +184,6 @@ def _answered(state: State, event: ev.Event, body: ev.ModelAnswered) -> State:
 
 
 _NO_TROUBLE: dict[str, Any] = {"model_failures": 0, "bad_answers": 0, "trouble": ()}
-_OUTAGE = ("model_unavailable", "rate_limited")
 
 
 def _sum(one: ev.Usage, two: ev.Usage) -> ev.Usage:
@@ -195,7 +194,7 @@ def _sum(one: ev.Usage, two: ev.Usage) -> ev.Usage:
 def _model_failed(state: State, event: ev.Event, body: ev.ModelFailed) -> State:
     state = spend(state, turns=1, tokens=body.tokens)
     trouble = (*state.trouble, Trouble(model=body.model, code=body.error.code)) if body.left else ()
-    bad = state.bad_answers + (body.error.code not in _OUTAGE)
+    bad = state.bad_answers + (body.error.code not in OUTAGE)
     state = with_timer(state, "model", body.retry_at)
     return changed(state, model_failures=body.attempt, trouble=trouble, bad_answers=bad)
 

@@ -137,11 +137,20 @@ class Kept(Value):
     sender: Actor
 
 
+OUTAGE = ("model_unavailable", "rate_limited")
+"""Codes of failures that are no model's own fault, and pass."""
+
+
 class Trouble(Value):
     """A model that was left for the next one, and why."""
 
     model: str
     code: str
+
+    @property
+    def outage(self) -> bool:
+        """Whether it was only out of reach."""
+        return self.code in OUTAGE
 
 
 class State(Value):

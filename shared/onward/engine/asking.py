@@ -100,16 +100,21 @@ def _summed_up(effect: AskModel, answer: ModelAnswer) -> Body:
 
 def _failed(hold: Hold, state: State, effect: AskModel, exc: Exception) -> list[Fact]:
     """What a model's failure becomes: its program's next model is asked, or the same again later, or a person has to
-    look. An outage parks nobody (G13); what the model itself does wrong is not tried for ever."""
+    look. An outage parks nobody (G13), be it of a better model than this one; what a model itself does wrong is not
+    tried for ever."""
     attempt, actor, error = effect.request.attempt, Actor(kind="model", name=effect.model.name), _why(effect, exc)
     failed = partial(ev.ModelFailed, model=actor.name, error=error, attempt=attempt, tokens=_paid(effect, exc))
     if error.code in effect.leave_on:
         return [(actor, failed(retry_at=None, left=True))]
-    outage = isinstance(exc, ModelUnavailable | TimeoutError) and not isinstance(exc, BadAnswer)
-    if isinstance(exc, ModelRefused) or (not outage and state.bad_answers + 1 >= FAILURES_TO_PARK):
+    final = isinstance(exc, ModelRefused) or state.bad_answers + 1 >= FAILURES_TO_PARK
+    if final and not _outage(exc) and not any(left.outage for left in state.trouble):
         return [(actor, failed(retry_at=None)), (Actor(kind="engine"), ev.SessionParked(error=error))]
     wait = max(getattr(exc, "retry_after", None) or 0.0, MODEL_RETRY.after(attempt))
     return [(actor, failed(retry_at=hold.now() + timedelta(seconds=wait)))]
+
+
+def _outage(exc: Exception) -> bool:
+    return isinstance(exc, ModelUnavailable | TimeoutError) and not isinstance(exc, BadAnswer)
 
 
 def _why(effect: AskModel, exc: Exception) -> Failure:

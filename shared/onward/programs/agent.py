@@ -149,7 +149,7 @@ class Agent:
     def _reachable(self, model: Model | str) -> Model:
         if isinstance(model, str):
             raise BadInput(
-                f"agent {self.name}: this release reaches no model by name, and so not {model!r}: "
+                f"agent {self.name}: no model is called {model!r}: name one that is, such as gemini-...; "
                 "run it with --model scripted:FILE, or give the agent a Model object as model="
             )
         return model

@@ -24,7 +24,7 @@ from onward.errors import BadInput, OnwardError, Retryable
 from onward.ports import Feed, Wake
 from onward.runtime.operating import Operating
 from onward.runtime.signals import Signals
-from onward.wiring import Parts, Policy, embedded
+from onward.wiring import Parts, Policy, embedded, local_model
 
 SWEEP_EVERY = 60.0
 AGAIN = 1.0
@@ -45,6 +45,13 @@ class _Observed:
     async def publish(self, head: Head, events: Sequence[Event]) -> None:
         await self._feed.publish(head, events)
         self._observe(head, events)
+
+
+def _with_models(app: Registry | None) -> Registry | None:
+    """The application with the models that its agents name. Raises BadInput for a script that can't be read."""
+    resolved = getattr(app, "resolved", None)
+    found: Registry | None = resolved(lambda name: local_model(name, Path.cwd())) if resolved else app
+    return found
 
 
 class Runtime(Signals, Operating):
@@ -69,7 +76,7 @@ class Runtime(Signals, Operating):
         only: str | None = None,
         observe: Observe | None = None,
     ) -> None:
-        self._app = app
+        self._app = _with_models(app)
         self._db = db
         self._identity = identity
         self._work = app is not None if work is None else work

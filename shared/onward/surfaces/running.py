@@ -53,9 +53,7 @@ class Plan:
         else:
             found = local_model(model, Path.cwd())
             if found is None:
-                raise BadInput(
-                    f"--model: this release reaches no model by name, and so not {model!r}: write scripted:FILE"
-                )
+                raise BadInput(f"--model: no model is called {model!r}: write gemini-... or scripted:FILE")
             app = target.app.with_model(found)
         return cls(app, target.program, source, model, place)
 
@@ -69,8 +67,8 @@ class Plan:
         if head is None:
             check_id(id or "new")
             program: Any = self.app.choose(self.program)
-            if input is None:
-                raise BadInput("INPUT is missing: a new session starts with one")
+            if input is None and not getattr(program, "conversation", False):
+                raise BadInput("INPUT is missing: a new session starts with one, but for a conversation")
         else:
             program = self._for(head)
         if head is None or not head.ended:
