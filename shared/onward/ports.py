@@ -139,7 +139,8 @@ class SessionStore(Protocol):
     S6  mark stands only if the head is still held at that epoch and seq. An append keeps it, unless `inbox_read`
         and it is the mark that the lease was claimed with.
     S7  file is create-if-absent; the same id with other content is Refused. `filed_at` is the store's time.
-    S8  absorbed signals are no longer pending, in the same commit as the events they became.
+    S8  absorbed signals are no longer pending, in the same commit as the events they became. Of them, as of those that
+        are refused, the store forgets the body, and keeps what makes a repeat harmless: id, digest and times.
     S9  a commit that was answered is durable; one that raised Ambiguous may have happened, and the commits tell.
     S10 what raised anything but Ambiguous has not happened.
     S11 erase replaces one commit by the same with fields erased: its hash and seqs are the same; else CorruptLog.

@@ -145,7 +145,8 @@ async def test_what_was_erased_is_in_no_file(backend: SqliteBackend, tmp_path: P
     await backend.store.create(head, commit, Wake(head.key))
     lease = await claimed(backend.store, head.key)
     await backend.blobs.put(head.key, "snapshots/1", secret * 1000)
-    moved = append_of(lease, head={"fold": Fold(2, "h", 1, 2, text=secret)})
+    await backend.store.file(head.key, signal(content=secret * 300))
+    moved = append_of(lease, head={"fold": Fold(2, "h", 1, 2, text=secret)}, absorbed=("s1",))
     lease = (await backend.store.append(lease, moved)).lease
     await backend.store.erase(lease, replace(commit, records=(erase(commit.records[0], "input"),)))
     await backend.store.append(lease, append_of(lease, head={"fold": None}))
@@ -153,6 +154,20 @@ async def test_what_was_erased_is_in_no_file(backend: SqliteBackend, tmp_path: P
     await backend.blobs.put(head.key, "blobs/1", "this is after the log was cut")
     for file in tmp_path.iterdir():
         assert secret.encode() not in file.read_bytes(), file
+
+
+async def test_erasing_takes_the_signals_that_an_older_release_kept_whole(backend: SqliteBackend) -> None:
+    head, commit = opening()
+    await backend.store.create(head, commit, Wake(head.key))
+    lease = await claimed(backend.store, head.key)
+    await backend.store.file(head.key, signal(content="between us"))
+    await backend.store.file(head.key, signal("s2", content="still to be read"))
+    with closing(sqlite3.connect(backend.database.path)) as connection, connection:
+        connection.execute("UPDATE inbox SET pending = 0 WHERE id = 's1'")
+    await backend.store.erase(lease, replace(commit, records=(erase(commit.records[0], "input"),)))
+    with closing(sqlite3.connect(backend.database.path)) as connection:
+        kept = [doc for (doc,) in connection.execute("SELECT doc FROM inbox ORDER BY id")]
+    assert ["between us" in kept[0], "still to be read" in kept[1]] == [False, True]
 
 
 # --- who holds leases ----------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from onward import Agent, App, Approval, Limits, NotFound, Pending, Refused, Runtime, ScriptedModel, run, tool
-from onward.core.events import Event
+from onward.core.events import Actor, Event
+from onward.core.signals import Signal
 from onward.errors import BadInput, CorruptLog
 from onward.ports import Query
 from onward.wiring import Policy
@@ -279,6 +280,27 @@ async def test_g3_an_erased_input_is_nowhere_in_the_file_and_the_log_verifies(db
         link.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     link.close()
     assert b"hush" not in db.read_bytes()
+
+
+async def test_g3_an_erased_input_that_came_as_a_signal_is_in_no_file(db: Path) -> None:
+    """Nor is one that came after the end and was refused."""
+    agent = Agent("guide", model=ScriptedModel([{"text": "a"}, {"text": "b"}]), conversation=True)
+    async with Runtime(App(programs=[agent]), db) as runtime:
+        head = await runtime.start("guide", "hello", id="s")
+        await runtime.wait("s")
+        said = await runtime.send("s", "tell nobody: " + "hush " * 500, key="k")
+        await runtime.wait("s")
+        assert said.event is not None
+        await runtime.finish("s")
+        await runtime.erase("s", said.event.seq, "content", "asked for it")
+        late = Signal("late", "input", {"content": "hush, too late"}, Actor(kind="person", name="ann"))
+        await runtime.parts.gateway.file(head.key, late)
+        while await runtime.unread("s"):
+            await asyncio.sleep(0.01)
+        kinds = [event.kind async for event in runtime.events("s")]
+        assert kinds[-1] == "signal_refused"
+    for file in db.parent.iterdir():
+        assert b"hush" not in file.read_bytes(), file
 
 
 async def test_r8_the_same_answer_to_a_second_doubt_is_another_answer(db: Path) -> None:

@@ -43,9 +43,19 @@ class _Row:
 
 @dataclass(slots=True)
 class _Box:
+    """An inbox. Of a signal that is no longer pending the digest is kept, which a repeat is compared by, and no body:
+    it could not be erased here."""
+
     signals: dict[str, Signal] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
+
+    def settle(self, ids: Sequence[str]) -> None:
+        """These were absorbed, or refused for good."""
+        for id in self.pending.intersection(ids):
+            self.signals[id] = replace(self.signals[id], body={})
+        self.pending.difference_update(ids)
 
 
 class MemoryStore:
@@ -122,7 +132,7 @@ class MemoryStore:
         row.head, row.settled, row.renewed, row.held = append.head, row.epoch, sent, not append.release
         if append.inbox_read and row.mark == lease.mark:
             row.mark = None
-        self._inbox[lease.key].pending.difference_update(append.absorbed)
+        self._inbox[lease.key].settle(append.absorbed)
         return Appended(replace(lease, head=append.head, confirmed=sent, stalls=0, mark=row.mark), row.mark)
 
     async def release(self, lease: Lease, head: Head | None = None) -> tuple[int, int] | None:
@@ -157,10 +167,11 @@ class MemoryStore:
         known = box.signals.get(signal.id)
         if known is None:
             known = box.signals[signal.id] = replace(signal, filed_at=self._now())
+            box.digests[signal.id] = signal.digest
             box.pending.add(signal.id)
-        if known.digest != signal.digest:
+        if box.digests[signal.id] != signal.digest:
             raise Refused("signal refused", "signal_reused", "the same key was used for a signal with other content")
-        return known
+        return replace(signal, filed_at=known.filed_at)
 
     async def pending(self, key: str, limit: int = 100) -> Inbox:
         box = self._inbox[key]
@@ -169,7 +180,7 @@ class MemoryStore:
 
     async def refuse(self, key: str, signals: Sequence[str], reason: str) -> None:
         box = self._inbox[key]
-        box.pending.difference_update(signals)
+        box.settle(signals)
         box.refused.update(dict.fromkeys(signals, reason))
 
     async def list(self, query: Query) -> Sequence[Head]:

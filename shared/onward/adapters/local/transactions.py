@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from sqlite3 import Connection
 from typing import Any
 
 from onward.adapters.local.database import Database
-from onward.adapters.local.rows import HEAD, head_from, signal_doc, signal_from, to_ms
+from onward.adapters.local.rows import HEAD, from_ms, head_from, signal_doc, signal_from, to_ms
 from onward.adapters.local.wakes import WakeRow, put_wake
 from onward.core.codec import FORMAT
 from onward.core.head import Head
@@ -29,6 +29,9 @@ Version = tuple[str, int]
 KEPT_MS = KEPT_DAYS * 86_400_000
 FORGOTTEN_AT_ONCE = 16
 """Expired signals deleted in one append, at most."""
+
+_WITHOUT_BODY = "doc = json_remove(doc, '$.body')"
+"""What is known of a signal that is no longer pending: its body could not be erased there, and nobody asks for it."""
 
 _COLUMNS = """published, seq, hash, format, program, waits, updated_ms, wake_ms, doc,
     fold_seq, fold_hash, fold_version, fold_commit, fold_snapshot, fold, status"""
@@ -206,7 +209,7 @@ class Transactions:
     def _absorb(self, c: Connection, key: str, absorbed: Sequence[str]) -> None:
         now = self._now_ms()
         c.executemany(
-            "UPDATE inbox SET pending = 0, expires_ms = ? WHERE key = ? AND id = ? AND pending",
+            f"UPDATE inbox SET pending = 0, expires_ms = ?, {_WITHOUT_BODY} WHERE key = ? AND id = ? AND pending",
             [(now + KEPT_MS, key, id) for id in absorbed],
         )
         expired = "SELECT rowid FROM inbox WHERE expires_ms IS NOT NULL AND expires_ms <= ? LIMIT ?"
@@ -223,6 +226,8 @@ class Transactions:
                 f"session {lease.head.id}: erasing keeps the hash of a commit; at event {where[1]} it differs"
             )
         c.execute("UPDATE commits SET doc = ? WHERE key = ? AND first_seq = ?", (doc, *where))
+        # releases before this one kept the bodies of absorbed signals
+        c.execute(f"UPDATE inbox SET {_WITHOUT_BODY} WHERE key = ? AND NOT pending", (lease.key,))
         self._scrub()
 
     def delete(self, c: Connection, lease: Lease, row: tuple[Any, ...]) -> None:
@@ -239,13 +244,13 @@ class Transactions:
         insert = "INSERT INTO inbox (key, id, filed_ms, pending, digest, doc) VALUES (?, ?, ?, 1, ?, ?)"
         values = (key, signal.id, self._now_ms(), signal.digest, signal_doc(signal))
         c.execute(f"{insert} ON CONFLICT DO NOTHING", values)
-        filed_ms, digest, doc = c.execute(
-            "SELECT filed_ms, digest, doc FROM inbox WHERE key = ? AND id = ?", (key, signal.id)
+        filed_ms, digest = c.execute(
+            "SELECT filed_ms, digest FROM inbox WHERE key = ? AND id = ?", (key, signal.id)
         ).fetchone()
         if digest != signal.digest:
             raise Refused("signal refused", "signal_reused", "the same key was used for a signal with other content")
         put_wake(c, wake)
-        return signal_from(signal.id, filed_ms, doc)
+        return replace(signal, filed_at=from_ms(filed_ms))
 
     def pending(self, c: Connection, key: str, limit: int) -> Inbox:
         """Read where filing is done, so that whatever was filed before this read's time is in it."""
@@ -258,7 +263,8 @@ class Transactions:
     def refuse(self, c: Connection, key: str, signals: Sequence[str], reason: str) -> None:
         expires = self._now_ms() + KEPT_MS
         c.executemany(
-            "UPDATE inbox SET pending = 0, expires_ms = ?, refused = ? WHERE key = ? AND id = ? AND pending",
+            f"""UPDATE inbox SET pending = 0, expires_ms = ?, refused = ?, {_WITHOUT_BODY}
+                WHERE key = ? AND id = ? AND pending""",
             [(expires, reason, key, id) for id in signals],
         )
 

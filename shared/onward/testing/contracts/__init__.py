@@ -2,9 +2,10 @@
 
     class TestStore(SessionStoreContract): ...
 
-with two fixtures: `clock`, a ManualClock, and `backend`, which has `store`, `blobs`, `queue` and `switches` on that
-clock. The suites of wakes and timers ask for a third one, `after_death`: an async function that answers the backend as
-the next process finds it, after this one died without a word. Each test carries the number of its clause.
+with the fixtures `clock`, a ManualClock, and `backend`, which has `store`, `blobs`, `queue` and `switches` on that
+clock. The suite of stores asks for a third one, `contents`: an async function that answers all that the backend holds,
+as text; those of wakes and timers for `after_death`: an async function that answers the backend as the next process
+finds it, after this one died without a word. Each test carries the number of its clause.
 """
 
 import pytest

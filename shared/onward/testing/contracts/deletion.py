@@ -11,7 +11,17 @@ from onward.core.head import Fold, Head, Wait, tombstone
 from onward.core.lease import TTL
 from onward.errors import LeaseLost
 from onward.ports import Lease, Query, Wake
-from onward.testing.contracts.story import START, Backend, Clock, append_of, begin, claimed, opening, signal
+from onward.testing.contracts.story import (
+    START,
+    Backend,
+    Clock,
+    Contents,
+    append_of,
+    begin,
+    claimed,
+    opening,
+    signal,
+)
 
 LATER = START + timedelta(hours=1)
 
@@ -54,6 +64,13 @@ class DeletionContract:
         assert [getattr(left, name) for name in kept] == [getattr(head, name) for name in kept]
         assert (left.status, left.updated_at, left.ended) == ("deleted", LATER, True)
         assert (left.waits, left.labels, left.fold, left.wake_at) == ((), (), None, None)
+
+    async def test_s14_what_was_still_to_be_read_is_gone_too(self, backend: Backend, contents: Contents) -> None:
+        lease = await ended(backend)
+        await backend.store.file(lease.key, signal("s2", content="between us"))
+        assert "between us" in await contents()
+        await backend.store.delete(lease, stone(lease.head))
+        assert "between us" not in await contents()
 
     async def test_s14_an_embedded_store_deletes_wakes_and_timers_too(self, backend: Backend, clock: Clock) -> None:
         lease = await ended(backend)

@@ -11,7 +11,7 @@ import pytest
 from onward.core.events import Actor
 from onward.core.lease import TTL
 from onward.errors import Refused
-from onward.testing.contracts.story import Backend, Clock, append_of, begin, claimed, signal
+from onward.testing.contracts.story import Backend, Clock, Contents, append_of, begin, claimed, signal
 
 
 @pytest.mark.asyncio
@@ -96,6 +96,27 @@ class InboxContract:
             await backend.store.file("f" * 32, signal(id))
         await backend.store.refuse("f" * 32, ["a"], "there is no such session")
         assert [s.id for s in (await backend.store.pending("f" * 32)).signals] == ["b"]
+
+    @pytest.mark.parametrize("how", ["absorbed", "refused"])
+    async def test_s8_its_body_is_forgotten_and_a_repeat_is_known(
+        self, backend: Backend, contents: Contents, how: str
+    ) -> None:
+        key, said = await begin(backend.store), signal(content={"words": ["between us"]})
+        filed = await backend.store.file(key, said)
+        await backend.store.file(key, signal("s2", content="still to be read"))
+        assert "between us" in await contents()
+        if how == "absorbed":
+            lease = await claimed(backend.store, key)
+            await backend.store.append(lease, append_of(lease, absorbed=("s1",)))
+        else:
+            await backend.store.refuse(key, ["s1"], "there is no such session")
+        held = await contents()
+        assert ("between us" in held, "still to be read" in held) == (False, True)
+        assert await backend.store.file(key, said) == filed
+        with pytest.raises(Refused):
+            await backend.store.file(key, signal())
+        assert "between us" not in await contents()
+        assert [left.id for left in (await backend.store.pending(key)).signals] == ["s2"]
 
     # --- overdue -------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
@@ -40,6 +40,10 @@ class Backend(Protocol):
     def queue(self) -> QueueUnderTest: ...
     @property
     def switches(self) -> Switches: ...
+
+
+Contents = Callable[[], Awaitable[str]]
+"""All that a backend holds, as text: what was to go is to be found nowhere."""
 
 
 class Clock(Protocol):
