@@ -1,7 +1,7 @@
 """The backends, by id."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from onward.adapters.local.memory import MemoryBackend
 from onward.adapters.local.sqlite import SqliteBackend
 from onward.testing.clock import ManualClock
+from tests.contract.firestore import FirestoreBackend, ServerTime, a_client, start_emulator
 
 Open = Callable[[], SqliteBackend]
 
@@ -20,9 +21,23 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+@pytest.fixture(scope="session")
+def firestore() -> Iterator[str]:
+    """The `host:port` of an emulator for all tests; each takes a project of its own."""
+    with start_emulator() as emulator:
+        yield emulator.host
+
+
 @pytest.fixture(params=["memory", "sqlite"])
 async def backend(request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Any]:
-    made = MemoryBackend(clock) if request.param == "memory" else SqliteBackend.open(tmp_path / "onward.db", clock)
+    """A backend by its id. Suites that run on others than these two name all."""
+    made: Any
+    if request.param == "memory":
+        made = MemoryBackend(clock)
+    elif request.param == "sqlite":
+        made = SqliteBackend.open(tmp_path / "onward.db", clock)
+    else:
+        made = FirestoreBackend(ServerTime(a_client(request.getfixturevalue("firestore")), clock), clock)
     yield made
     await made.close()
 
@@ -32,6 +47,8 @@ def contents(backend: Any) -> Callable[[], Awaitable[str]]:
     """Everything that the backend holds, as text."""
 
     async def look() -> str:
+        if isinstance(backend, FirestoreBackend):
+            return await backend.contents()
         if isinstance(backend, MemoryBackend):
             return repr([backend.store._rows, backend.store._inbox, backend.blobs._values])
         if not isinstance(backend, SqliteBackend):
