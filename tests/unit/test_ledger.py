@@ -18,6 +18,11 @@ TOOL, TIMER = Actor(kind="tool", name="pay"), Actor(kind="timer")
 LINE = Failure(code="tool_error", message="the line broke")
 STARTED = ev.CallStarted(call="1.0", attempt=1, not_after=START)
 DOUBT = ev.CallInDoubt(call="1.0", attempt=1, error=LINE)
+DROPPED = ev.CallRefused(call="1.0", error=Failure(code="cancelled", message="stop"))
+AGAIN = ev.CallFailed(call="1.0", attempt=1, error=LINE, retry_at=START)
+NOT_AGAIN = ev.CallFailed(call="1.0", attempt=2, error=Failure(code="not_performed", message="no"))
+CHILD = ev.ChildStarted(call="1.0", session="c", program="p", version="1")
+LEFT = ev.ChildLeft(call="1.0", session="c", cancel=False)
 ASKED = ev.ApprovalRequested(
     call="1.0", tool="pay", digest="d", arguments={}, rule="large", effect="irreversible", expires_at=START
 )
@@ -87,6 +92,29 @@ OUTCOMES: dict[str, tuple[list[Any], str]] = {
     "failed for good": ([ev.CallFailed(call="1.0", attempt=1, error=LINE)], "failed"),
     "going on outside": ([ev.CallPending(call="1.0", attempt=1, expires_at=START)], "pending"),
     "a child at work": ([ev.ChildStarted(call="1.0", session="c", program="p", version="1")], "pending"),
+    "a child that goes on without its session": ([CHILD, LEFT, DROPPED], "left"),
+    "a child that is told to end": ([CHILD, LEFT.model_copy(update={"cancel": True}), DROPPED], "left"),
+    "going on outside, and nobody waits": (
+        [STARTED, ev.CallPending(call="1.0", attempt=1, expires_at=START), DROPPED],
+        "left",
+    ),
+    "under way, and nobody waits": ([STARTED, DROPPED], "left"),
+    "in doubt, and nobody waits": ([STARTED, DOUBT, DROPPED], "in_doubt"),
+    "tried, and then dropped": ([AGAIN, DROPPED], "failed"),
+    "found not done, and then dropped": (
+        [STARTED, DOUBT, ev.CallReconciled(call="1.0", answer="not_done"), DROPPED],
+        "not_performed",
+    ),
+    "tried, and certainly not the second time": ([AGAIN, NOT_AGAIN], "failed"),
+    "handed over": ([ev.ProgramChanged(program="back", version="1", call="1.0")], "done"),
+    "open when the session ended": ([ev.SessionCancelled()], "not_performed"),
+    "under way when the session ended": ([STARTED, ev.SessionCancelled()], "left"),
+    "in doubt when the session ended": ([STARTED, DOUBT, ev.SessionCancelled()], "in_doubt"),
+    "tried before the session began afresh": ([AGAIN, ev.SessionContinued()], "failed"),
+    "done before the session ended": (
+        [ev.CallCompleted(call="1.0", attempt=1, result=1), ev.SessionCompleted()],
+        "done",
+    ),
     "a child that failed": (
         [
             ev.ChildStarted(call="1.0", session="c", program="p", version="1"),
@@ -108,6 +136,25 @@ def test_a_doubt_is_remembered_with_who_settled_it() -> None:
     (entry,) = told(proposed(), STARTED, DOUBT, (BOB, settled))
     assert (entry.outcome, entry.doubted, entry.resolved_by, entry.receipt) == ("done", True, BOB, "paid")
     assert [attempt.outcome for attempt in entry.attempts] == ["done"]
+
+
+def test_who_drops_a_call_says_nothing_of_what_was_tried() -> None:
+    pending = ev.CallPending(call="1.0", attempt=1, expires_at=START)
+    (entry,) = told(proposed(), STARTED, pending, (ANN, DROPPED))
+    assert [(attempt.outcome, attempt.ended_at) for attempt in entry.attempts] == [("pending", None)]
+    assert (entry.outcome, entry.error, entry.resolved_by, entry.ended_at) == ("left", DROPPED.error, None, minute(4))
+    (entry,) = told(proposed(), AGAIN, (ANN, DROPPED))
+    assert [(attempt.outcome, attempt.error) for attempt in entry.attempts] == [("failed", LINE)]
+    (entry,) = told(proposed(), STARTED, DOUBT, ev.SessionFailed(error=LINE), ev.SessionCompleted())
+    assert (entry.outcome, entry.ended_at, entry.resolved_by) == ("in_doubt", None, None)
+
+
+@pytest.mark.parametrize("before", [[STARTED, DOUBT], [ev.CallPending(call="1.0", attempt=1, expires_at=START)], []])
+def test_a_call_that_was_skipped_is_not_held_for_done(before: list[Body]) -> None:
+    fields: dict[str, Any] = {"call": "1.0", "attempt": 1, "result": "go on", "reason": "nobody knows", "signal": "s1"}
+    (entry,) = told(proposed(), *before, (BOB, ev.CallCompleted.model_construct(by="skip", **fields)))
+    assert (entry.outcome, entry.receipt, entry.resolved_by, entry.reason) == ("answered", "go on", BOB, "nobody knows")
+    assert [attempt.outcome for attempt in entry.attempts] == [told(proposed(), *before)[0].outcome] * bool(before)
 
 
 def test_what_was_found_not_done_may_be_done_at_the_next_attempt() -> None:

@@ -13,10 +13,15 @@ from onward.core.events import Actor, EffectClass, Event, Failure
 from onward.core.ids import call_id, idempotency_key
 from onward.core.payload import Blob, Erased, Payload
 
-Outcome = Literal["open", "started", "pending", "in_doubt", "done", "failed", "not_performed", "answered"]
+Outcome = Literal["open", "started", "pending", "in_doubt", "done", "failed", "not_performed", "answered", "left"]
 """open: not begun, or to be tried again · started: under way, as far as the log knows · pending: goes on outside ·
-in_doubt: begun, and nobody knows · done: it happened · failed: it was tried, and did not succeed · not_performed: it
-certainly did not happen · answered: a person gave its result instead."""
+in_doubt: begun, and nobody knows · done: it happened · failed: it was tried, and ended in an error; a call that may be
+repeated can have happened all the same · not_performed: it certainly did not happen; of a call that only reads or may
+be repeated, no attempt is on record · answered: a person gave its result instead; what is known of it stands at its
+attempts · left: it was begun, and nobody waited for what came of it: it may have happened, or go on."""
+
+SETTLED: frozenset[Outcome] = frozenset({"done", "failed", "not_performed", "answered", "left"})
+"""Nothing more is to come of it."""
 
 
 @dataclass(slots=True)
@@ -45,7 +50,8 @@ class LedgerEntry:
     """One call: what it was, who let it happen, each attempt, and what came of it.
 
     `key` is the idempotency key of all its attempts; `receipt` its result, or a blob's preview, or Erased;
-    `resolved_by` who said what became of it after it was in doubt, and `reason` why; `doubted` that it once was.
+    `resolved_by` who said what became of it after it was in doubt, or gave its result, and `reason` why; `doubted`
+    that it once was in doubt.
     """
 
     session: str
@@ -81,6 +87,8 @@ def ledger(session: str, events: Iterable[Event]) -> list[LedgerEntry]:
     for event in events:
         if isinstance(event.body, ev.CallsProposed):
             entries |= _proposed(session, event, event.body)
+        if isinstance(event.body, _LEAVES):
+            _leave(event, entries.values())
         entry, step = entries.get(getattr(event.body, "call", None) or ""), _STEPS.get(type(event.body))
         if entry is not None and step is not None:
             step(entry, event, event.body)
@@ -133,6 +141,36 @@ def _over(entry: LedgerEntry, event: Event, number: int, outcome: Outcome, error
     attempt.outcome, attempt.ended_at, attempt.error = outcome, event.at, error
 
 
+def _give_up(entry: LedgerEntry, event: Event, error: Failure) -> None:
+    """Nobody waits for the call any more. What may have happened at an attempt is not denied by that."""
+    outcome = _what_is_known(entry)
+    if outcome == "in_doubt":
+        entry.outcome = outcome
+    else:
+        _end(entry, event, outcome, error)
+
+
+def _what_is_known(entry: LedgerEntry) -> Outcome:
+    """What became of a call, if its attempts are all that there is to say of it."""
+    found = {attempt.outcome for attempt in entry.attempts}
+    if "in_doubt" in found:
+        return "in_doubt"
+    if found & {"started", "pending"}:
+        return "left"
+    return "failed" if "failed" in found else "not_performed"
+
+
+_LEAVES = (ev.SessionCompleted, ev.SessionFailed, ev.SessionCancelled, ev.SessionContinued)
+
+
+def _leave(event: Event, entries: Iterable[LedgerEntry]) -> None:
+    """The session goes on without the calls that are open, or has ended."""
+    error = Failure(code="left", message="the session ended, or began afresh, without it")
+    for entry in entries:
+        if entry.outcome not in SETTLED:
+            _give_up(entry, event, error)
+
+
 # --- approvals -------------------------------------------------------------------------------------------------
 
 
@@ -168,9 +206,14 @@ def _started(entry: LedgerEntry, event: Event, body: ev.CallStarted) -> None:
     entry.outcome = "started"
 
 
+_INSTEAD = frozenset({"skip"})
+"""By what a result is known that says nothing of the call itself."""
+
+
 def _completed(entry: LedgerEntry, event: Event, body: ev.CallCompleted) -> None:
     entry.receipt, entry.reason = body.result, body.reason
-    if body.by == "operator" and entry.outcome not in ("in_doubt", "pending"):
+    if body.by in _INSTEAD or (body.by == "operator" and entry.outcome not in ("in_doubt", "pending")):
+        entry.resolved_by = event.actor
         return _end(entry, event, "answered")
     _over(entry, event, body.attempt, "done")
     _end(entry, event, "done")
@@ -180,12 +223,12 @@ def _failed(entry: LedgerEntry, event: Event, body: ev.CallFailed) -> None:
     outcome: Outcome = "not_performed" if body.error.code == "not_performed" else "failed"
     _over(entry, event, body.attempt, outcome, body.error)
     if body.retry_at is None:
-        return _end(entry, event, outcome, body.error)
+        return _end(entry, event, _what_is_known(entry), body.error)
     entry.outcome, entry.error = "open", body.error
 
 
 def _refused(entry: LedgerEntry, event: Event, body: ev.CallRefused) -> None:
-    _end(entry, event, "not_performed", body.error)
+    _give_up(entry, event, body.error)
 
 
 def _in_doubt(entry: LedgerEntry, event: Event, body: ev.CallInDoubt) -> None:
@@ -223,6 +266,11 @@ def _child_ended(entry: LedgerEntry, event: Event, body: ev.ChildEnded) -> None:
     _end(entry, event, outcome, body.error)
 
 
+def _handed_over(entry: LedgerEntry, event: Event, body: ev.ProgramChanged) -> None:
+    entry.receipt = {"handed_over_to": body.program}
+    _end(entry, event, "done")
+
+
 _STEPS: Mapping[type[ev.Body], Callable[[LedgerEntry, Event, Any], None]] = MappingProxyType(
     {
         ev.ApprovalRequested: _asked,
@@ -238,5 +286,6 @@ _STEPS: Mapping[type[ev.Body], Callable[[LedgerEntry, Event, Any], None]] = Mapp
         ev.CallPending: _pending,
         ev.ChildStarted: _child_started,
         ev.ChildEnded: _child_ended,
+        ev.ProgramChanged: _handed_over,
     }
 )

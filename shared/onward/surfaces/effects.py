@@ -15,9 +15,7 @@ from onward.ports import Query
 from onward.runtime import Runtime
 from onward.surfaces.output import Output
 from onward.surfaces.telling import who, why
-from onward.surfaces.text import Tone, brief, call_text, moment, safe, shown, table
-
-_TONES: dict[str, Tone] = {"in_doubt": "bad", "failed": "bad", "started": "ask", "pending": "ask"}
+from onward.surfaces.text import brief, call_text, moment, safe, shown, table
 
 
 async def effects(

@@ -86,9 +86,16 @@ def _call_started(tell: Tools, event: Event, body: ev.CallStarted) -> Note:
     return Note("begin", f"{tell.tool(body.call)}{again}", "dim")
 
 
+_SAID_BY = {
+    "reconcile": " (its tool says that it happened)",
+    "operator": " (says {})",
+    "skip": " (skipped: {} gave its result)",
+}
+
+
 @tells(ev.CallCompleted)
 def _call_completed(tell: Tools, event: Event, body: ev.CallCompleted) -> Note:
-    by = {"reconcile": " (its tool says that it happened)", "operator": f" (says {who(event.actor)})"}.get(body.by, "")
+    by = _SAID_BY.get(body.by, "").format(who(event.actor))
     return Note("result", f"{tell.tool(body.call, event.actor)}{by}: {shown(body.result)}{quoted(body.reason)}")
 
 
