@@ -104,7 +104,7 @@ def assemble(
     policy, entropy = policy or Policy(), entropy or SystemEntropy()
     process = process or entropy(8).hex()
     loader = Loader(backend.store, backend.blobs, Cache(policy.cache))
-    appender = Appender(backend.store, backend.blobs, loader.cache, clock, entropy)
+    appender = Appender(backend.store, backend.blobs, loader, clock, entropy)
     late, files = LateOutcomes(backend.store, backend.queue), Files(backend.blobs)
     supply = _supply(programs)
     performing = Performing(loader, files, backend.secret, late.file, Admission(clock, supply))

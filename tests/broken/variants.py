@@ -318,9 +318,9 @@ wrong("late outcome kept quiet", "g6_frozen_holder_is_found_out", onward__wiring
 class ForgetsTheLastAnswer(Loader):
     """Without its cache it takes a state for the newest that lacks the last answer: that is asked for again."""
 
-    async def load(self, head: Head) -> State:
+    async def fold(self, head: Head) -> State:
         known = self.cache.get(head.key)
-        state = await super().load(head)
+        state = await super().fold(head)
         if (known and known.hash == head.hash) or state.last is None or state.last.kind != "answer":
             return state
         return changed(state, transcript=state.transcript[:-1])
@@ -416,8 +416,8 @@ def counts_every_telling(state: State, id: str, attempt: int) -> State:
 class CountsTurnsAgain(Loader):
     """Counts what is in the log once more each time it is loaded."""
 
-    async def load(self, head: Head) -> State:
-        state = await super().load(head)
+    async def fold(self, head: Head) -> State:
+        state = await super().fold(head)
         return changed(state, spent=changed(state.spent, turns=2 * state.spent.turns))
 
 

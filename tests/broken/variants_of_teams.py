@@ -68,8 +68,8 @@ wrong("parent that hears nothing", "g5_a_duty_is_paid_after_any_crash", onward__
 class SeesNoSwitch(Switchboard):
     """Looks at no switch before it performs."""
 
-    async def holds(self, state: State) -> None:
-        return None
+    async def off_for(self, state: State) -> tuple[()]:
+        return ()
 
 
 wrong("switch that nobody looks at", "g10_what_is_switched_off_rests_and_does_nothing",

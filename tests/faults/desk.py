@@ -377,6 +377,20 @@ async def pay_much_happened(call: Call) -> Done[Any] | NotDone:
 TOOLS.append(pay_much)
 
 
+@tool(effect="irreversible", approval=Approval(timeout="24h", by=["ann@example.com"]))
+async def pay_for_ann(order: str, *, call: Call) -> dict[str, Any]:
+    """Pay out money, if Ann says so, or whoever she asks."""
+    return await performed("pay_for_ann", call, order=order)
+
+
+@pay_for_ann.reconcile
+async def pay_for_ann_happened(call: Call) -> Done[Any] | NotDone:
+    return happened(call)
+
+
+TOOLS.append(pay_for_ann)
+
+
 class Down:
     """A model that is never there."""
 

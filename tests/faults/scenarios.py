@@ -184,15 +184,15 @@ async def responded(world: World) -> None:
     await world.rest()
 
 
-@scenario(desk(turn(("pay_out", REFUND))))
+@scenario(desk(turn(("pay_for_ann", ORDER))))
 async def delegated(world: World) -> None:
     await runs(world)
-    await world.decide("pay_out", "delegated", "ask Bob", to=BOB.name)
+    await world.decide("pay_for_ann", "delegated", "ask Bob", to=BOB.name)
     await world.rest()
     with suppress(Refused):
-        await world.decide("pay_out", "rejected", by=ANN)
+        await world.decide("pay_for_ann", "approved", by=ANN)
     await world.rest()
-    await world.decide("pay_out", "approved", by=BOB)
+    await world.decide("pay_for_ann", "approved", by=BOB)
     await world.rest()
 
 

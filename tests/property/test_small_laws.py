@@ -65,7 +65,8 @@ def test_g15_what_json_cannot_hold_is_refused(wrong: object) -> None:
 def test_ids_do_not_run_together(a: str, b: str, c: str, d: str) -> None:
     if (a, b) != (c, d):
         assert signal_id(a, "input", b) != signal_id(c, "input", d)
-    assert completion_token(b"one", "key", "1.0") != completion_token(b"two", "key", "1.0")
+    assert completion_token(b"one", "key", "1.0", 1) != completion_token(b"two", "key", "1.0", 1)
+    assert completion_token(b"one", "key", "1.0", 1) != completion_token(b"one", "key", "1.0", 2)
 
 
 def test_a_tenant_can_not_name_another_tenants_session() -> None:

@@ -113,6 +113,34 @@ def test_only_who_is_asked_decides_and_may_pass_it_on() -> None:
     assert here.state.calls["3.0"].status == "ready"
 
 
+def test_who_passed_it_on_may_still_say_no_or_take_it_back() -> None:
+    """Or a name that nobody has would leave the call to its timeout."""
+    here = asked(approvers=("ann",))
+    decides(here, "delegated", ANN, to="nobody@at.all")
+    decides(here, "delegated", ANN, to="ann")
+    assert "ann" in here.state.calls["3.0"].approvers
+    decides(here, "delegated", ANN, to="bob")
+    decides(here, "rejected", ANN)
+    assert "3.0" not in here.state.calls
+
+
+def test_a_question_open_to_everybody_stays_so() -> None:
+    here = asked()
+    decides(here, "delegated", ANN, to="bob")
+    decides(here, "rejected", CY)
+    assert "3.0" not in here.state.calls
+
+
+@pytest.mark.parametrize("approved_first", [False, True])
+def test_it_is_not_passed_on_to_so_few_that_it_could_never_be_approved(approved_first: bool) -> None:
+    here = asked(needed=2, approvers=("ann", "bob"))
+    if approved_first:
+        decides(here, "approved", BOB)
+    with pytest.raises(Refused, match="too few would be left"):
+        decides(here, "delegated", ANN, to="bob")
+    decides(here, "delegated", ANN, to="cy")
+
+
 def test_a_reminder_comes_before_the_end_and_once() -> None:
     here = asked()
     absorb(here, [], LATER - timedelta(hours=3))
@@ -371,6 +399,70 @@ def test_finishing_refuses_what_is_open_and_takes_the_last_words() -> None:
     assert say(here, "finish", BOB, output=1) == ["call_refused", "call_refused", "session_completed"]
 
 
+def test_g13_a_switch_or_a_version_lifts_only_what_it_held() -> None:
+    here = proposed()
+    here.add(ANN, ev.SessionParked(error=Failure(code="unknown_version", message="2")))
+    say(here, "pause", BOB, reason="do not run this")
+    here.add(ANN, ev.SessionResumed(lifts="version"))
+    assert here.state.parked is None
+    assert here.state.paused is not None
+    here = proposed()
+    here.add(ANN, ev.SessionPaused(switch="all", reason="stop"))
+    here.add(ANN, ev.SessionParked(error=Failure(code="performed_twice", message="look")))
+    here.add(ANN, ev.SessionResumed(lifts="switch"))
+    assert (here.state.paused, here.state.switch) == (None, None)
+    assert here.state.parked is not None
+
+
+def test_g13_a_persons_pause_outlasts_a_switch() -> None:
+    here = proposed()
+    here.add(ANN, ev.SessionPaused(switch="all", reason="stop"))
+    say(here, "pause", BOB, reason="have a look")
+    here.add(ANN, ev.SessionResumed(lifts="switch"))
+    assert here.state.paused is not None
+    assert here.state.paused.message == "have a look"
+
+
+# --- outcomes of attempts --------------------------------------------------------------------------------------
+
+
+OUTSIDE = Actor(kind="external")
+
+
+def tried_again() -> Draft:
+    """The first attempt was held for not done; the second is pending outside."""
+    here = proposed()
+    for attempt in (1, 2):
+        here.add(ANN, ev.CallStarted(call="3.0", attempt=attempt, not_after=LATER))
+        here.add(ANN, ev.CallPending(call="3.0", attempt=attempt, expires_at=LATER))
+        if attempt == 1:
+            here.add(ANN, ev.CallReconciled(call="3.0", answer="not_done"))
+    return here
+
+
+def test_g6_what_is_said_of_an_attempt_that_is_over_settles_no_other() -> None:
+    here = tried_again()
+    with pytest.raises(Refused, match=r"attempt 1 of call 3\.0 is over"):
+        say(here, "outcome", OUTSIDE, call="3.0", status="not_done", attempt=1)
+    assert here.state.calls["3.0"].status == "pending"
+    assert say(here, "outcome", OUTSIDE, call="3.0", status="done", result="paid", attempt=2) == ["call_completed"]
+
+
+def test_g6_an_attempt_that_was_done_after_all_is_a_second_one() -> None:
+    here = tried_again()
+    say(here, "outcome", OUTSIDE, call="3.0", status="done", result="paid", attempt=1)
+    assert here.state.parked is not None
+    assert here.state.parked.code == "performed_twice"
+
+
+def test_g6_that_it_was_done_after_all_settles_a_call_that_waits_to_be_tried_again() -> None:
+    here = proposed()
+    here.add(ANN, ev.CallStarted(call="3.0", attempt=1, not_after=LATER))
+    here.add(ANN, ev.CallPending(call="3.0", attempt=1, expires_at=LATER))
+    here.add(ANN, ev.CallReconciled(call="3.0", answer="not_done"))
+    assert say(here, "outcome", OUTSIDE, call="3.0", status="done", result="x", attempt=1) == ["call_completed"]
+
+
 # --- children --------------------------------------------------------------------------------------------------
 
 
@@ -402,12 +494,14 @@ def test_nobody_but_an_engine_says_what_became_of_a_child() -> None:
 
 @pytest.mark.parametrize(("on_close", "cancel"), [("cancel", True), ("abandon", False)])
 def test_a_parent_that_ends_leaves_its_children_as_it_was_told(on_close: str, cancel: bool) -> None:
+    """At once, however long its own end takes."""
     here = with_child(on_close)
-    say(here, "cancel", ANN)
+    assert say(here, "cancel", ANN) == ["closing_began", "child_left"]
+    [left] = [event.body for event in here.events if isinstance(event.body, ev.ChildLeft)]
+    assert (left.session, left.cancel) == ("s1:3.0", cancel)
     ending = close(here.state)
     assert isinstance(ending, Record)
-    [left] = [body for body in ending.bodies if isinstance(body, ev.ChildLeft)]
-    assert (left.session, left.cancel) == ("s1:3.0", cancel)
+    assert [body.kind for body in ending.bodies] == ["call_refused", "session_cancelled"]  # type: ignore[attr-defined]
 
 
 def test_skipping_a_child_cancels_it() -> None:

@@ -61,7 +61,13 @@ def test_g15_what_is_no_file_is_refused(mark: dict[str, Any], complaint: str) ->
         stash([{"$file": mark}], {})
 
 
-@pytest.mark.parametrize("value", [{"$file": 1}, {"$file": {}}, {"$file": {"digest": 1}}, {"$file": {}, "more": 1}])
+@pytest.mark.parametrize("mark", [{}, {"digest": 1}, {"digest": ""}, {"digest": "../etc", "media_type": "a/b"}])
+def test_g15_a_reference_names_a_file_or_is_refused(mark: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="no digest of a file"):
+        stash({"$file": mark}, {})
+
+
+@pytest.mark.parametrize("value", [{"$file": 1}, {"$file": {}, "more": 1}])
 def test_what_only_looks_like_a_file_is_data(value: Any) -> None:
     assert stash(value, {}) == value
     assert file_in(value) is None

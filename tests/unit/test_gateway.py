@@ -199,7 +199,7 @@ async def test_r10_only_the_token_completes_a_call_from_outside() -> None:
     body = {"call": call, "status": "done", "result": "at the door"}
     with pytest.raises(Refused, match="token"):
         await one.parts.gateway.complete(KEY, body, "guessed")
-    await one.parts.gateway.complete(KEY, body, completion_token(one.backend.secret, KEY, call))
+    await one.parts.gateway.complete(KEY, body, completion_token(one.backend.secret, KEY, call, 1))
     await one.settle()
     state = await one.state("s")
     assert state.ended == "completed"

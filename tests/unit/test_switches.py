@@ -10,6 +10,7 @@ from onward.adapters.local.memory import MemoryBackend, MemorySwitches
 from onward.core.events import Actor
 from onward.core.head import Head
 from onward.core.ids import session_key
+from onward.core.state import State
 from onward.core.switches import Switch, check_scope
 from onward.engine.gateway import Start
 from onward.engine.sweep import sweep
@@ -103,22 +104,21 @@ class Counted(MemorySwitches):
 async def test_what_was_read_is_taken_for_what_is_for_a_few_seconds(clock: ManualClock) -> None:
     switches = Counted()
     board = Switchboard(switches, clock)
-    assert await board.off_for("desk", "acme") is None
+    assert await board.off() == []
     await switches.turn(switch("program:desk"), off=True)
     switches.reads = 0
     clock.advance(REFRESH - 0.1)
-    assert await board.off_for("desk", "acme") is None
+    assert await board.off() == []
     assert switches.reads == 0
     clock.advance(0.1)
-    assert await board.off_for("desk", "acme") == switch("program:desk")
-    assert await board.off_for("other", "acme") is None
+    assert await board.off() == [switch("program:desk")]
     assert switches.reads == 1
 
 
 async def test_many_who_ask_at_once_read_once(clock: ManualClock) -> None:
     switches = Counted()
     board = Switchboard(switches, clock)
-    await asyncio.gather(*(board.off_for("desk", "acme") for _ in range(50)))
+    await asyncio.gather(*(board.off() for _ in range(50)))
     assert switches.reads == 1
 
 
@@ -128,8 +128,19 @@ async def test_asked_for_what_is_now_it_reads_now(clock: ManualClock) -> None:
     await board.off()
     await switches.turn(switch("all"), off=True)
     clock.advance(0.001)
-    assert await board.off_for("desk", "acme", fresh=True) == switch("all")
-    assert await board.off_for("desk", "acme") == switch("all")
+    assert await board.off(fresh=True) == [switch("all")]
+    assert await board.off() == [switch("all")]
+
+
+async def test_a_session_that_a_switch_has_paused_is_looked_at_with_fresh_eyes(clock: ManualClock) -> None:
+    switches = Counted()
+    board = Switchboard(switches, clock)
+    await board.off()
+    await switches.turn(switch("all"), off=True)
+    clock.advance(0.001)
+    assert await board.off_for(State()) == []
+    assert await board.off_for(State(switch="all")) == [switch("all")]
+    assert await board.off_for(State(ended="completed")) == ()
 
 
 async def test_where_it_can_not_be_read_nobody_knows(clock: ManualClock) -> None:

@@ -56,11 +56,8 @@ def _next_due(state: State, now: datetime) -> tuple[str, datetime] | None:
 def _fire(state: State, name: str, at: datetime) -> Bodies:
     kind, _, id = name.partition(":")
     if kind == "deadline":
-        return [
-            ev.ClosingBegan(
-                outcome="failed", error=Failure(code="deadline_passed", message="the session's deadline passed")
-            )
-        ]
+        error = Failure(code="deadline_passed", message="the session's deadline passed")
+        return [ev.ClosingBegan(outcome="failed", error=error), *_leave_children(state)]
     if kind == "approval":
         verdict = "approved" if state.calls[id].on_timeout == "approve" else "rejected"
         return [ev.ApprovalExpired(call=id, verdict=verdict, due_at=at)]  # type: ignore[arg-type]
@@ -142,6 +139,11 @@ def dropped(state: State, error: Failure) -> Bodies:
     return bodies
 
 
+def _leave_children(state: State) -> Bodies:
+    """A session that is to end waits for no child any more, however long its own end takes."""
+    return [body for call in state.calls.values() for body in _left(state, call, call.on_close == "cancel")]
+
+
 def _left(state: State, call: OpenCall, cancel: bool) -> Bodies:
     child = state.children.get(call.id)
     return [] if child is None else [ev.ChildLeft(call=call.id, session=child, cancel=cancel)]
@@ -178,11 +180,26 @@ def check_decision(state: State, sender: Actor, body: DecisionBody) -> None:
         raise Refused(
             "decision refused", "wrong_digest", f"the open approval is for the call with digest {call.digest[:12]}"
         )
-    if call.approvers and sender.name not in call.approvers:
-        raise Refused("decision refused", "not_asked", f"{', '.join(call.approvers)} may decide, not {sender.name}")
+    _check_decider(call, sender, body)
     if body.verdict == "approved" and sender in call.approved_by:
         stands = f"{sender.name} has approved it; {call.needed - len(call.approved_by)} more must"
         raise Refused("decision refused", "approved_already", stands)
+
+
+def _check_decider(call: OpenCall, sender: Actor, body: DecisionBody) -> None:
+    """Only who is asked decides; who passed the question on may still say no, or pass it on again, to themselves too.
+    It is not passed on to so few that it could never be approved."""
+    if not call.approvers:
+        return
+    may_still = sender.name in call.delegators and body.verdict in ("rejected", "delegated")
+    if sender.name not in call.approvers and not may_still:
+        raise Refused("decision refused", "not_asked", f"{', '.join(call.approvers)} may decide, not {sender.name}")
+    if body.verdict == "delegated":
+        approved = {actor.name for actor in call.approved_by}
+        left = ({*call.approvers} - {sender.name} | {body.to}) - approved
+        if len(left) + len(approved) < call.needed:
+            stands = f"{call.needed} people must approve, and too few would be left to"
+            raise Refused("decision refused", "too_few", stands)
 
 
 def _outcome(state: State, signal: Signal, body: OutcomeBody) -> Bodies:
@@ -191,12 +208,29 @@ def _outcome(state: State, signal: Signal, body: OutcomeBody) -> Bodies:
         return _late(state, signal, body, call)
     if call is None:
         raise Refused("outcome refused", "not_open", f"call {body.call} is settled, or there is none")
+    if signal.sender.kind == "external" and not call.repeatable and (body.attempt or call.attempt) <= call.attempt:
+        earlier = _of_an_attempt_that_is_over(call, signal, body)
+        if earlier:
+            return earlier
     if call.status in ("pending", "doubt", "person"):
         return settle(call, signal.id, body, "outcome" if signal.sender.kind == "external" else "operator")
     if signal.sender.kind == "external" and call.status in ("ready", "started", "backoff"):
         kept = dict(signal.body)
         return [ev.SignalKept(signal=signal.id, signal_kind="outcome", call=call.id, body=kept, sender=signal.sender)]
     raise Refused("outcome refused", "not_in_doubt", f"call {call.id} is {call.status}")
+
+
+def _of_an_attempt_that_is_over(call: OpenCall, signal: Signal, body: OutcomeBody) -> Bodies:
+    """What is said from outside of an attempt that was held for not done. That it was done after all settles the call,
+    unless another attempt was begun meanwhile: then it is done twice."""
+    earlier = (body.attempt or call.attempt) < call.attempt
+    if not earlier and (call.status not in ("ready", "backoff") or not call.attempt):
+        return []
+    if body.status != "done":
+        raise Refused("outcome refused", "settled", f"attempt {body.attempt} of call {call.id} is over")
+    if earlier:
+        return [ev.SessionParked(error=Failure(code="performed_twice", message=_twice_text(body)))]
+    return settle(call, signal.id, body, "outcome")
 
 
 def settle(call: OpenCall, signal: str | None, body: OutcomeBody, by: ev.Cause) -> Bodies:
@@ -265,11 +299,11 @@ def _cancel(state: State, signal: Signal, body: CancelBody) -> Bodies:
     if state.closing:
         raise Refused("cancel refused", "session_closing", f"the session is being {_ending(state)}")
     error = Failure(code="cancelled", message=body.reason or f"cancelled by {signal.sender.name or signal.sender.kind}")
-    return [ev.ClosingBegan(outcome="cancelled", error=error, signal=signal.id)]
+    return [ev.ClosingBegan(outcome="cancelled", error=error, signal=signal.id), *_leave_children(state)]
 
 
 def _pause(state: State, signal: Signal, body: PauseBody) -> Bodies:
-    if state.closing or state.paused:
+    if state.closing or (state.paused and not state.switch):
         stands = f"the session is being {_ending(state)}" if state.closing else "the session is paused"
         raise Refused("pause refused", "session_closing" if state.closing else "paused", stands)
     return [ev.SessionPaused(signal=signal.id, reason=body.reason)]

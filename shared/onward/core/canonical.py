@@ -23,6 +23,8 @@ def canonical(value: Any) -> str:
         if not text.isascii():
             text.encode()
         return text
+    except RecursionError:
+        raise BadInput("not a JSON value: it is nested too deeply") from None
     except (TypeError, ValueError) as exc:
         raise BadInput(f"not a JSON value: {exc}") from exc
 

@@ -9,6 +9,7 @@ from onward.core.absorb import dropped, settle
 from onward.core.draft import ENGINE
 from onward.core.events import Actor, Body, Failure
 from onward.core.ids import child_id
+from onward.core.payload import Erased
 from onward.core.program import (
     Child,
     Decision,
@@ -70,6 +71,9 @@ def _kept(state: State) -> Decision | None:
     """An outcome that came early settles a doubt too: its call may have been started and never got to be pending."""
     for id, kept in state.kept.items():
         if state.calls[id].status in ("pending", "doubt", "person"):
+            if isinstance(kept.body, Erased):
+                error = Failure(code="outcome_erased", message="what was said of it was erased before it was taken up")
+                return Record((ev.CallReconciled(call=id, answer="unknown", error=error),), ENGINE)
             body = OutcomeBody.model_validate(kept.body)
             return Record(tuple(settle(state.calls[id], kept.signal, body, "outcome")), kept.sender)
     return None
@@ -91,12 +95,22 @@ def _calls(state: State, program: Program) -> Decision | None:
         return Record(tuple(_no_such_tool(call, program) for call in unknown), ENGINE)
     polls = [Poll(call) for call in state.calls.values() if call.poll_due]
     starting = [(call, target) for call, target in others if isinstance(target, Child)]
+    starting = [(call, child) for call, child in starting if not _must_wait(state, child)]
     children = [_start(state, call, target, len(starting)) for call, target in starting]
     together = [MakeCall(call) for call in own if call.repeatable]
     if polls or together or children:
         return Perform((*polls, *together, *children))
     irreversible = [call for call in own if not call.repeatable]
     return Perform((MakeCall(irreversible[0]),)) if irreversible else None
+
+
+def _must_wait(state: State, child: Child) -> bool:
+    """Whether other children hold what this one needs: when they end, what they did not spend is there again."""
+    held = sum(call.allotted for call in state.calls.values())
+    if state.limits.tokens is None or not held:
+        return False
+    left, needed = state.limits.tokens - state.spent.tokens, child.limits.tokens or 1
+    return left < needed <= left + held
 
 
 def _start(state: State, call: OpenCall, child: Child, together: int) -> StartChild:

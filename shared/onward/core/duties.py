@@ -46,30 +46,38 @@ class TellParent:
     error: Failure | None
 
 
-Duty = StartChild | CancelChild | TellParent
+@dataclass(frozen=True, slots=True)
+class CancelChildren:
+    """Nobody knows which sessions it started, as its log can't be read: all of them are cancelled."""
+
+
+Duty = StartChild | CancelChild | CancelChildren | TellParent
 
 
 def duties_of(events: Iterable[Event], parent: str | None) -> Iterator[Duty]:
     """What these events owe, in their order. `parent` is who started the session, if a session did."""
     for event in events:
-        duty = _duty(event, parent)
-        if duty is not None:
-            yield duty
+        yield from _duties(event, parent)
 
 
 def first_owed(events: Iterable[Event], parent: str | None) -> int:
     """The seq of the first of these events that owes something, or 0."""
-    return next((event.seq for event in events if _duty(event, parent) is not None), 0)
+    return next((event.seq for event in events if _duties(event, parent)), 0)
 
 
-def _duty(event: Event, parent: str | None) -> Duty | None:
+def _duties(event: Event, parent: str | None) -> list[Duty]:
     body = event.body
     if isinstance(body, ChildStarted):
-        return StartChild(body)
+        return [StartChild(body)]
     if isinstance(body, ChildLeft):
-        return CancelChild(body.session) if body.cancel else None
-    if parent is None or not isinstance(body, _ENDS):
-        return None
+        return [CancelChild(body.session)] if body.cancel else []
+    if not isinstance(body, _ENDS):
+        return []
+    told = [] if parent is None else [_told(body)]
+    return [CancelChildren(), *told] if isinstance(body, SessionCancelled) and body.unread else [*told]
+
+
+def _told(body: SessionCompleted | SessionFailed | SessionCancelled) -> TellParent:
     if isinstance(body, SessionCompleted):
         return TellParent("completed", body.output, None)
     if isinstance(body, SessionFailed):

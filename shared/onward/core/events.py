@@ -62,7 +62,7 @@ class Limits(Value):
     turns: int | None = Field(default=None, ge=1)
     calls: int | None = Field(default=None, ge=0)
     tokens: int | None = Field(default=None, ge=1)
-    time: float | None = Field(default=None, gt=0)
+    time: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 NO_LIMITS = Limits.model_construct()
@@ -158,10 +158,12 @@ class SessionFailed(Body):
 
 
 class SessionCancelled(Body):
-    """The session has ended because somebody, or the session that started it, wanted it to."""
+    """The session has ended because somebody, or the session that started it, wanted it to. `unread`: its log could not
+    be read, so that every session it started is owed a cancel."""
 
     kind: Literal["session_cancelled"] = "session_cancelled"
     reason: str = ""
+    unread: bool = False
 
 
 class ClosingBegan(Body):
@@ -181,9 +183,11 @@ class SessionParked(Body):
 
 
 class SessionResumed(Body):
-    """An operator, or a deploy that brought a version back, set a parked or paused session going again."""
+    """A parked or paused session may go on: an operator said so, which lifts everything, or what held it is over: a
+    version is back, a switch is on again. That lifts nothing else."""
 
     kind: Literal["session_resumed"] = "session_resumed"
+    lifts: Literal["everything", "version", "switch"] = "everything"
     signal: str | None = None
     reason: str = ""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import mimetypes
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from onward.core.events import Value
 from onward.errors import BadInput
 
 MARK = "$file"
+_DIGEST = re.compile("[0-9a-f]{64}")
 LARGEST = 20 * 1024 * 1024
 """Bytes: more than a model takes in one request."""
 
@@ -64,15 +66,22 @@ def file_in(value: Any) -> File | None:
 
 def stash(value: Any, taken: Stash) -> Any:
     """The value with the bytes of its files taken out, into `taken`. Raises BadInput for one that can't be a file."""
+    try:
+        return _bare(value, taken)
+    except RecursionError:
+        raise BadInput("not a JSON value: it is nested too deeply") from None
+
+
+def _bare(value: Any, taken: Stash) -> Any:
     if isinstance(value, File):
         value = value.model_dump(mode="json")
     if isinstance(value, list | tuple):
-        return [stash(item, taken) for item in value]
+        return [_bare(item, taken) for item in value]
     if not isinstance(value, Mapping):
         return value
-    if len(value) == 1 and isinstance(value.get(MARK), Mapping) and "data" in value[MARK]:
-        return _stashed(value, taken)
-    return {key: stash(item, taken) for key, item in value.items()}
+    if len(value) == 1 and isinstance(value.get(MARK), Mapping):
+        return _stashed(value, taken) if "data" in value[MARK] else _referred(value)
+    return {key: _bare(item, taken) for key, item in value.items()}
 
 
 def _stashed(value: Mapping[str, Any], taken: Stash) -> dict[str, Any]:
@@ -86,6 +95,17 @@ def _stashed(value: Mapping[str, Any], taken: Stash) -> dict[str, Any]:
     return {MARK: reference}
 
 
+def _referred(value: Mapping[str, Any]) -> dict[str, Any]:
+    digest = value[MARK].get("digest")
+    if not _is_digest(digest):
+        raise BadInput(f"$file: {str(digest)[:80]!r} is no digest of a file, and there is no data")
+    return dict(value)
+
+
+def _is_digest(digest: Any) -> bool:
+    return isinstance(digest, str) and _DIGEST.fullmatch(digest) is not None
+
+
 async def filled(value: Any, fetch: Callable[[str], Awaitable[str | None]]) -> Any:
     """The value with the bytes of its files in it. One whose bytes are gone stays a reference."""
     if isinstance(value, list):
@@ -93,7 +113,7 @@ async def filled(value: Any, fetch: Callable[[str], Awaitable[str | None]]) -> A
     if not isinstance(value, Mapping):
         return value
     reference = value.get(MARK) if len(value) == 1 else None
-    if isinstance(reference, Mapping) and "data" not in reference and isinstance(reference.get("digest"), str):
+    if isinstance(reference, Mapping) and "data" not in reference and _is_digest(reference.get("digest")):
         data = await fetch(reference["digest"])
         return {MARK: {**reference, "data": data}} if data is not None else value
     return {key: await filled(item, fetch) for key, item in value.items()}
@@ -106,6 +126,6 @@ def digests_in(value: Any) -> set[str]:
     if not isinstance(value, Mapping):
         return set()
     reference = value.get(MARK) if len(value) == 1 else None
-    if isinstance(reference, Mapping) and isinstance(reference.get("digest"), str):
+    if isinstance(reference, Mapping) and _is_digest(reference.get("digest")):
         return {reference["digest"]}
     return {digest for item in value.values() for digest in digests_in(item)}

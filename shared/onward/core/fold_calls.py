@@ -77,8 +77,13 @@ def _approved(state: State, id: str, by: tuple[ev.Actor, ...]) -> State:
 
 @folds(ev.ApprovalDelegated)
 def _delegated(state: State, event: ev.Event, body: ev.ApprovalDelegated) -> State:
-    others = tuple(name for name in state.calls[body.call].approvers if name not in (event.actor.name, body.to))
-    return update_keeping(state, body.call, approvers=(*others, body.to))
+    """A question that is open to everybody stays so; who was asked by name gives the place away."""
+    call, name = state.calls[body.call], event.actor.name
+    if not call.approvers:
+        return state
+    others = tuple(other for other in call.approvers if other not in (name, body.to))
+    delegators = tuple(dict.fromkeys((*call.delegators, name)))
+    return update_keeping(state, body.call, approvers=(*others, body.to), delegators=delegators)
 
 
 @folds(ev.ApprovalReminded)
@@ -94,7 +99,7 @@ def _edited(state: State, event: ev.Event, body: ev.CallEdited) -> State:
         state = _stands(state, body.call, f"the changed arguments were refused: {body.error.message}")
         fields = {"status": "asked", "edited": None, "approved_by": ()}
         return update(state, body.call, fields, approval=call.expires_at)
-    checked = {"arguments": body.arguments, "edited": body.arguments, "digest": body.digest}
+    checked = {"arguments": body.arguments, "changed": True, "edited": None, "digest": body.digest}
     return _approved(update_keeping(state, body.call, needed=1, **checked), body.call, call.approved_by)
 
 
@@ -162,7 +167,8 @@ def _in_doubt(state: State, event: ev.Event, body: ev.CallInDoubt) -> State:
 
 @folds(ev.CallReconciled)
 def _reconciled(state: State, event: ev.Event, body: ev.CallReconciled) -> State:
-    kept = {key: signal for key, signal in state.kept.items() if key != body.call or body.answer != "not_done"}
+    settled = body.answer == "not_done" or (body.error is not None and body.error.code == "outcome_erased")
+    kept = {key: signal for key, signal in state.kept.items() if key != body.call or not settled}
     return update(changed(state, kept=kept), body.call, {"status": "ready" if body.answer == "not_done" else "person"})
 
 

@@ -80,6 +80,10 @@ def _parked(state: State, event: ev.Event, body: ev.SessionParked) -> State:
 
 @folds(ev.SessionResumed)
 def _resumed(state: State, event: ev.Event, body: ev.SessionResumed) -> State:
+    if body.lifts == "switch":
+        return changed(state, paused=None, switch=None) if state.switch else state
+    if body.lifts == "version":
+        return changed(state, parked=None)
     deaths = min(state.deaths, ALONE_AFTER)
     fresh: dict[str, Any] = {"parked": None, "paused": None, "switch": None, "step_failures": 0}
     fresh |= {"trouble": (), "bad_answers": 0, "refusals": 0}

@@ -57,7 +57,7 @@ def settle(state: State, event: ev.Event, id: str, value: Any, failed: bool) -> 
     """The call leaves; what became of it is for the program to read."""
     call = state.calls[id]
     entry = changed(ENTRY, kind="result", seq=event.seq, value=value, call=id, tool=call.tool, failed=failed)
-    if call.edited is not None and call.status != "edited":
+    if call.changed:
         entry = changed(entry, arguments=call.arguments)
     state = with_call(state, call)
     calls = {key: other for key, other in state.calls.items() if key != id}

@@ -55,6 +55,7 @@ def signal_id(caller: str, kind: str, key: str) -> str:
     return digest([caller, kind, key])[:32]
 
 
-def completion_token(secret: bytes, key: str, call: str) -> str:
-    """The unguessable word that completes a call from outside. Never stored: it is derived again to compare."""
-    return hmac.new(secret, f"completion\0{key}\0{call}".encode(), hashlib.sha256).hexdigest()[:40]
+def completion_token(secret: bytes, key: str, call: str, attempt: int) -> str:
+    """The unguessable word by which an attempt at a call is completed from outside. Never stored: it is derived again
+    to compare."""
+    return hmac.new(secret, f"completion\0{key}\0{call}\0{attempt}".encode(), hashlib.sha256).hexdigest()[:40]

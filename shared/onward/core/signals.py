@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from onward.core.canonical import digest
 from onward.core.events import Actor, Failure, Limits, Value
 from onward.core.ids import signal_id
 from onward.errors import BadInput
+
+Reason = Annotated[str, Field(max_length=2000)]
+Name = Annotated[str, Field(max_length=256)]
 
 KEPT_DAYS = 45
 """How long an absorbed signal still makes a repeat of it harmless."""
@@ -40,10 +43,10 @@ class DecisionBody(Value):
     call: str
     verdict: Verdict
     digest: str
-    reason: str = ""
+    reason: Reason = ""
     arguments: dict[str, Any] | None = None
     result: Any = None
-    to: str | None = None
+    to: Name | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> DecisionBody:
@@ -66,19 +69,19 @@ class OutcomeBody(Value):
     result: Any = None
     error: Failure | None = None
     attempt: int | None = None
-    reason: str = ""
+    reason: Reason = ""
 
 
 class CancelBody(Value):
     """End the session once nothing that was started is unsettled."""
 
-    reason: str = ""
+    reason: Reason = ""
 
 
 class PauseBody(Value):
     """Start nothing new until somebody resumes the session."""
 
-    reason: str = ""
+    reason: Reason = ""
 
 
 class SkipBody(Value):
@@ -86,14 +89,14 @@ class SkipBody(Value):
 
     call: str
     result: Any = None
-    reason: str = ""
+    reason: Reason = ""
 
 
 class FinishBody(Value):
     """End the session as completed, with this output or else its newest answer."""
 
     output: Any = None
-    reason: str = ""
+    reason: Reason = ""
 
 
 class ChildBody(Value):
@@ -110,7 +113,7 @@ class ChildBody(Value):
 class ResumeBody(Value):
     """Go on; with `limits`, under these."""
 
-    reason: str = ""
+    reason: Reason = ""
     limits: Limits | None = None
 
 

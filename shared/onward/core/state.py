@@ -51,8 +51,12 @@ class OpenCall(Value):
     approved_by: tuple[Actor, ...] = ()
     needed: int = 1
     approvers: tuple[str, ...] = ()
+    delegators: tuple[str, ...] = ()
+    """Who passed the question on: they may still reject the call, or pass it on again."""
     edited: Payload = None
-    """The arguments a person gave instead, before and after the program has checked them."""
+    """The arguments a person gave instead, until the program has checked them."""
+    changed: bool = False
+    """Whether the arguments are a person's."""
     on_timeout: Literal["deny", "approve"] = "deny"
     expires_at: datetime | None = None
     ends: Literal["failed", "done"] = "failed"

@@ -31,7 +31,7 @@ from onward.engine.load import Loader
 from onward.engine.perform import Fact, Performing, Stopping
 from onward.engine.session import Session
 from onward.engine.switches import Switchboard
-from onward.errors import Ambiguous, LeaseLost, OnwardError, Permanent, Retryable
+from onward.errors import Ambiguous, LeaseLost, OnwardError, Permanent, Retryable, UsageError
 from onward.ports import Lease, Ports, Wake
 
 UNKNOWN_SESSION = timedelta(minutes=10)
@@ -96,11 +96,20 @@ class Engine:
 
     async def _step(self, hold: Hold, wake: Wake) -> None:
         session = await self._open(hold, wake)
-        steps = 0
-        while session:
+        if session is not None:
+            try:
+                await self._go_on(session)
+            except UsageError as exc:  # what was to be written down can't be
+                session.start_over()
+                self.decider.failed(session, exc)
+                await self._rest(session)
+
+    async def _go_on(self, session: Session) -> None:
+        hold, steps = session.hold, 0
+        while True:
             if steps:
                 await self._absorb(session)
-            session.off = await self.switchboard.holds(session.state)
+            session.off = await self.switchboard.off_for(session.state)
             decision = self.decider.decide(session)
             if isinstance(decision, Leave):
                 return await self._leave(session, OTHERS)
@@ -155,14 +164,16 @@ class Engine:
         look = wake.look or lease.mark is not None
         try:
             await self._publish_rest(hold)
-            await self._pay_rest(hold)
             if lease.stalls >= STALLS_TO_PARK:
                 raise Permanent(f"{lease.stalls} attempts at this step ended their process")
-            state = await self.loader.load(lease.head)
+            await self._pay_rest(hold)
+            folded = await self.loader.fold(lease.head)
+            state = await self.loader.decidable(hold.key, folded)
         except Permanent as exc:
             await self._by_head(hold, Failure(code=exc.code, message=str(exc)))
             return None
         session = Session(hold, Draft(state, hold.now()), look=look, stalls=lease.stalls)
+        session.folded = None if state is folded else folded
         await self._absorb(session)
         return session
 
@@ -192,7 +203,7 @@ class Engine:
         happened is to be published, and if the fold was not what is wrong, there may be timers to arm."""
         inbox, head = await self.store.pending(hold.key), hold.lease.head
         cancels = [signal for signal in inbox.signals if signal.kind == "cancel"]
-        body = ev.SessionCancelled(reason=error.message) if cancels else ev.SessionParked(error=error)
+        body = ev.SessionCancelled(reason=error.message, unread=True) if cancels else ev.SessionParked(error=error)
         if not head.ended and (cancels or head.status != "needs_attention"):
             await self.appender.append_by_head(hold, body, absorbed=tuple(signal.id for signal in cancels))
         elif not await self._release(hold):
@@ -307,13 +318,15 @@ class Engine:
             raise
         session.look = session.look or mark is not None
         await self._publish(hold, events)
-        if not hold.owed:
-            return self.store.embedded
-        await self._pay(hold, events)
-        if at_rest or release:
+        owed = bool(hold.owed)
+        if owed:
+            await self._pay(hold, events)
+        if not (at_rest or release):
+            session.begin(session.state, await self.loader.decidable(hold.key, session.state))
+        elif owed:
             head = resting(hold.lease.head, session.state) if at_rest else hold.lease.head
             session.look = await self._release(hold, head) or session.look
-        return False
+        return self.store.embedded and not owed
 
     async def _pay(self, hold: Hold, events: Sequence[Event]) -> None:
         """Paid; the head says so when it is next written (R13)."""

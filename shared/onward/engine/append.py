@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from onward.core.codec import encode
+from onward.core.codec import Cell, encode
 from onward.core.draft import ENGINE
 from onward.core.duties import first_owed
 from onward.core.events import Body, Event, SessionParked
-from onward.core.head import HEAD_FOLD_BYTES, SNAPSHOT_EVERY, Fold, Head, Status, fold_text, head_of
+from onward.core.fold import fold
+from onward.core.head import HEAD_FOLD_BYTES, SNAPSHOT_EVERY, Fold, Head, Status, Wait, fold_text, head_of
 from onward.core.log import Commit, offload, seal
 from onward.core.state import FOLD_VERSION, State
 from onward.engine.hold import Hold
-from onward.engine.load import Cache, Known
+from onward.engine.load import Known, Loader
 from onward.engine.session import Session
 from onward.errors import Ambiguous, LeaseLost, StoreUnavailable
 from onward.ports import Append, Appended, Blobs, Clock, Lease, SessionStore, Wake
@@ -28,10 +29,10 @@ log = logging.getLogger("onward.engine")
 class Appender:
     """Writes commits. What it answers is durable, and is in the cache."""
 
-    def __init__(self, store: SessionStore, blobs: Blobs, cache: Cache, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, store: SessionStore, blobs: Blobs, loader: Loader, clock: Clock, entropy: Entropy) -> None:
         self._store = store
         self._blobs = blobs
-        self._cache = cache
+        self._loader = loader
         self._clock = clock
         self._entropy = entropy
 
@@ -62,15 +63,22 @@ class Appender:
         head, epoch = hold.lease.head, hold.lease.epoch
         commit = await self.seal(draft.events, prev=head.hash, epoch=epoch, key=hold.key)
         published = draft.state.seq if self._store.embedded else hold.published
-        new = await self.head_after(head, draft.state, commit.hash, at_rest, published, hold.owed)
+        folded = self._folded(session, commit)
+        new = await self.head_after(head, folded, commit.hash, at_rest, published, hold.owed)
         free = (at_rest or release) and not hold.owed
         request = Append(commit, new, tuple(session.absorbed), free, session.inbox_read, None if hold.owed else wake)
         appended = await hold.write(self._write(hold, request))
         hold.confirm(appended.lease)
-        self._cache.put(hold.key, Known(commit.last_seq, commit.hash, draft.state))
-        session.saved, draft.events, session.absorbed, session.outcomes = draft.state, [], [], []
-        session.inbox_read = session.performed = False
+        self._loader.cache.put(hold.key, Known(commit.last_seq, commit.hash, folded))
+        session.begin(folded, folded)
         return appended.mark
+
+    def _folded(self, session: Session, commit: Commit) -> State:
+        """What the log amounts to with this commit: large values are references in it, as they will be for whoever
+        reads it, and not what this process has at hand (G1)."""
+        if session.folded is None and not any(cell.encoding == "blob" for cell in _cells(commit)):
+            return session.draft.state
+        return fold(session.folded or session.saved, self._loader.events(commit))
 
     async def append_by_head(self, hold: Hold, body: Body, absorbed: tuple[str, ...]) -> None:
         """Append one event that parks or ends the session, with nothing but its head: the fold stays where it is."""
@@ -87,8 +95,9 @@ class Appender:
             commits=head.commits + 1,
             status=status,
             error=error,
-            wake_at=now if owed else None,
+            wake_at=now if owed and status != "needs_attention" else None,
             owed=owed,
+            waits=(Wait(kind="operator", note=f"{error.code}: {error.message}"),) if error else (),
             updated_at=now,
         )
         await hold.write(self._write(hold, Append(commit, new, absorbed, release=True)))
@@ -150,3 +159,7 @@ class Appender:
         if not isinstance(again, Lease):
             raise LeaseLost(f"session {request.head.id}: appended, and the lease has gone since")
         return Appended(replace(again, now=lease.now, confirmed=lease.confirmed), again.mark)
+
+
+def _cells(commit: Commit) -> Iterator[Cell]:
+    return (cell for record in commit.records for cell in record.private.values())

@@ -69,7 +69,8 @@ class Asking:
 
 def _elsewhere(entry: Entry) -> bool:
     """Whether something of this entry lies in blobs."""
-    return isinstance(entry.value, Blob) or isinstance(entry.content, Blob) or f'"{MARK}"' in entry.text
+    blobs = isinstance(entry.value, Blob) or isinstance(entry.content, Blob) or isinstance(entry.arguments, Blob)
+    return blobs or f'"{MARK}"' in entry.text
 
 
 def _answered(effect: AskModel, answer: ModelAnswer, attempt: int) -> Body:

@@ -12,7 +12,8 @@ from onward.core import events as ev
 from onward.core.decide import close, decide
 from onward.core.draft import ENGINE
 from onward.core.events import Body, Failure
-from onward.core.limits import costs, exceeded
+from onward.core.limits import exceeded
+from onward.core.limits import lost as lost_costs
 from onward.core.program import AskModel, Decision, Effect, MakeCall, Perform, Program, Record, Rest, StartChild
 from onward.core.retry import ALONE_AFTER, STALLS_TO_PARK, STEP_RETRY, stall_delay
 from onward.core.state import State
@@ -79,14 +80,18 @@ class Decider:
         if program is None:
             return self._absent(session)
         if session.state.parked and session.state.parked.code == "unknown_version":
-            return _record(ev.SessionResumed(reason=f"version {program.version} is back"))
-        if session.state.switch and session.off is None:
-            return _record(ev.SessionResumed(reason=f"{session.state.switch} is switched on again"))
+            return _record(ev.SessionResumed(lifts="version", reason=f"version {program.version} is back"))
+        off = next(
+            (switch for switch in session.off if switch.covers(session.state.program, session.state.tenant)), None
+        )
+        if session.state.switch and off is None:
+            reason = f"{session.state.switch} is switched on again"
+            return _record(ev.SessionResumed(lifts="switch", reason=reason))
         decision = decide(session.state, program)
         if not isinstance(decision, Perform):
             return decision
-        if session.off and not session.state.closing and not session.stalls:
-            return _record(ev.SessionPaused(switch=session.off.scope, reason=_switched_off(session.off)))
+        if off and not session.state.closing and not session.stalls:
+            return _record(ev.SessionPaused(switch=off.scope, reason=_switched_off(off)))
         newest = self._newer(session.state, program, decision.effects)
         return _takes_up(newest) if newest else _limited(session, program, decision)
 
@@ -147,7 +152,7 @@ def _limited(session: Session, program: Program, decision: Perform) -> Decision:
 def _lost(session: Session, effects: Sequence[Effect]) -> Record:
     """Attempts died without a trace. From the second on that is taken for the step's own fault: it is written down,
     backs off, and is parked at last (G13)."""
-    once, count, session.stalls = costs(effects), session.stalls, 0
+    once, count, session.stalls = lost_costs(effects), session.stalls, 0
     turns, calls, tokens = (once[name] * count for name in ("turns", "calls", "tokens"))
     lost, deaths = ev.AttemptsLost(count=count, turns=turns, calls=calls, tokens=tokens), session.state.deaths + count
     if deaths < ALONE_AFTER:

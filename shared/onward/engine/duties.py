@@ -11,17 +11,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from onward.core.canonical import canonical
-from onward.core.duties import CancelChild, Duty, StartChild, TellParent, duties_of
+from onward.core.duties import CancelChild, CancelChildren, Duty, StartChild, TellParent, duties_of
 from onward.core.events import Actor, Event, Parent
 from onward.core.files import File
 from onward.core.head import Head
 from onward.core.ids import call_of, session_key, signal_id
+from onward.core.payload import Erased
 from onward.core.signals import Signal
 from onward.engine.files import Files
 from onward.engine.gateway import Gateway, Start
 from onward.engine.load import Loader
-from onward.errors import UsageError
-from onward.ports import SessionStore
+from onward.errors import Permanent, Refused, UsageError
+from onward.ports import Query, SessionStore, every
 
 LARGE = 256 * 1024
 """A child's longer output is given to its parent as a file: a signal is one document."""
@@ -45,16 +46,33 @@ class Duties:
 
     async def _pay(self, head: Head, duty: Duty) -> None:
         if isinstance(duty, StartChild):
-            await self._start(head, duty)
+            await self._start_or_say_why_not(head, duty)
         elif isinstance(duty, CancelChild):
-            await self._cancel(head, duty)
+            await self._cancel(head, duty.session)
+        elif isinstance(duty, CancelChildren):
+            await self._cancel_all(head)
         else:
             await self._tell(head, duty)
 
+    async def _start_or_say_why_not(self, head: Head, duty: StartChild) -> None:
+        """A child that can't be started has failed, as its parent's inbox says. One that was started before is only
+        looked at again, whatever has become of it since."""
+        key = session_key(head.tenant, duty.started.session)
+        there = await self._store.read(key)
+        if there is not None and there.parent == head.id:
+            return await self._gateway.wake(key)
+        try:
+            await self._start(head, duty)
+        except (UsageError, Permanent) as exc:
+            said = {"status": "failed", "error": {"code": exc.code, "message": str(exc)}}
+            await self._file(head.key, duty.started.session, duty.started.call, said, "unstarted")
+
     async def _start(self, head: Head, duty: StartChild) -> None:
-        """A child that can't be started has failed, as its parent's inbox says."""
         child = duty.started
-        input = await self._files.fill(head.key, await self._loader.resolve(head.key, child.input))
+        known = await self._loader.resolve(head.key, child.input)
+        if isinstance(known, Erased):
+            raise Refused("not started", "input_erased", "what it was to start with was erased")
+        input = await self._files.fill(head.key, known)
         start = Start(
             id=child.session,
             program=child.program,
@@ -65,18 +83,18 @@ class Duties:
             on_input=child.on_input,
             parent=Parent(session=head.id, call=child.call, on_close=child.on_close),
         )
-        try:
-            await self._gateway.start(start, Actor(kind="program", name=head.program))
-        except UsageError as exc:
-            error = {"code": exc.code, "message": str(exc)}
-            await self._file(head.key, child.session, child.call, {"status": "failed", "error": error})
+        await self._gateway.start(start, Actor(kind="program", name=head.program))
 
-    async def _cancel(self, head: Head, duty: CancelChild) -> None:
-        key = session_key(head.tenant, duty.session)
+    async def _cancel_all(self, head: Head) -> None:
+        async for child in every(self._store, Query(tenant=head.tenant, parent=head.id)):
+            await self._cancel(head, child.id)
+
+    async def _cancel(self, head: Head, session: str) -> None:
+        key = session_key(head.tenant, session)
         child = await self._store.read(key)
         if child is None or child.ended:
             return
-        id = signal_id(f"engine/{head.id}", "cancel", duty.session)
+        id = signal_id(f"engine/{head.id}", "cancel", session)
         reason = {"reason": f"session {head.id}, which started it, waits for it no more"}
         await self._gateway.file(key, Signal(id, "cancel", reason, Actor(kind="engine", name=head.id)))
 
@@ -86,19 +104,30 @@ class Duties:
         parent = await self._store.read(key)
         if parent is None or parent.ended:
             return
-        output = await self._output(head, key, duty.output)
-        error = duty.error and duty.error.model_dump()
-        body = {"status": duty.status, "output": output, "error": error, "tokens": head.spent.tokens}
-        await self._file(key, head.id, call_of(head.id), body)
+        try:
+            output = await self._output(head, key, duty.output)
+            said = {"status": duty.status, "output": output, "error": duty.error and duty.error.model_dump()}
+        except (UsageError, Permanent) as exc:  # the parent must hear of the end, whatever is wrong with the output
+            error = {"code": "output_unusable", "message": f"session {head.id} completed, and {exc}"}
+            said = {"status": "failed", "error": error}
+        await self._file(key, head.id, call_of(head.id), said | {"tokens": head.spent.tokens})
 
     async def _output(self, head: Head, parent: str, output: Any) -> Any:
         """The output as the parent records it, its files among the parent's own."""
-        value = await self._files.fill(head.key, await self._loader.resolve(head.key, output))
+        known = await self._loader.resolve(head.key, output)
+        if isinstance(known, Erased):
+            raise Refused("no output", "output_erased", "its output was erased")
+        value = await self._files.fill(head.key, known)
         if len(text := canonical(value)) > LARGE:
             value = File(data=text.encode(), media_type="application/json", name=f"{head.program}.json")
         return await self._files.keep(parent, value)
 
-    async def _file(self, key: str, child: str, call: str, body: dict[str, Any]) -> None:
-        id = signal_id(f"engine/{child}", "child", call)
+    async def _file(self, key: str, child: str, call: str, body: dict[str, Any], what: str = "child") -> None:
+        """Say it once: what was said before stands, though it would be said otherwise by now."""
+        id = signal_id(f"engine/{child}", what, call)
         signal = Signal(id, "child", {"call": call, "session": child, **body}, Actor(kind="engine", name=child))
-        await self._gateway.file(key, signal)
+        try:
+            await self._gateway.file(key, signal)
+        except Refused as exc:
+            if exc.code != "signal_reused":
+                raise

@@ -79,7 +79,15 @@ class Eraser:
         records = (*commit.records[:at], erase(record, field), *commit.records[at + 1 :])
         await hold.write(self._store.erase(hold.lease, replace(commit, records=records)))
         await self._blobs.forget(hold.key, f"blobs/{record.private[field].digest}")
-        await self._files.forget(hold.key, files)
+        await self._files.forget(hold.key, files - await self._named(hold.key, files))
+
+    async def _named(self, key: str, files: set[str]) -> set[str]:
+        """Which of these files are named by what is left of the log."""
+        found: set[str] = set()
+        for commit in await self._store.commits(key) if files else ():
+            for cell in (cell for record in commit.records for cell in record.private.values()):
+                found |= files & digests_in(await self._value(key, cell))
+        return found
 
     async def _value(self, key: str, cell: Cell) -> Any:
         """What is to be erased, for the files it names; erasing goes on where it is gone already."""

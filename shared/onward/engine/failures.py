@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 from onward.core.events import Failure
 from onward.core.given import NOTHING, Given
 from onward.core.outcomes import NotPerformed
@@ -23,6 +25,12 @@ def failure(exc: BaseException, code: str = "", limit: float | None = None, give
 
 def _said(exc: BaseException) -> str:
     try:
-        return str(exc)
+        return _without_input(exc) if isinstance(exc, ValidationError) else str(exc)
     except Exception:
         return ""
+
+
+def _without_input(exc: ValidationError) -> str:
+    """What does not fit and why, but not what was given: that may be private, and this can't be erased."""
+    errors = exc.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in errors)

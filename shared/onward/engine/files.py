@@ -18,9 +18,13 @@ class Files:
         """The value with references for files, whose bytes are in the session's blobs by then. Raises BadInput."""
         taken: Stash = {}
         value = stash(value, taken)
+        await self.put(key, taken)
+        return value
+
+    async def put(self, key: str, taken: Stash) -> None:
+        """Keep the bytes that were taken out of a value."""
         for digest, text in taken.items():
             await self._blobs.put(key, f"files/{digest}", text)
-        return value
 
     async def fill(self, key: str, value: Any) -> Any:
         """The value with the bytes of its files in it, as far as they are there."""

@@ -13,6 +13,7 @@ from onward.core.absorb import check_decision
 from onward.core.canonical import digest
 from onward.core.draft import Draft
 from onward.core.events import NO_LIMITS, Actor, ApprovalRequested, Limits, OnInput, Parent, SessionStarted
+from onward.core.files import Stash, stash
 from onward.core.head import Head
 from onward.core.ids import check_id, completion_token, session_key
 from onward.core.log import ROOT, Commit
@@ -25,6 +26,9 @@ from onward.engine.files import Files
 from onward.engine.load import PAGE, Loader
 from onward.errors import Ambiguous, BadInput, NotFound, Refused
 from onward.ports import Ports, Wake
+
+MOST_ATTEMPTS = 1000
+"""At one call: so many tokens of it are tried."""
 
 Exists = Literal["rejoin", "reject"]
 """What a start means whose id is taken: the same session again, if program and input are the same, or an error."""
@@ -137,7 +141,8 @@ class Gateway:
         head = await self._store.read(key)
         if head is None:
             raise NotFound(f"there is no such session to send {kind} to")
-        body = await self._files.keep(key, body)
+        taken: Stash = {}
+        body = stash(body, taken)
         digest(body)
         signal = Signal(filed_as(sender, kind, idempotency_key), kind, body, sender)
         try:
@@ -145,14 +150,22 @@ class Gateway:
         except Refused:
             if not await self._taken(key, signal.id):
                 raise
+        await self._files.put(key, taken)
         return await self.file(key, signal)
 
-    async def complete(self, key: str, body: Mapping[str, Any], token: str) -> Signal:
+    async def complete(self, key: str, body: dict[str, Any], token: str) -> Signal:
         """File the outcome of a call that goes on outside; the token shows that the sender was told of it."""
         form = parse("outcome", body)
-        if not hmac.compare_digest(completion_token(self._secret, key, form.call).encode(), token.encode()):
-            raise Refused("outcome refused", "wrong_token", "the token is not this call's")
-        return await self.signal(key, "outcome", body, Actor(kind="external"), f"{form.call}/{digest(dict(body))}")
+        told = body | {"attempt": self._attempt(key, form.call, token)}
+        named = f"{form.call}/{digest(told)}"
+        return await self.signal(key, "outcome", told, Actor(kind="external"), named)
+
+    def _attempt(self, key: str, call: str, token: str) -> int:
+        """Which attempt at a call was given this token: what is said is said of that one."""
+        for attempt in range(1, MOST_ATTEMPTS + 1):
+            if hmac.compare_digest(completion_token(self._secret, key, call, attempt).encode(), token.encode()):
+                return attempt
+        raise Refused("outcome refused", "wrong_token", "the token is not this call's")
 
     async def _check(self, head: Head, signal: Signal, form: Any) -> None:
         if signal.kind == "child" and signal.sender.kind != "engine":
@@ -188,7 +201,9 @@ class Gateway:
 
     async def _check_edit(self, head: Head, body: DecisionBody) -> None:
         """Changed arguments must fit the schema that was recorded with the question; the program checks them again."""
-        async for event in self._events(head.key, int(body.call.partition(".")[0])):
+        proposed = body.call.partition(".")[0]
+        after = int(proposed) if proposed.isdecimal() and len(proposed) < 12 else head.seq
+        async for event in self._events(head.key, after):
             asked = event.body
             if isinstance(asked, ApprovalRequested) and (asked.call, asked.digest) == (body.call, body.digest):
                 return check_schema(body.arguments, asked.input_schema, "decision.arguments")
@@ -199,6 +214,10 @@ class Gateway:
                 for event in self._loader.events(commit):
                     yield event
             after = commits[-1].last_seq
+
+    async def wake(self, key: str) -> None:
+        """Have somebody look at a session."""
+        await self._wakes.publish(Wake(key, look=True))
 
     async def file(self, key: str, signal: Signal) -> Signal:
         """Make a signal durable as it is, and wake the session (R16)."""
@@ -233,5 +252,10 @@ def _check_labels(labels: Mapping[str, Any]) -> None:
         raise BadInput(f"labels: {len(labels)} given; a session has at most 16")
     for name, value in labels.items():
         check_id(name, "labels")
-        if not isinstance(value, str | int | bool) or len(str(value)) > 256:
+        if not isinstance(value, str | int | bool) or len(str(value)) > 256 or not _is_text(str(value)):
             raise BadInput(f"labels.{name}: a label is a text of up to 256 characters, an integer or a boolean")
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be stored: no half of a surrogate pair."""
+    return value.encode(errors="replace").decode() == value

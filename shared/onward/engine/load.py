@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from json import loads
 from typing import Any
 
@@ -39,9 +39,11 @@ class Cache:
     An entry is made only from an append that was confirmed, or from the log itself.
     """
 
-    def __init__(self, size: int = 1000) -> None:
+    def __init__(self, size: int = 1000, text_bytes: int = 32 * 1024 * 1024) -> None:
         self._size = size
         self._states: OrderedDict[str, Known] = OrderedDict()
+        self._texts: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._room = text_bytes if size else 0
 
     def get(self, key: str) -> Known | None:
         return self._states.get(key)
@@ -52,8 +54,23 @@ class Cache:
         if len(self._states) > self._size:
             self._states.popitem(last=False)
 
+    def text(self, key: str, digest: str) -> str | None:
+        """A large value of a session, if it was read not long ago: a model is shown it at each turn."""
+        return self._texts.get((key, digest))
+
+    def put_text(self, key: str, digest: str, text: str) -> None:
+        if (key, digest) in self._texts or len(text) > self._room:
+            return self._texts.move_to_end((key, digest)) if (key, digest) in self._texts else None
+        self._texts[key, digest] = text
+        self._room -= len(text)
+        while self._room < 0:
+            self._room += len(self._texts.popitem(last=False)[1])
+
     def drop(self, key: str) -> None:
+        """Forget everything of a session."""
         self._states.pop(key, None)
+        for owner, digest in [name for name in self._texts if name[0] == key]:
+            self._room += len(self._texts.pop((owner, digest)))
 
 
 class Loader:
@@ -65,19 +82,23 @@ class Loader:
         self.cache = cache or Cache()
 
     async def load(self, head: Head) -> State:
-        """The state at this head. Raises CorruptLog or UnreadableLog."""
+        """The state at this head, with what a program decides on at hand. Raises CorruptLog or UnreadableLog."""
+        return await self.decidable(head.key, await self.fold(head))
+
+    async def fold(self, head: Head) -> State:
+        """What the log amounts to at this head, large values as references: the same whoever reads it, and however
+        (G1)."""
         cached = self.cache.get(head.key)
         if cached and (cached.seq, cached.hash) == (head.seq, head.hash):
             return cached.state
         base = await self._base(head, cached)
         known = await self._tail(head, base)
-        known = replace(known, state=await self._decidable(head.key, known.state))
         self.cache.put(head.key, known)
         return known.state
 
-    async def _decidable(self, key: str, state: State) -> State:
-        """The state with the large values that a program decides on at hand: an answer not yet acted on, and arguments
-        that a person changed."""
+    async def decidable(self, key: str, state: State) -> State:
+        """The state with the large values that are decided on at hand: an answer not yet acted on, arguments that a
+        person changed, an outcome that came early. The very state where there are none."""
         transcript = list(state.transcript)
         newest = max((at for at, entry in enumerate(transcript) if entry.kind == "answer"), default=None)
         if newest is not None and transcript[newest].seq > state.proposed:
@@ -89,6 +110,10 @@ class Loader:
             if call.status == "edited" and isinstance(call.edited, Blob):
                 whole = changed(call, edited=await self.resolve(key, call.edited))
                 state = changed(state, calls={**state.calls, call.id: whole})
+        for id, kept in state.kept.items():
+            if isinstance(kept.body, Blob):
+                said = changed(kept, body=await self.resolve(key, kept.body))
+                state = changed(state, kept={**state.kept, id: said})
         return state
 
     async def _base(self, head: Head, cached: Known | None) -> Known:
@@ -126,8 +151,9 @@ class Loader:
         """The value itself, fetched if it lies in a blob. Raises CorruptLog where the blob is gone."""
         if not isinstance(value, Blob):
             return value
-        text = await self._blobs.get(key, f"blobs/{value.digest}")
+        text = self.cache.text(key, value.digest) or await self._blobs.get(key, f"blobs/{value.digest}")
         if text is None:
             raise CorruptLog(f"blob {value.digest} is missing")
+        self.cache.put_text(key, value.digest, text)
         found = loads(text)
         return found if value.index is None else found[value.index]

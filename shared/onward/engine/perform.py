@@ -14,6 +14,7 @@ from onward.core.events import Actor, Body, Failure
 from onward.core.given import NOTHING, Given
 from onward.core.ids import completion_token, idempotency_key
 from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
+from onward.core.payload import Erased
 from onward.core.program import AskModel, Effect, MakeCall, Performer, Program, Reconcile, StartChild
 from onward.core.retry import FAILURES_TO_PARK
 from onward.core.state import OpenCall, State, changed
@@ -128,6 +129,10 @@ class Performing:
     async def _start_child(self, hold: Hold, program: Program, effect: StartChild) -> list[Fact]:
         """Write down that the call is a session of its own; its start is owed with this commit (R13)."""
         child, arguments = effect.child, await self._loader.resolve(hold.key, effect.call.arguments)
+        actor = Actor(kind="program", name=program.name)
+        if isinstance(arguments, Erased):
+            error = Failure(code="arguments_erased", message="what it was to start with was erased")
+            return [(actor, ev.CallFailed(call=effect.call.id, attempt=1, error=error))]
         started = ev.ChildStarted(
             call=effect.call.id,
             session=effect.session,
@@ -138,7 +143,7 @@ class Performing:
             on_close=child.on_close,
             allotted=child.limits,
         )
-        return [(Actor(kind="program", name=program.name), started)]
+        return [(actor, started)]
 
     async def _call(self, hold: Hold, state: State, call: OpenCall, attempt: int) -> Call:
         return Call(
@@ -148,7 +153,7 @@ class Performing:
             arguments=await self._loader.resolve(hold.key, call.arguments),
             attempt=attempt,
             idempotency_key=idempotency_key(state.session, call.id),
-            token=completion_token(self._secret, hold.key, call.id),
+            token=completion_token(self._secret, hold.key, call.id, attempt),
             approved_by=", ".join(actor.name or actor.kind for actor in call.approved_by),
         )
 
@@ -215,7 +220,7 @@ class Performing:
 
     async def _file_late(self, key: str, open: OpenCall, task: asyncio.Task[Body]) -> None:
         try:
-            await self._late(key, open, await task)
+            await self._late(key, open, await self._files_kept(key, await task))
         except OnwardError as exc:
             log.warning("late outcome not filed", extra={"action": "outcome_not_filed", "key": key, "error": str(exc)})
 

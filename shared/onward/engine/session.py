@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from onward.core.draft import Draft
@@ -17,7 +18,7 @@ _NO_TRACE = frozenset({"attempts_lost", "timer_fired"})
 class Session:
     """`look`: the inbox is to be read. `performed`: the draft holds results, which must be durable before the next
     effect. `outcomes`: what irreversible calls came to, until it is appended. `stalls`: attempts that died without a
-    trace and are not yet counted as spent. `off`: what an operator has switched off that holds it back.
+    trace and are not yet counted as spent. `off`: what operators have switched off.
     """
 
     hold: Hold
@@ -26,14 +27,23 @@ class Session:
     inbox_read: bool = False
     performed: bool = False
     stalls: int = 0
-    off: Switch | None = None
+    off: Sequence[Switch] = ()
     absorbed: list[str] = field(default_factory=list)
     outcomes: list[tuple[OpenCall, Body]] = field(default_factory=list)
+    folded: State | None = None
+    """The state that the log amounts to, where the draft began with large values fetched into it."""
     saved: State = field(init=False)
-    """The state that is in the log."""
+    """The draft's state at the last append."""
 
     def __post_init__(self) -> None:
         self.saved = self.draft.state
+
+    def begin(self, folded: State, state: State) -> None:
+        """The draft is in the log: this is what the log amounts to now, and the next draft begins with `state`."""
+        self.folded = None if state is folded else folded
+        self.saved = self.draft.state = state
+        self.draft.events, self.absorbed, self.outcomes = [], [], []
+        self.inbox_read = self.performed = False
 
     @property
     def state(self) -> State:

@@ -27,15 +27,10 @@ class Switchboard:
         self._reads = 0
         self._reading = asyncio.Lock()
 
-    async def holds(self, state: State) -> Switch | None:
-        """What holds this session back, or None. One that a switch has paused is looked at because that may be over:
-        then the switches are read anew."""
-        return None if state.ended else await self.off_for(state.program, state.tenant, fresh=state.switch is not None)
-
-    async def off_for(self, program: str, tenant: str, *, fresh: bool = False) -> Switch | None:
-        """The switch that holds back sessions of this program and tenant, or None; with `fresh`, as it is now."""
-        off = await self.off(fresh=fresh)
-        return next((switch for switch in off if switch.covers(program, tenant)), None)
+    async def off_for(self, state: State) -> Sequence[Switch]:
+        """What is off, as far as this session needs to know. One that a switch has paused is looked at because that may
+        be over: then the switches are read anew."""
+        return () if state.ended else await self.off(fresh=state.switch is not None)
 
     async def off(self, *, fresh: bool = False) -> Sequence[Switch]:
         """Everything that is off."""

@@ -9,7 +9,7 @@ from typing import Any
 from onward.core.canonical import digest
 from onward.core.events import ApprovalRequested, Body, CallEdited, CallsProposed, Failure, Proposal
 from onward.core.ids import call_id
-from onward.core.payload import Blob
+from onward.core.payload import Blob, Erased
 from onward.core.state import Entry, OpenCall, State, changed
 from onward.errors import BadInput, Permanent
 from onward.programs.team import AgentTool, HandoverTool
@@ -63,6 +63,9 @@ def check_edit(state: State, call: OpenCall, tools: Offers) -> tuple[Body, ...]:
     them has approved them; where the rule wants more people, those are asked about the call as it is now. Pure."""
     if isinstance(call.edited, Blob):
         raise Permanent(f"the changed arguments of call {call.id} lie in a blob that was not fetched")
+    if isinstance(call.edited, Erased):
+        error = Failure(code="arguments_erased", message="the changed arguments were erased before they were checked")
+        return (CallEdited(call=call.id, digest=call.digest, error=error),)
     one = _check({"name": call.tool, "arguments": call.edited}, tools)
     if one.proposal.refusal is not None:
         return (CallEdited(call=call.id, digest=call.digest, error=one.proposal.refusal),)
