@@ -63,7 +63,8 @@ class Appender:
         head, epoch = hold.lease.head, hold.lease.epoch
         commit = await self.seal(draft.events, prev=head.hash, epoch=epoch, key=hold.key)
         published = draft.state.seq if self._store.embedded else hold.published
-        folded = self._folded(session, commit)
+        base = session.folded or session.saved
+        folded = self.folded(base, draft.state, commit, same=session.folded is None)
         new = await self.head_after(head, folded, commit.hash, at_rest, published, hold.owed)
         free = (at_rest or release) and not hold.owed
         request = Append(commit, new, tuple(session.absorbed), free, session.inbox_read, None if hold.owed else wake)
@@ -73,12 +74,12 @@ class Appender:
         session.begin(folded, folded)
         return appended.mark
 
-    def _folded(self, session: Session, commit: Commit) -> State:
+    def folded(self, base: State, drafted: State, commit: Commit, same: bool = True) -> State:
         """What the log amounts to with this commit: large values are references in it, as they will be for whoever
-        reads it, and not what this process has at hand (G1)."""
-        if session.folded is None and not any(cell.encoding == "blob" for cell in _cells(commit)):
-            return session.draft.state
-        return fold(session.folded or session.saved, self._loader.events(commit))
+        reads it, and not what this process has at hand (G1). `same`: the draft began with `base` itself."""
+        if same and not any(cell.encoding == "blob" for cell in _cells(commit)):
+            return drafted
+        return fold(base, self._loader.events(commit))
 
     async def append_by_head(self, hold: Hold, body: Body, absorbed: tuple[str, ...]) -> None:
         """Append one event that parks or ends the session, with nothing but its head: the fold stays where it is."""

@@ -24,7 +24,8 @@ AGAIN = 5.0
 
 LONGEST = 60.0
 TRIAL = 1.0
-"""Seconds until it is asked again whether the trial of a breaker has succeeded."""
+"""Seconds until it is asked again whether the trial of a breaker has succeeded; later as many as it has run by then, for
+each time is an event in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Gates:
 @dataclass(slots=True, eq=False)
 class _Gate:
     """`running` calls of this tool, others in line; `failures` in a row; `until` is when the breaker lets one through
-    again, None while it lets all through."""
+    again, None while it lets all through; `tried` when its trial began, None while there is none."""
 
     bounds: Bounds
     clock: Clock
@@ -94,7 +95,7 @@ class _Gate:
     line: deque[asyncio.Future[None]] = field(default_factory=deque)
     failures: int = 0
     until: float | None = None
-    trying: bool = False
+    tried: float | None = None
 
     async def enter(self) -> Slot | Postponed:
         if not await self._slot():
@@ -103,8 +104,10 @@ class _Gate:
         if closed is not None:
             self.leave()
             return closed
-        self.trying = self.until is not None
-        return Slot(self, trial=self.trying)
+        if self.until is None:
+            return Slot(self)
+        self.tried = self.clock.monotonic()
+        return Slot(self, trial=True)
 
     def leave(self) -> None:
         """Hand the slot to who stands first in line, or give it back."""
@@ -120,17 +123,21 @@ class _Gate:
         if self.until is None:
             return None
         left = self.until - self.clock.monotonic()
-        if left <= 0 and not self.trying:
+        if left <= 0 and self.tried is None:
             return None
         tool = self.bounds.tool
         error = Failure(code="breaker_open", message=f"{tool} failed {self.failures} times in a row: it pauses")
-        return Postponed(max(left, TRIAL), error)
+        return Postponed(max(left, self._trial(), TRIAL), error)
+
+    def _trial(self) -> float:
+        """Wait once more for as long as the trial has run."""
+        return 0.0 if self.tried is None else min(self.clock.monotonic() - self.tried, LONGEST)
 
     def judge(self, slot: Slot, ok: bool | None) -> None:
         """Once it is open only its trial counts: what was begun before says nothing new."""
         breaker = self.bounds.breaker
         if slot.trial:
-            self.trying = False
+            self.tried = None
         if breaker is None or ok is None or (self.until is not None and not slot.trial):
             return
         self.failures = 0 if ok else self.failures + 1

@@ -71,6 +71,8 @@ class Gateway:
         """Start a session, or rejoin it: its head, and whether it is new. Raises BadInput, Refused."""
         key = session_key(check_id(start.tenant, "tenant"), check_id(start.id))
         _check_labels(start.labels or {})
+        if not _is_text(start.program + start.version):
+            raise BadInput("program: a name and a version are text without halves of surrogate pairs")
         start = replace(start, input=await self._files.keep(key, start.input))
         head, commit = await self._first(key, start, actor)
         wake = Wake(key, look=True, published=head.seq)
@@ -106,9 +108,9 @@ class Gateway:
             created_at=now,
             updated_at=now,
         )
-        later, published = draft.state.held, int(self._store.embedded)
+        state, published = self._appender.folded(State(), draft.state, commit), int(self._store.embedded)
         return await self._appender.head_after(
-            blank, draft.state, commit.hash, at_rest=later, published=published
+            blank, state, commit.hash, at_rest=state.held, published=published
         ), commit
 
     async def _rejoin(self, start: Start, there: Head) -> None:
