@@ -1,0 +1,124 @@
+"""Identity tokens as Google signs them for pushes, tasks and jobs, by a key of this process alone.
+
+A receiver verifies them as in production, with the keys that `Tokens.url` serves: `/certs` in the form of Google's
+own list (`google.oauth2.id_token.verify_token(..., certs_url=...)`), `/jwks` as a JSON Web Key Set.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+ISSUER = "https://accounts.google.com"
+KEY_ID = "local"
+LIVES = 3600
+
+Command = Callable[[Mapping[str, str]], Any]
+
+
+class Tokens:
+    """Signs tokens from its making on, and until it is closed serves at `url` the keys to verify them by.
+
+    `commands` are further paths, for POST: each is given the query and answers JSON.
+    """
+
+    def __init__(self, *, port: int = 0, commands: Mapping[str, Command] | None = None) -> None:
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._commands = commands or {}
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Tokens:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def sign(self, email: str, audience: str) -> str:
+        """A token that says: whoever brings it is this service account, and means this audience. For an hour."""
+        now = int(time.time())
+        who = {"email": email, "email_verified": True, "sub": str(zlib.crc32(email.encode())), "azp": email}
+        claims = {"iss": ISSUER, "aud": audience, "iat": now, "exp": now + LIVES, **who}
+        signed = f"{_part({'alg': 'RS256', 'kid': KEY_ID, 'typ': 'JWT'})}.{_part(claims)}"
+        signature = self._key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+        return f"{signed}.{_text(signature)}"
+
+    def certs(self) -> dict[str, str]:
+        """The public key by its id, in PEM."""
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        pem = self._key.public_key().public_bytes(serialization.Encoding.PEM, form)
+        return {KEY_ID: pem.decode()}
+
+    def jwks(self) -> dict[str, Any]:
+        numbers = self._key.public_key().public_numbers()
+        key = {
+            "kty": "RSA",
+            "alg": "RS256",
+            "use": "sig",
+            "kid": KEY_ID,
+            "n": _number(numbers.n),
+            "e": _number(numbers.e),
+        }
+        return {"keys": [key]}
+
+    def answer(self, method: str, path: str) -> Any:
+        """What lies at this path, or None."""
+        split = urlsplit(path)
+        if method == "POST":
+            command = self._commands.get(split.path)
+            return command(dict(parse_qsl(split.query))) if command else None
+        served: dict[str, Callable[[], Any]] = {"/certs": self.certs, "/jwks": self.jwks}
+        return served[split.path]() if split.path in served else None
+
+
+def _part(value: Any) -> str:
+    return _text(json.dumps(value).encode())
+
+
+def _number(value: int) -> str:
+    return _text(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _handler(tokens: Tokens) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
+
+        def _any(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            found = tokens.answer(self.command, self.path)
+            body = json.dumps(found).encode()
+            self.send_response(404 if found is None else 200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = _any
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nobody reads it."""
+
+    return Handler
