@@ -1,6 +1,7 @@
 """The effects ledger and usage: what logs and heads say was done, by whom, and what it took."""
 
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from onward.core.ledger import LedgerEntry, ledger
 from onward.core.payload import Blob, Erased
 from onward.core.state import Spent
 from onward.core.usage import UsageRow, usage
+from onward.surfaces.effects import _usage_table
+from onward.surfaces.output import Output
+from onward.surfaces.text import Paper
 from onward.testing.contracts.story import START, opening
 
 ANN, BOB = Actor(kind="person", name="ann"), Actor(kind="person", name="bob")
@@ -223,3 +227,36 @@ def test_usage_adds_up_by_program_tenant_and_session_the_largest_first() -> None
     ]
     assert [(row.name, row.tokens) for row in usage(heads, "session")] == [("a", 9), ("b", 9), ("a", 1)]
     assert usage([], "program") == []
+
+
+def test_a_token_that_a_child_used_is_counted_once() -> None:
+    """A session's figure has its children's in it; in a sum they are there already."""
+
+    def used(own: int, theirs: int = 0, lost: int = 0) -> Spent:
+        return Spent(tokens=own + theirs + lost, usage=Usage(input_tokens=own))
+
+    heads = [
+        opening("boss", spent=used(60, theirs=36, lost=7))[0],
+        opening("boss:3.0", spent=used(20, theirs=10), parent="boss", program="kid")[0],
+        opening("boss:3.0:3.0", spent=used(10), parent="boss:3.0", program="kid")[0],
+        opening("boss:3.1", spent=used(6), parent="boss", program="kid")[0],
+        opening("boss", tenant="globex", spent=used(5))[0],
+    ]
+    assert [(row.name, row.tokens, row.children_tokens) for row in usage(heads, "tenant")] == [
+        ("acme", 103, 0),
+        ("globex", 5, 0),
+    ]
+    assert [(row.name, row.tokens) for row in usage(heads, "program")] == [("desk", 72), ("kid", 36)]
+    rows = usage(heads, "session")
+    assert [(row.name, row.tokens, row.children_tokens) for row in rows[:3]] == [
+        ("boss", 103, 36),
+        ("boss:3.0", 30, 10),
+        ("boss:3.0:3.0", 10, 0),
+    ]
+    output = Output(StringIO(), Paper(200, color=False), json=False, terminal=False)
+    table = [line.split() for line in _usage_table(rows, "session", output)]
+    assert (table[1][-1], table[-1][:5], table[-1][-1]) == ("36", ["(all)", "5", "0", "0", "108"], "0")
+    assert "CHILDREN" not in "".join(_usage_table(usage(heads, "tenant"), "tenant", output))
+    assert [row.tokens for row in usage(heads[:1] + heads[4:], "tenant")] == [103, 5]
+    unlimited = [opening("boss", spent=used(60))[0], opening("c", spent=used(20), parent="boss")[0]]
+    assert [row.tokens for row in usage(unlimited, "tenant")] == [80]

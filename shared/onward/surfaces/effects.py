@@ -110,6 +110,7 @@ def _value(value: Any) -> Any:
 # --- usage -----------------------------------------------------------------------------------------------------
 
 _COLUMNS = ("sessions", "turns", "calls", "tokens", "input_tokens", "output_tokens", "cached_tokens", "thinking_tokens")
+_TITLES = {"children_tokens": "TOKENS OF CHILDREN"}
 
 
 async def usage(runtime: Runtime, by: UsageBy, since: datetime | None, output: Output) -> None:
@@ -120,10 +121,18 @@ async def usage(runtime: Runtime, by: UsageBy, since: datetime | None, output: O
     output.lines(_usage_table(rows, by, output) if rows else ["No sessions."])
 
 
-def _usage_table(rows: Sequence[UsageRow], by: str, output: Output) -> Iterator[str]:
-    names = (by.upper(), *(name.removesuffix("_tokens").upper() for name in _COLUMNS), "LOST")
-    cells = [(safe(row.name), *(f"{getattr(row, name):,}" for name in (*_COLUMNS, "lost"))) for row in rows]
+def _usage_table(rows: Sequence[UsageRow], by: UsageBy, output: Output) -> Iterator[str]:
+    columns = (*_COLUMNS, "lost", *(["children_tokens"] if by == "session" else []))
+    names = (by.upper(), *(_TITLES.get(name) or name.removesuffix("_tokens").upper() for name in columns))
+    cells = [(safe(row.name), *(f"{getattr(row, name):,}" for name in columns)) for row in rows]
     if len(rows) > 1:
-        sums = (f"{sum(getattr(row, name) for row in rows):,}" for name in (*_COLUMNS, "lost"))
-        cells.append(("(all)", *sums))
+        cells.append(("(all)", *(_sum(rows, name) for name in columns)))
     yield from table(names, cells, output.paper)
+
+
+def _sum(rows: Sequence[UsageRow], name: str) -> str:
+    """Each token once: those of children are in their own rows."""
+    if name == "children_tokens":
+        return ""
+    total = sum(getattr(row, name) for row in rows)
+    return f"{total - sum(row.children_tokens for row in rows) if name == 'tokens' else total:,}"

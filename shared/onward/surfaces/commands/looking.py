@@ -155,7 +155,8 @@ def effects(
 def usage(here: Surroundings, by: Any, since: float | None) -> None:
     """Add up what sessions have used.
 
-    Model turns, calls and tokens, and attempts that were lost; deleted sessions count too.
+    Model turns, calls and tokens, and attempts that were lost; deleted sessions count too. With --by session the tokens
+    of one that started others include theirs, and it is said how many that are; every sum counts a token once.
     """
     from onward.surfaces import effects
 
