@@ -227,6 +227,26 @@ async def test_a_trial_that_is_interrupted_leaves_room_for_another() -> None:
     assert isinstance(await gates.enter(look), Slot)
 
 
+async def test_the_longer_a_trial_runs_the_later_it_is_asked_for_again() -> None:
+    """A call that waits is one event each time."""
+    clock, look = ManualClock(), bounded(breaker=Breaker(failures=1, cooldown=1))
+    gates, delays = Gates(clock), list[float]()
+    await failed(gates, look)
+    clock.advance(1)
+    trial = await entered(gates, look)
+    for _ in range(9):
+        answer = await gates.enter(look)
+        assert isinstance(answer, Postponed)
+        delays.append(answer.after)
+        clock.advance(answer.after)
+    assert delays == [1, 1, 2, 4, 8, 16, 32, 60, 60]
+    trial.drop()
+    (await entered(gates, look)).judge(False)
+    answer = await gates.enter(look)
+    assert isinstance(answer, Postponed)
+    assert answer.after == 1, "another trial, another time"
+
+
 async def test_a_success_ends_the_row() -> None:
     gates, look = Gates(ManualClock()), bounded(breaker=Breaker(failures=2))
     await failed(gates, look)

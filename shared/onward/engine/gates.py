@@ -24,8 +24,8 @@ AGAIN = 5.0
 
 LONGEST = 60.0
 TRIAL = 1.0
-"""Seconds until it is asked again whether the trial of a breaker has succeeded; later as many as it has run by then, for
-each time is an event in the log."""
+"""Seconds until it is asked again whether the trial of a breaker has succeeded; later as many as the trial has run by
+then, for each time is an event in the log."""
 
 
 @dataclass(frozen=True, slots=True)
