@@ -11,7 +11,7 @@ import pytest
 from onward.adapters.local.memory import MemoryBackend
 from onward.adapters.local.sqlite import SqliteBackend
 from onward.testing.clock import ManualClock
-from tests.contract.firestore import FirestoreBackend, ServerTime, a_client, start_emulator
+from tests.contract.firestore import FirestoreBackend, ServerTime, Shaped, a_client, start_emulator
 
 Open = Callable[[], SqliteBackend]
 
@@ -37,7 +37,7 @@ async def backend(request: pytest.FixtureRequest, clock: ManualClock, tmp_path: 
     elif request.param == "sqlite":
         made = SqliteBackend.open(tmp_path / "onward.db", clock)
     else:
-        made = FirestoreBackend(ServerTime(a_client(request.getfixturevalue("firestore")), clock), clock)
+        made = FirestoreBackend(ServerTime(Shaped(a_client(request.getfixturevalue("firestore"))), clock), clock)
     yield made
     await made.close()
 

@@ -108,7 +108,7 @@ class FirestoreStore:
             if after is not None:
                 return Changed(True, after)
             standing = None
-        raise StoreUnavailable(f"the head of {key} is written to by too many at once")
+        raise StoreUnavailable(f"{key}: its head is written to by too many at once, or a signal in its inbox is gone")
 
     async def _try(self, key: str, after: Standing, writes: Sequence[Write]) -> Standing | None:
         """None where the head is not as it was expected to be."""
@@ -140,7 +140,7 @@ class FirestoreStore:
                 head = replace(head_of(found.documents[0]), published=after.published)
                 now = milliseconds(after.renewed_at)
                 return Lease(key, after.epoch, owner, head, now, sent, verdict.stalls, after.mark)
-        raise StoreUnavailable(f"the head of {key} is written to by too many at once")
+        raise StoreUnavailable(f"{key}: its head is written to by too many at once")
 
     def _judge(self, standing: Standing, owner: str, now: datetime) -> Free | Busy | Later:
         if standing.held and standing.owner == owner:
