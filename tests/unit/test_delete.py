@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -12,7 +13,7 @@ from onward.core.ids import session_key
 from onward.engine.delete import Deleter
 from onward.engine.gateway import Start
 from onward.errors import Ambiguous, LeaseLost
-from onward.ports import Wake
+from onward.ports import Lease, Wake
 from onward.testing.faults import Killed, Plan, Process, error_after, error_before, kill_after, kill_before
 from onward.testing.runner import Runner
 
@@ -91,6 +92,22 @@ async def test_what_somebody_holds_or_owes_stays(runner: Runner) -> None:
         await runner.parts.deleter.delete(KEY, "ann", "")
     assert refused.value.code == "owes"
     assert len(await runner.backend.store.commits(KEY)) > 0
+
+
+@pytest.mark.parametrize(("moved", "code"), [({"status": "waiting"}, "not_ended"), ({"owed": 3}, "owes")])
+async def test_what_was_claimed_and_may_not_be_deleted_is_let_go(
+    runner: Runner, moved: dict[str, Any], code: str
+) -> None:
+    """It went on between the look at it and the claim."""
+    store, head = runner.backend.store, await begin(runner)
+    lease = await store.claim(KEY, "bob:1")
+    assert isinstance(lease, Lease)
+    await store.release(lease, replace(head, **moved))
+    store.read = AsyncMock(side_effect=[head])
+    with pytest.raises(Refused) as refused:
+        await runner.parts.deleter.delete(KEY, "ann", "")
+    assert refused.value.code == code
+    assert isinstance(await store.claim(KEY, "bob:2"), Lease), "nobody holds it"
 
 
 async def test_there_is_nothing_to_delete_where_nothing_is(runner: Runner) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from onward.core.outcomes import Pending
 from onward.core.payload import Erased
 from onward.engine.gateway import Start
 from onward.errors import BadInput, NotFound, Refused
-from onward.ports import Wake
+from onward.ports import Lease, Wake
 from onward.testing.runner import Runner
 
 ANA, BEN = Actor(kind="person", name="ana"), Actor(kind="person", name="ben")
@@ -316,6 +317,23 @@ async def test_g3_erasing_names_what_is_there() -> None:
         await one.parts.eraser.erase(KEY, 1, "output", BEN, "")
     with pytest.raises(NotFound, match="event 99"):
         await one.parts.eraser.erase(KEY, 99, "input", BEN, "")
+
+
+async def test_what_owes_something_is_not_erased_and_not_kept_from_paying() -> None:
+    one = runner(PAY)
+    await asked(one)
+    store = one.backend.store
+    lease = await store.claim(KEY, "bob:1")
+    assert isinstance(lease, Lease)
+    await store.release(lease, replace(lease.head, owed=1))
+    before = await store.commits(KEY)
+    with pytest.raises(Refused) as refused:
+        await one.parts.eraser.erase(KEY, 1, "input", BEN, "asked for it")
+    assert (refused.value.code, await store.commits(KEY)) == ("busy", before)
+    await one.settle()
+    assert (await store.read(KEY)).owed == 0
+    await one.parts.eraser.erase(KEY, 1, "input", BEN, "asked for it")
+    assert (await one.state("s")).transcript[0].value == Erased()
 
 
 # --- visitors --------------------------------------------------------------------------------------------------

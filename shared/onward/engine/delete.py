@@ -38,7 +38,8 @@ class Deleter:
         lease = await self._store.claim(head.key, self._owners())
         if not isinstance(lease, Lease):
             raise _busy(head)
-        stone = tombstone(_ended(lease.head), lease.now, by, reason)
+        await self._check(lease)
+        stone = tombstone(lease.head, lease.now, by, reason)
         try:
             await self._store.delete(lease, stone)
         except (Ambiguous, LeaseLost) as exc:
@@ -47,6 +48,14 @@ class Deleter:
                 raise exc if isinstance(exc, Ambiguous) else _busy(head) from exc
             return there
         return stone
+
+    async def _check(self, lease: Lease) -> None:
+        """What was claimed may stand elsewhere than what was read; then it is let go."""
+        try:
+            _ended(lease.head)
+        except Refused:
+            await self._store.release(lease)
+            raise
 
 
 def _ended(head: Head) -> Head:

@@ -47,11 +47,13 @@ class Eraser:
         self._owners = owners
 
     async def erase(self, key: str, seq: int, field: str, actor: Actor, reason: str) -> None:
-        """Erase `field` of event `seq`. Raises NotFound, and Refused while somebody holds the session."""
+        """Erase `field` of event `seq`. Raises NotFound, and Refused while somebody holds the session, or it owes
+        something to another one."""
         commit, at = await self._find(key, seq, field)
         lease = await self._store.claim(key, self._owners())
         if not isinstance(lease, Lease):
             raise Refused("not erased", "busy", "the session is being advanced; try again when it rests")
+        await self._check(lease)
         try:
             async with self._renewer.holding(lease) as hold:
                 await self._replace(hold, commit, at, field)
@@ -61,6 +63,13 @@ class Eraser:
                 "not erased", "busy", "the session was taken over meanwhile; try again when it rests"
             ) from None
         await self._wakes.publish(Wake(key, look=True))
+
+    async def _check(self, lease: Lease) -> None:
+        """A session that owes something is not let go by an append, so that it is not the time for one."""
+        if lease.head.owed:
+            await self._store.release(lease)
+            await self._wakes.publish(Wake(lease.key, look=True))
+            raise Refused("not erased", "busy", "another session is still to hear of it; try again shortly")
 
     async def _find(self, key: str, seq: int, field: str) -> tuple[Commit, int]:
         commits = await self._store.commits(key, after=seq - 1, limit=1)
