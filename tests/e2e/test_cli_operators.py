@@ -132,16 +132,30 @@ def test_a_person_answers_in_the_tools_place(desk: Desk, here: Here) -> None:
 
 
 def test_who_it_was_passed_on_to_decides(desk: Desk, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    waiting(here)
-    told = here("delegate", "s1", "ben", "--reason", "ask him")
+    desk.write(says("", transfer={"amount": 7}), DONE)
+    assert here("run", APP, "Go", "--id", "s1").code == 0
+    told = here("delegate", "s1", "dora", "--reason", "ask her")
     assert told.code == 0, told.err
-    assert "delegated to ben by ann" in told.out
+    assert "delegated to dora by ann" in told.out
     (asked,) = here("approvals", "--json").doc
-    assert asked["approvers"] == ["ben"]
-    assert "asked: ben" in here("approvals").out
+    assert asked["approvers"] == ["ben", "cleo", "dora"]
+    assert "asked: ben, cleo, dora" in here("approvals").out
+    assert "asked: ben, cleo, dora" in here("run", APP, "--id", "s1").out
     refused = here("approve", "s1")
-    assert (refused.code, "ben may decide" in refused.err) == (4, True)
-    monkeypatch.setenv("ONWARD_IDENTITY", "ben")
+    assert (refused.code, "dora may decide" in refused.err) == (4, True)
+    for name in ("dora", "ben"):
+        monkeypatch.setenv("ONWARD_IDENTITY", name)
+        assert here("approve", "s1").code == 0
+    assert here("run", APP, "--id", "s1").code == 0
+    assert desk.books() == ["transfer 7"]
+
+
+def test_what_everybody_may_decide_can_be_passed_on_and_stays_open_to_all(desk: Desk, here: Here) -> None:
+    waiting(here)
+    assert here("delegate", "s1", "ben").code == 0
+    (asked,) = here("approvals", "--json").doc
+    assert asked["approvers"] == []
+    assert "asked: ben" not in here("run", APP, "--id", "s1").out
     assert here("approve", "s1").code == 0
     assert here("run", APP, "--id", "s1").code == 0
     assert desk.books() == ["refund A-1 89"]
@@ -253,6 +267,25 @@ def test_a_session_is_followed_through_those_that_it_starts(desk: Desk, here: He
         "refund": "done",
         "desk": "done",
     }
+
+
+def test_a_session_that_was_cancelled_without_a_look_into_it_waits_for_nothing(desk: Desk, here: Here) -> None:
+    desk.write_boss(says("", desk={"input": "Refund A-1."}), says("All done."))
+    assert here("run", "desk.py:boss", "Go", "--id", "boss").code == 0
+    with closing(sqlite3.connect(desk.path / "onward.db")) as file, file:
+        file.execute("UPDATE sessions SET epoch = epoch + 9, boot = '' WHERE program = 'boss'")  # nine died of it
+    told = here("cancel", "boss", "--reason", "enough", "--json")
+    assert (told.code, told.doc["decided"], told.doc["event"]["kind"]) == (0, True, "session_cancelled")
+    shown = here("show", "boss", "--json").doc
+    assert (shown["status"], shown["waits"], shown["next"]) == ("cancelled", [], [])
+    assert "Waits for" not in here("show", "boss").out
+    assert here("run", "desk.py:boss", "--id", "boss").code == 1
+    (child,) = here("list", "--children-of", "boss", "--json").doc
+    assert here("run", APP, "--id", child["id"]).code == 1
+    (child,) = here("list", "--children-of", "boss", "--json").doc
+    assert (child["status"], child["waits"]) == ("cancelled", [])
+    assert here("approvals", "--json").doc == here("list", "--attention", "--json").doc == []
+    assert {entry["outcome"] for entry in here("effects", "--json").doc} == {"left", "not_performed"}
 
 
 # --- what was -----------------------------------------------------------------------------------------------------

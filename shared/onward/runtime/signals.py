@@ -256,7 +256,7 @@ class Signals(Sessions):
         signal, after = filed.id, session.seq if filed.filed_at and filed.filed_at > session.updated_at else 0
         if not self.works:
             await self.parts.engine.advance(Wake(session.key, look=True))
-        event = await self._event(session, after, lambda body: _of(body, signal), DECISION_WAIT)
+        event = await self._event(session, after, lambda body: _of(body, signal) or _unread(body, filed), DECISION_WAIT)
         return Outcome(signal, None) if event is None else _answered(signal, event)
 
     async def _event(self, session: Head, after: int, wanted: Wanted, timeout: float) -> Event | None:
@@ -279,6 +279,11 @@ class Signals(Sessions):
 
 def _of(body: ev.Body, signal: str) -> bool:
     return getattr(body, "signal", None) == signal
+
+
+def _unread(body: ev.Body, signal: Signal) -> bool:
+    """Whether this is the end of a session that was cancelled by its head: of the signals nothing was read then."""
+    return signal.kind == "cancel" and isinstance(body, ev.SessionCancelled) and body.unread
 
 
 def _edits(body: ev.Body, call: str) -> bool:

@@ -123,8 +123,7 @@ class Following:
             if body.error is not None and body.call in self._asked:
                 self.open[body.call] = self._asked[body.call]
         elif question is not None and isinstance(body, ev.ApprovalDelegated):
-            others = [name for name in question.approvers if name not in (event.actor.name, body.to)]
-            self.open[body.call] = replace(question, approvers=(*others, body.to))
+            self.open[body.call] = question.passed_on(event.actor.name, body.to)
         elif question is not None and isinstance(body, ev.ApprovalDecided):
             approved_by = (*question.approved_by, event.actor.name)
             if body.verdict == "approved" and body.arguments is None and len(approved_by) < question.needed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -83,6 +83,11 @@ class Question:
     def for_person(self, name: str) -> bool:
         """Whether this person may decide it, and has not yet."""
         return name not in self.approved_by and (not self.approvers or name in self.approvers)
+
+    def passed_on(self, by: str, to: str) -> Question:
+        """The question once this person has passed it on; one that is open to everybody stays so."""
+        others = tuple(name for name in self.approvers if name not in (by, to))
+        return replace(self, approvers=(*others, to)) if self.approvers else self
 
     @property
     def text(self) -> str:
