@@ -24,6 +24,7 @@ from onward.engine.gateway import Gateway
 from onward.engine.hold import Renewer
 from onward.engine.late import LateOutcomes
 from onward.engine.load import Cache, Loader
+from onward.engine.outbox import Outbox
 from onward.engine.perform import Performing
 from onward.engine.switches import Switchboard
 from onward.ports import Blobs, Clock, Diagnosis, Feed, Model, Ports, SessionStore, Switches, Timers, Wakes
@@ -124,7 +125,7 @@ def assemble(
         appender=appender,
         renewer=renewer,
         late=late,
-        duties=Duties(gateway, backend.store, loader, files),
+        outbox=Outbox(backend.feed, backend.store, loader, Duties(gateway, backend.store, loader, files)),
         switchboard=switchboard,
         owners=owners,
         steps_per_wake=policy.steps_per_wake,

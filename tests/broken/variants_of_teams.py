@@ -14,29 +14,29 @@ from onward.core.events import Event
 from onward.core.files import stash
 from onward.core.head import Head
 from onward.core.state import OpenCall, State, changed
-from onward.engine.advance import Engine
 from onward.engine.duties import Duties
 from onward.engine.files import Files
 from onward.engine.hold import Hold
+from onward.engine.outbox import Outbox
 from onward.engine.switches import Switchboard
 from tests.broken.variants import VARIANTS, Wrong, wrong
 
 # --- G5: duties to other sessions --------------------------------------------------------------------------------
 
 
-class LeavesDebts(Engine):
+class LeavesDebts(Outbox):
     """Pays what it appended itself, and nothing that another process left."""
 
-    async def _pay_rest(self, hold: Hold) -> None:
+    async def pay_rest(self, hold: Hold) -> None:
         hold.owed = 0
 
 
-class ForgetsDebtsInDeath(Engine):
+class ForgetsDebtsInDeath(Outbox):
     """Takes a session that has ended for one that owes nothing."""
 
-    async def _pay_rest(self, hold: Hold) -> None:
+    async def pay_rest(self, hold: Hold) -> None:
         if not hold.lease.head.ended:
-            await super()._pay_rest(hold)
+            await super().pay_rest(hold)
 
 
 class StartsUnderNewNames(Duties):
@@ -56,8 +56,8 @@ class TellsNobody(Duties):
         await super().pay(replace(head, parent=None), events)
 
 
-wrong("debts of the dead", "g5_a_duty_is_paid_after_any_crash", onward__wiring__Engine=LeavesDebts)
-wrong("no debts after the end", "g5_who_has_ended_still_pays", onward__wiring__Engine=ForgetsDebtsInDeath)
+wrong("debts of the dead", "g5_a_duty_is_paid_after_any_crash", onward__wiring__Outbox=LeavesDebts)
+wrong("no debts after the end", "g5_who_has_ended_still_pays", onward__wiring__Outbox=ForgetsDebtsInDeath)
 wrong("child with a new name", "g5_a_duty_paid_twice_is_paid_once", onward__wiring__Duties=StartsUnderNewNames)
 wrong("parent that hears nothing", "g5_a_duty_is_paid_after_any_crash", onward__wiring__Duties=TellsNobody)
 

@@ -15,19 +15,18 @@ from onward.core import events as ev
 from onward.core.absorb import absorb
 from onward.core.draft import ENGINE, Draft
 from onward.core.duties import first_owed
-from onward.core.events import Actor, Event, Failure
+from onward.core.events import Actor, Failure
 from onward.core.head import Head, resting
 from onward.core.lease import MARGIN, Busy, Later
-from onward.core.log import Commit
 from onward.core.program import AskModel, Effect, MakeCall, Perform, Program
 from onward.core.retry import STALLS_TO_PARK
 from onward.engine.alone import Floor
 from onward.engine.append import Appender
 from onward.engine.deciding import Decider, Leave, suspicious
-from onward.engine.duties import Duties
 from onward.engine.hold import Hold, Renewer
 from onward.engine.late import LateOutcomes
 from onward.engine.load import Loader
+from onward.engine.outbox import Outbox
 from onward.engine.perform import Fact, Performing, Stopping
 from onward.engine.session import Session
 from onward.engine.switches import Switchboard
@@ -59,17 +58,15 @@ class Engine:
         appender: Appender,
         renewer: Renewer,
         late: LateOutcomes,
-        duties: Duties,
+        outbox: Outbox,
         switchboard: Switchboard,
         owners: Callable[[], str],
         steps_per_wake: int = 1,
     ) -> None:
-        self.store, self.wakes, self.timers, self.feed = ports.store, ports.wakes, ports.timers, ports.feed
-        self.clock = ports.clock
+        self.store, self.wakes, self.timers, self.clock = ports.store, ports.wakes, ports.timers, ports.clock
         self.loader, self.decider, self.performing = loader, decider, performing
-        self.appender, self.renewer, self.owners = appender, renewer, owners
-        self.steps_per_wake = steps_per_wake
-        self.late, self.duties, self.switchboard = late, duties, switchboard
+        self.appender, self.renewer, self.owners, self.steps_per_wake = appender, renewer, owners, steps_per_wake
+        self.late, self.outbox, self.switchboard = late, outbox, switchboard
         self._floor = Floor()
 
     async def advance(self, wake: Wake) -> None:
@@ -163,10 +160,10 @@ class Engine:
         lease = hold.lease
         look = wake.look or lease.mark is not None
         try:
-            await self._publish_rest(hold)
+            await self.outbox.publish_rest(hold)
             if lease.stalls >= STALLS_TO_PARK:
                 raise Permanent(f"{lease.stalls} attempts at this step ended their process")
-            await self._pay_rest(hold)
+            await self.outbox.pay_rest(hold)
             folded = await self.loader.fold(lease.head)
             state = await self.loader.decidable(hold.key, folded)
         except Permanent as exc:
@@ -317,10 +314,10 @@ class Engine:
             await self._save_outcomes(session)
             raise
         session.look = session.look or mark is not None
-        await self._publish(hold, events)
+        await self.outbox.publish(hold, events)
         owed = bool(hold.owed)
         if owed:
-            await self._pay(hold, events)
+            await self.outbox.pay(hold, events)
         if not (at_rest or release):
             session.begin(session.state, await self.loader.decidable(hold.key, session.state))
         elif owed:
@@ -328,37 +325,12 @@ class Engine:
             session.look = await self._release(hold, head) or session.look
         return self.store.embedded and not owed
 
-    async def _pay(self, hold: Hold, events: Sequence[Event]) -> None:
-        """Paid; the head says so when it is next written (R13)."""
-        await self.duties.pay(hold.lease.head, events)
-        hold.owed, hold.paid = 0, True
-        hold.lease = replace(hold.lease, head=replace(hold.lease.head, owed=0))
-
-    async def _pay_rest(self, hold: Hold) -> None:
-        """A holder before this one may have died between append and payment."""
-        if hold.owed:
-            commits = await self.store.commits(hold.key, after=hold.owed - 1)
-            events = [event for commit in commits for event in self.loader.events(commit)]
-            await self._pay(hold, [event for event in events if event.seq >= hold.owed])
-
     async def _save_outcomes(self, session: Session) -> None:
         for call, body in session.outcomes:
             try:
                 await self.late.file(session.hold.key, call, body)
             except OnwardError as exc:
                 _note("outcome_not_filed", session.hold.lease.head, exc)
-
-    async def _publish(self, hold: Hold, events: Sequence[Event]) -> None:
-        """They are out, and the next write that is made anyway says so (R12)."""
-        await self.feed.publish(hold.lease.head, events)
-        hold.published = hold.lease.head.seq
-
-    async def _publish_rest(self, hold: Hold) -> None:
-        """A holder before this one may have died between append and publish."""
-        head = hold.lease.head
-        if hold.published < head.seq:
-            commits: Sequence[Commit] = await self.store.commits(hold.key, after=hold.published)
-            await self._publish(hold, [event for commit in commits for event in self.loader.events(commit)])
 
     async def _rest(self, session: Session) -> None:
         """Arm the next timer, commit the rest, publish; then call back whoever was turned away (R14, R4)."""

@@ -99,7 +99,8 @@ class Runtime(Signals, Operating):
         self.parts.renewer.start()
         if self._work:
             if self._observe is not None:
-                self.parts.engine.feed = _Observed(self.parts.engine.feed, self._observe)
+                outbox = self.parts.engine.outbox
+                outbox.feed = _Observed(outbox.feed, self._observe)
             self._worker = Worker(self.parts.backend.queue, self._advance, MANY if self._only else self._concurrency)
             self._tasks = [asyncio.create_task(self._work_on(self._worker)), asyncio.create_task(self._sweep())]
             await asyncio.sleep(0)  # the queue has its consumer before anything is written
