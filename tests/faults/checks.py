@@ -828,7 +828,7 @@ async def g13_parked_session_still_meets_its_deadline(ledger: Ledger) -> list[st
     again, its deadline is not forgotten."""
     here = world(ledger, desk(), _Always("blobs.get", faults.kill_before, most=STALLS_TO_PARK))
     here.operator_may = _nobody
-    await here.start("desk", "story " * 15_000, deadline=here.clock.now() + timedelta(hours=6))
+    await here.start("desk", "story " * 6_000, deadline=here.clock.now() + timedelta(hours=6))
     await here.rest()
     parked = await here.head()
     await here.later(hours=7)
