@@ -15,7 +15,7 @@ from onward.core.events import Actor, Failure, Limits
 from onward.core.payload import Blob, Erased
 from onward.core.program import Child, Handover, Perform, Program, Record, Rest, StartChild
 from onward.core.signals import Signal
-from onward.core.state import State
+from onward.core.state import State, changed
 from onward.errors import BadInput, Refused
 from onward.testing.runner import START
 
@@ -542,3 +542,28 @@ def test_a_handover_waits_for_the_other_calls_and_is_one_event() -> None:
     state = here.state
     assert (state.program, state.version, state.on_input, dict(state.calls)) == ("other", "2", "reject", {})
     assert state.transcript[-1].value == {"handed_over_to": "other"}
+
+
+# --- who only says who they are --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_g8_who_only_says_who_they_are_decides_nothing_unless_that_is_allowed(allowed: bool) -> None:
+    here = asked()
+    call = here.state.calls["3.0"]
+    here.state = changed(here.state, calls={"3.0": changed(call, allow_unverified=allowed)})
+    somebody = Actor(kind="unverified", name="ann")
+    if allowed:
+        decides(here, "approved", somebody)
+        assert here.state.calls["3.0"].approved_by == (somebody,), "and it is recorded as that"
+    else:
+        with pytest.raises(Refused, match="only an identified person decides"):
+            decides(here, "approved", somebody)
+
+
+def test_g8_a_name_that_nobody_has_checked_is_not_the_one_that_is_asked() -> None:
+    here = asked(approvers=("ann",))
+    call = here.state.calls["3.0"]
+    here.state = changed(here.state, calls={"3.0": changed(call, allow_unverified=True)})
+    with pytest.raises(Refused, match="only an identified person decides"):
+        decides(here, "approved", Actor(kind="unverified", name="ann"))

@@ -169,7 +169,8 @@ def _decision(state: State, signal: Signal, body: DecisionBody) -> Bodies:
 def check_decision(state: State, sender: Actor, body: DecisionBody) -> None:
     """Raises Refused unless this decision may be taken now."""
     call = state.calls.get(body.call)
-    if sender.kind != "person" or not sender.name:
+    unverified = sender.kind == "unverified" and call is not None and call.allow_unverified and not call.approvers
+    if not sender.name or not (sender.kind == "person" or unverified):
         raise Refused("decision refused", "not_a_person", "only an identified person decides")
     if state.closing:
         raise Refused("decision refused", "session_closing", f"the session is being {_ending(state)}")

@@ -14,7 +14,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ActorKind = Literal["program", "model", "tool", "person", "timer", "operator", "external", "engine"]
+ActorKind = Literal["program", "model", "tool", "person", "unverified", "timer", "operator", "external", "engine"]
+"""Who makes an event happen. `unverified` is somebody who only says who they are."""
+
 EffectClass = Literal["read", "idempotent", "compensatable", "irreversible"]
 Cause = Literal["tool", "reconcile", "outcome", "operator", "timer", "input"]
 OnInput = Literal["enqueue", "interrupt", "reject"]
@@ -388,7 +390,7 @@ class ApprovalRequested(Body):
 
     `rule` is the rule that asked, `input_schema` the arguments' JSON Schema, `undo` what could take the call back.
     So many people are `needed`; `approvers` are those who may decide, or nobody in particular. `remind_at` is when
-    they are reminded.
+    they are reminded. With `allow_unverified` somebody may decide who only says who they are.
     """
 
     kind: Literal["approval_requested"] = "approval_requested"
@@ -406,6 +408,7 @@ class ApprovalRequested(Body):
     needed: int = 1
     approvers: list[str] = []
     remind_at: datetime | None = None
+    allow_unverified: bool = False
 
 
 class ApprovalDecided(Body):

@@ -50,6 +50,7 @@ def _asked(state: State, event: ev.Event, body: ev.ApprovalRequested) -> State:
         "digest": body.digest,
         "needed": body.needed,
         "approvers": tuple(body.approvers),
+        "allow_unverified": body.allow_unverified,
         "expires_at": body.expires_at,
         "on_timeout": body.on_timeout,
     }

@@ -51,6 +51,7 @@ class OpenCall(Value):
     approved_by: tuple[Actor, ...] = ()
     needed: int = 1
     approvers: tuple[str, ...] = ()
+    allow_unverified: bool = False
     delegators: tuple[str, ...] = ()
     """Who passed the question on: they may still reject the call, or pass it on again."""
     edited: Payload = None

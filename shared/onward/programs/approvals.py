@@ -21,7 +21,8 @@ class Approval:
     is denied, or approved if `on_timeout` says so. `rule` is what the person reads about why they are asked.
 
     So many `people` must approve, and any one can reject. `by` are the identities that may decide; None asks anybody
-    who may decide at all. They are reminded `remind` before the approval expires.
+    who may decide at all. They are reminded `remind` before the approval expires. With `allow_unverified` a decision
+    counts also from somebody who only says who they are, such as a message to the sessions' topic.
     """
 
     when: Callable[[Any], bool] | bool = True
@@ -31,6 +32,7 @@ class Approval:
     people: int = 1
     by: Sequence[str] | None = None
     remind: Span | None = None
+    allow_unverified: bool = False
 
     def __post_init__(self) -> None:
         seconds(self.timeout, "Approval.timeout")
@@ -44,6 +46,8 @@ class Approval:
         self._check_remind()
 
     def _check_people(self) -> None:
+        if self.allow_unverified and (self.by is not None or self.people > 1):
+            raise BadInput("Approval.allow_unverified: who is asked by name, or beside others, must be known")
         names = [] if self.by is None else [self.by] if isinstance(self.by, str) else list(self.by)
         if isinstance(self.by, str) or not all(isinstance(name, str) and name for name in names):
             raise BadInput(f"Approval.by: {self.by!r} is no list of identities, such as ['ann@example.com']")

@@ -140,4 +140,5 @@ def _request(state: State, id: str, one: _Checked, tool: Offer) -> ApprovalReque
         needed=tool.approval.people,
         approvers=list(tool.approval.by or ()),
         remind_at=tool.approval.reminded_at(expires_at),
+        allow_unverified=tool.approval.allow_unverified,
     )
