@@ -23,10 +23,12 @@ class Arrival:
 
 
 class Sink:
-    """Listens at `url` until it is closed. `answers` are the statuses of the next requests; after those it is 204."""
+    """Listens at `url` until it is closed. `answers` are the statuses of the next requests; after those it is what
+    `act` makes of headers and body."""
 
-    def __init__(self) -> None:
+    def __init__(self, act: Callable[[dict[str, str], bytes], int] = lambda headers, body: 204) -> None:
         self.answers: list[int] = []
+        self._act = act
         self.arrivals: list[Arrival] = []
         self._news = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -42,7 +44,9 @@ class Sink:
 
     def take(self, headers: dict[str, str], body: bytes) -> int:
         with self._news:
-            status = self.answers.pop(0) if self.answers else 204
+            answer = self.answers.pop(0) if self.answers else None
+        status = answer or self._act(headers, body)
+        with self._news:
             self.arrivals.append(Arrival(headers, body, time.time(), status))
             self._news.notify_all()
             return status
