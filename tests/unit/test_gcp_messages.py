@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -353,3 +355,20 @@ def test_g15_a_task_that_is_none_is_refused() -> None:
     with pytest.raises(BadMessage, match="a wake") as failed:
         parse_task({"X-CloudTasks-TaskName": "7"}, b'{"version": 1, "session": "s", "kind": "cancel"}')
     assert failed.value.message == "7"
+
+
+# --- what is loaded --------------------------------------------------------------------------------------------
+
+
+def test_nothing_of_google_is_loaded_before_it_is_used() -> None:
+    modules = ("clients", "messages", "messages_envelopes", "pubsub", "reader", "storage", "tasks")
+    code = "import sys; from onward.adapters.gcp import " + ", ".join(modules)
+    code += (
+        "; storage.StorageBlobs('b'); pubsub.Topic('t'); reader.Subscription('s'); tasks.TaskTimers('q', 'u', None, "
+    )
+    code += "service_account=None); print(*(name for name in sys.modules if "
+    code += (
+        "name.startswith(('google.auth', 'google.api_core', 'google.protobuf', 'google.cloud.', 'grpc', 'requests'))))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == ""
