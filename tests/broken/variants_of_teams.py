@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from onward.engine.files import Files
 from onward.engine.hold import Hold
 from onward.engine.outbox import Outbox
 from onward.engine.switches import Switchboard
+from onward.errors import Permanent, UsageError
 from tests.broken.variants import VARIANTS, Wrong, wrong
 
 # --- G5: duties to other sessions --------------------------------------------------------------------------------
@@ -49,6 +51,14 @@ class StartsUnderNewNames(Duties):
         await super()._start(head, StartChild(changed(duty.started, session=name)))
 
 
+class DropsWhatItCanNotPay(Duties):
+    """Takes a duty that can't be paid for one that is."""
+
+    async def _start_or_say_why_not(self, head: Head, duty: StartChild) -> None:
+        with suppress(UsageError, Permanent):
+            await self._start(head, duty)
+
+
 class TellsNobody(Duties):
     """Pays for starts and cancels, and tells no parent."""
 
@@ -60,9 +70,10 @@ wrong("debts of the dead", "g5_a_duty_is_paid_after_any_crash", onward__wiring__
 wrong("no debts after the end", "g5_who_has_ended_still_pays", onward__wiring__Outbox=ForgetsDebtsInDeath)
 wrong("child with a new name", "g5_a_duty_paid_twice_is_paid_once", onward__wiring__Duties=StartsUnderNewNames)
 wrong("parent that hears nothing", "g5_a_duty_is_paid_after_any_crash", onward__wiring__Duties=TellsNobody)
+wrong("duty dropped in silence", "g5_a_duty_that_can_not_be_paid_is_told", onward__wiring__Duties=DropsWhatItCanNotPay)
 
 
-# --- G10: what an operator holds back ----------------------------------------------------------------------------
+# --- G10, G13: what an operator holds back -----------------------------------------------------------------------
 
 
 class SeesNoSwitch(Switchboard):
@@ -74,6 +85,20 @@ class SeesNoSwitch(Switchboard):
 
 wrong("switch that nobody looks at", "g10_what_is_switched_off_rests_and_does_nothing",
       onward__wiring__Switchboard=SeesNoSwitch)  # fmt: skip
+
+right_pause = folding.STEPS[ev.SessionPaused]
+
+
+def pauses_for_the_switch(state: State, event: Event, body: ev.SessionPaused) -> State:
+    """Takes a pause while a switch is off for the switch's own."""
+    return right_pause(state, event, changed(body, switch=body.switch or state.switch))
+
+
+VARIANTS["switch that lifts a person's pause"] = Wrong(
+    "switch that lifts a person's pause",
+    "g13_a_switch_lifts_no_persons_pause",
+    {"onward.core.fold.STEPS": {**folding.STEPS, ev.SessionPaused: pauses_for_the_switch}},
+)
 
 
 # --- G6: what was started is never forgotten ---------------------------------------------------------------------

@@ -15,13 +15,15 @@ from onward.core.model import ModelRequest
 from onward.core.signals import Signal
 from onward.core.state import State
 from onward.core.switches import Switch
+from onward.engine.gateway import Start
 from onward.engine.sweep import sweep
 from onward.errors import Refused
+from onward.ports import Wake
 from onward.testing.runner import START
 from tests.faults.checks import BOB, check, expect, part, world
-from tests.faults.desk import desk, turn
+from tests.faults.desk import desk, team, turn
 from tests.faults.scenarios import REFUND
-from tests.faults.world import ANN, OPERATOR, World
+from tests.faults.world import ANN, KEY, OPERATOR, SESSION, World
 from tests.ledger import Ledger
 
 # --- G5: duties to other sessions --------------------------------------------------------------------------------
@@ -43,6 +45,22 @@ async def g5_who_has_ended_still_pays(ledger: Ledger) -> list[str]:
 async def g5_a_duty_paid_twice_is_paid_once(ledger: Ledger) -> list[str]:
     """The ids are the same every time: no child is started twice."""
     return await part(ledger, "three_children", ("store.create", "wakes.publish"), "killed after")
+
+
+@check
+async def g5_a_duty_that_can_not_be_paid_is_told(ledger: Ledger) -> list[str]:
+    """The child's id is taken, so it can't be started: its parent hears that, and does not wait for it."""
+    here = world(ledger, team())
+    taken = Start(f"{SESSION}:2.0", "desk", "1", "somebody else's")
+    await here.person(lambda gateway: gateway.start(taken, ANN))
+    await here.rest()
+    await here.start("boss")
+    await here.rest()
+    told = [event.body.status for event in await here.events() if event.kind == "child_ended"]
+    head = await here.head()
+    await here.close()
+    complaints = expect(told == ["failed"], f"of its child the parent heard {told}")
+    return complaints + expect(head is not None and head.status == "completed", "the parent waits for it")
 
 
 # --- G10, G13: what an operator holds back -----------------------------------------------------------------------
@@ -68,6 +86,34 @@ async def g10_what_is_switched_off_rests_and_does_nothing(ledger: Ledger) -> lis
     head = await here.head()
     await here.close()
     return complaints + expect(head is not None and head.status == "completed", "it did not go on")
+
+
+@check
+async def g13_a_switch_lifts_no_persons_pause(ledger: Ledger) -> list[str]:
+    """Somebody pauses a session that is switched off: it goes on when they say so, and not when it is on again."""
+    here = world(ledger, desk(turn(("pay_out", REFUND))))
+    await here.start("desk")
+    await here.rest()
+    off = Switch(scope="all", by=OPERATOR, reason="have a look", at=here.clock.now())
+    await here.watcher.switches.turn(off, True)
+    here.clock.advance(10.0)
+    await here.decide("pay_out", "approved")
+    await here.rest()
+    await here.signal("pause", "pause", OPERATOR, reason="whatever the switch says")
+    await here.rest()
+    await here.watcher.switches.turn(off, False)
+    here.clock.advance(10.0)
+    await here.watcher.queue.publish(Wake(KEY, look=True))
+    await here.rest()
+    head = await here.head()
+    if head is None or head.status != "paused":
+        await here.close()
+        return [f"the session was paused, and is {head and head.status}"]
+    await here.signal("resume", "resume", OPERATOR, reason="go on")
+    await here.rest()
+    head = await here.head()
+    await here.close()
+    return expect(head is not None and head.status == "completed", "it did not go on")
 
 
 # --- G6: what was started is never forgotten ---------------------------------------------------------------------
