@@ -324,6 +324,18 @@ def test_a_call_in_doubt_is_shown_with_all_that_helps(desk: Desk, here: Here) ->
     assert "done, was in doubt" in here("effects").out
 
 
+def test_a_call_in_doubt_that_is_skipped_is_not_listed_as_done(desk: Desk, here: Here) -> None:
+    desk.write(says("", explode={}), DONE)
+    assert here("run", APP, "Go", "--id", "s1").code == 1
+    assert here("skip", "s1", "--result", '"go on"', "--reason", "nobody knows").code == 0
+    assert here("run", APP, "--id", "s1").code == 0
+    (entry,) = here("effects", "--json").doc
+    assert (entry["outcome"], entry["doubted"], entry["reason"]) == ("answered", True, "nobody knows")
+    assert (entry["resolved_by"]["name"], [by["outcome"] for by in entry["attempts"]]) == ("ann", ["in_doubt"])
+    assert "answered, was in doubt" in here("effects").out
+    assert "skipped: ann gave its result" in here("events", "s1").out
+
+
 def test_effects_are_listed_by_session_tool_program_and_time(desk: Desk, here: Here) -> None:
     waiting(here)
     assert here("approve", "s1", "--reason", "fine").code == 0

@@ -370,7 +370,7 @@ def test_a_skipped_call_has_the_given_result() -> None:
     say(here, "skip", BOB, call="3.0", result="done by hand", reason="the bank did it")
     [completed] = [event.body for event in here.events if event.kind == "call_completed"]
     assert isinstance(completed, ev.CallCompleted)
-    assert (completed.by, completed.reason, completed.result) == ("operator", "the bank did it", "done by hand")
+    assert (completed.by, completed.reason, completed.result) == ("skip", "the bank did it", "done by hand")
 
 
 def test_what_is_under_way_is_not_skipped() -> None:

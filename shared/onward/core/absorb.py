@@ -252,7 +252,7 @@ def _skip(state: State, signal: Signal, body: SkipBody) -> Bodies:
         stands = "it is under way" if call else "it is settled, or there is none"
         raise Refused("skip refused", "not_open", f"call {body.call}: {stands}")
     outcome = OutcomeBody(call=call.id, status="done", result=body.result, reason=body.reason)
-    return [*_left(state, call, cancel=True), *settle(call, signal.id, outcome, "operator")]
+    return [*_left(state, call, cancel=True), *settle(call, signal.id, outcome, "skip")]
 
 
 def _child(state: State, signal: Signal, body: ChildBody) -> Bodies:

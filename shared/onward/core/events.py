@@ -18,7 +18,7 @@ ActorKind = Literal["program", "model", "tool", "person", "unverified", "timer",
 """Who makes an event happen. `unverified` is somebody who only says who they are."""
 
 EffectClass = Literal["read", "idempotent", "compensatable", "irreversible"]
-Cause = Literal["tool", "reconcile", "outcome", "operator", "timer", "input"]
+Cause = Literal["tool", "reconcile", "outcome", "operator", "skip", "timer", "input"]
 OnInput = Literal["enqueue", "interrupt", "reject"]
 """What becomes of an input that comes while the program is at work on an earlier one: it waits for the results of the
 calls under way, or it takes the place of those not yet started, or it is refused."""
@@ -489,7 +489,8 @@ class CallStarted(Body):
 
 class CallCompleted(Body):
     """What a call came to, and by what that is known: its tool, `reconcile`, an outcome from outside, an operator, or
-    (where the call only waited) a timer or an input. `reason` is an operator's."""
+    (where the call only waited) a timer or an input. By `skip` nothing is known: an operator gave a result in place of
+    the call's own. `reason` is an operator's."""
 
     kind: Literal["call_completed"] = "call_completed"
     private = frozenset({"result"})
