@@ -149,3 +149,31 @@ async def test_an_event_is_acknowledged_only_after_it_was_applied() -> None:
     assert len(topic.waiting) == 1
     assert [one.id async for one in reader.batch()] == ["here:1"]
     assert topic.waiting == {}
+
+
+async def test_what_was_applied_before_is_only_acknowledged() -> None:
+    topic = Topic()
+    log = [event("here", seq) for seq in (1, 2, 3)]
+    for one in (*log, *log):
+        topic.publish(one)
+    topic.pull = topic.pull_all  # type: ignore[method-assign]
+    subscriber = Subscriber({}, 1)  # whose log can't be asked
+    reader = EventReader(topic, position=subscriber.position, fetch=subscriber.fetch)
+    assert [one.seq async for one in reader.batch()] == [1, 2, 3]
+    topic.publish(log[1])
+    assert [one.seq async for one in reader.batch()] == []
+    assert topic.waiting == {}
+
+
+async def test_what_can_not_be_applied_yet_comes_again() -> None:
+    topic = Topic()
+    topic.publish(event("here", 2))
+    topic.pull = topic.pull_all  # type: ignore[method-assign]
+    logs: dict[str, list[SessionEvent]] = {"here": []}
+    subscriber = Subscriber(logs, 10)
+    reader = EventReader(topic, position=subscriber.position, fetch=subscriber.fetch)
+    assert [one.seq async for one in reader.batch()] == []
+    assert len(topic.waiting) == 1
+    logs["here"] += [event("here", 1), event("here", 2)]
+    assert [one.seq async for one in reader.batch()] == [1, 2]
+    assert topic.waiting == {}

@@ -179,10 +179,9 @@ class EventReader:
             await self._source.acknowledge(receipts)
 
     def _forget(self) -> None:
-        """Let go of the sessions that were heard of longest ago, and of which nothing is waited for."""
-        for ref in list(self._known)[: max(0, len(self._known) - self._most)]:
-            if not self._known[ref].events:
-                del self._known[ref]
+        """Let go of the sessions that were heard of longest ago. What was not acknowledged of them comes again."""
+        while len(self._known) > self._most:
+            self._known.popitem(last=False)
 
 
 class Subscription:
