@@ -177,3 +177,18 @@ async def test_what_can_not_be_applied_yet_comes_again() -> None:
     logs["here"] += [event("here", 1), event("here", 2)]
     assert [one.seq async for one in reader.batch()] == [1, 2]
     assert topic.waiting == {}
+
+
+async def test_who_begins_again_goes_on_where_it_is() -> None:
+    topic = Topic()
+    for seq in (1, 2):
+        topic.publish(event("here", seq))
+    topic.pull = topic.pull_all  # type: ignore[method-assign]
+    subscriber = Subscriber({}, 1)
+    reader = EventReader(topic, position=subscriber.position, fetch=subscriber.fetch)
+    for seq in (1, 2):
+        reading = reader.events()
+        one = await anext(reading)
+        subscriber.apply(one)
+        await reading.aclose()  # type: ignore[attr-defined]
+        assert one.seq == seq
