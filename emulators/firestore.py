@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -23,7 +24,7 @@ MAIN = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
 QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m")
 """For runs of a few minutes. Long ones are quicker without."""
 
-STARTS_IN = 60.0
+STARTS_IN, STOPS_IN = 60.0, 20.0
 """Seconds, on a machine that has much else to do."""
 
 GET_SDK = (
@@ -101,7 +102,11 @@ class FirestoreEmulator:
         """Stop it, and wait until it is gone."""
         if self._process.stdin is not None and not self._process.stdin.closed:
             self._process.stdin.close()
-        self._process.wait(STARTS_IN)
+        try:
+            self._process.wait(STOPS_IN)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         self._log.close()
 
     def wait(self) -> None:

@@ -22,11 +22,13 @@ from onward.adapters.local.memory import MemoryBackend
 from onward.core.lease import TTL
 from onward.testing.clock import ManualClock
 
+GET_CLIENT = "google-cloud-firestore is missing: pip install -e '.[gcp]'"
+
 
 def start_emulator() -> FirestoreEmulator:
     """An emulator, or a word on what is missing here."""
     if not _installed():
-        pytest.skip("google-cloud-firestore is missing: pip install -e '.[gcp]'")
+        pytest.skip(GET_CLIENT)
     try:
         return FirestoreEmulator()
     except Missing as exc:

@@ -1,4 +1,5 @@
-"""Where sessions live while processes come and go: memory, and one SQLite file that each process opens for itself."""
+"""Where sessions live while processes come and go: memory, one SQLite file that each process opens for itself, and
+Firestore, to which each process has a store of its own."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from onward.adapters.local.memory import Delivery, MemoryBackend, MemoryQueue
 from onward.adapters.local.sqlite import SqliteBackend
 from onward.core.lease import TTL
 from onward.testing.runner import AutoClock
+from tests.contract.firestore import FirestoreBackend, ServerTime, Shaped, a_client
 
 
 class _Queue(MemoryQueue):
@@ -77,3 +79,35 @@ class Sqlite:
     async def close(self) -> None:
         for backend in self._open:
             await backend.close()
+
+
+class Firestore:
+    """A project of an emulator. Messages, blobs and the feed are of other services: they are in memory, for all."""
+
+    embedded = False
+    certain: frozenset[str] = frozenset()
+
+    def __init__(self, host: str, clock: AutoClock) -> None:
+        self._clock = clock
+        self.bare = a_client(host)
+        self._client = ServerTime(Shaped(self.bare), clock)
+        self._others = MemoryBackend(clock)
+        self._others.queue = _Queue(clock)
+
+    def open(self) -> FirestoreBackend:
+        backend = FirestoreBackend(self._client, self._clock)
+        backend.queue, backend.blobs, backend.feed = self._others.queue, self._others.blobs, self._others.feed
+        return backend
+
+    def crash(self, backend: Any) -> None:
+        """What the process knew of heads is gone with it."""
+
+    async def leave(self, backend: Any) -> None:
+        """The process that had this one takes nothing more."""
+
+    def redeliver(self) -> None:
+        """What was taken and not acknowledged comes again."""
+        self._others.queue.redeliver()
+
+    async def close(self) -> None:
+        await self._client.close()

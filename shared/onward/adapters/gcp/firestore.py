@@ -269,7 +269,7 @@ class FirestoreStore:
             async for page in pages(self._client, question):
                 await self._client.discard(page.documents)
         self._forget(key)
-        await self._client.commit([Write(session_path(key), only=("clearing",), expects=PRESENT)])
+        await self._write_if_still_so(Write(session_path(key), only=("clearing",), expects=PRESENT))
 
     # --- the inbox ---------------------------------------------------------------------------------------------------
 
@@ -298,16 +298,19 @@ class FirestoreStore:
         return Inbox(signals, milliseconds(found.now), more=len(found.documents) > limit)
 
     async def refuse(self, key: str, signals: Sequence[str], reason: str) -> None:
+        if not signals:
+            return
         found = await self._client.get([signal_path(key, id) for id in signals])
         for document in found.documents:
             if document.fields["pending"]:
-                await self._refuse(_settle(document.path, self._expires(), document.version, refused=reason))
+                refusal = _settle(document.path, self._expires(), document.version, refused=reason)
+                await self._write_if_still_so(refusal)
 
-    async def _refuse(self, refusal: Write) -> None:
+    async def _write_if_still_so(self, write: Write) -> None:
         try:
-            await self._client.commit([refusal])
+            await self._client.commit([write])
         except Clash:
-            return  # it was absorbed meanwhile
+            return  # somebody else did something about it meanwhile
 
     # --- reads -------------------------------------------------------------------------------------------------------
 

@@ -6,11 +6,10 @@ Requests are made and read as plain protobuf, which costs a half to a quarter of
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
 
+from onward.adapters.gcp.clients import PerLoop, credentials
 from onward.adapters.gcp.firestore_wire import (
     Document,
     Found,
@@ -43,6 +42,9 @@ DISCARDED_AT_ONCE = 200
 
 _CLASH = frozenset({"FAILED_PRECONDITION", "ALREADY_EXISTS", "NOT_FOUND"})
 _DENIED = frozenset({"PERMISSION_DENIED", "UNAUTHENTICATED"})
+_DENIED_NUMBERS = frozenset({7, 16})
+"""The same, as a status within an answer says them."""
+
 _NOT_DONE = frozenset({"RESOURCE_EXHAUSTED"})
 _NEVER = frozenset({"INVALID_ARGUMENT", "OUT_OF_RANGE", "UNIMPLEMENTED"})
 _PASSING = frozenset(
@@ -71,8 +73,7 @@ class Client:
         self._database = f"projects/{project}/databases/{database}"
         self._root = f"{self._database}/documents/"
         self._emulator = emulator
-        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, FirestoreAsyncClient] = WeakKeyDictionary()
-        self._making = threading.Lock()
+        self._clients = PerLoop(self._make)
 
     async def commit(self, writes: Sequence[Write]) -> list[Written]:
         """Apply all these writes, or none; sent once. Answers one Written for each.
@@ -80,13 +81,14 @@ class Client:
         Raises Clash where a precondition did not hold, BadInput where it is too large, Ambiguous where its fate is
         unknown, StoreUnavailable and Permanent where it was certainly not applied.
         """
+        client = await self._clients.get()
         from google.cloud.firestore_v1 import types
 
         request = types.CommitRequest.pb()(database=self._database)
         for write in writes:
             _check_document(fill_write(request, write, self._root), write)
         _check_request(request)
-        client, wrapped = self._client(), types.CommitRequest.wrap(request)
+        wrapped = types.CommitRequest.wrap(request)
         sent = client.commit(wrapped, retry=None, timeout=COMMIT_SECONDS, metadata=self._metadata())
         answer = types.CommitResponse.pb(await _committed(sent))
         return [written_of(result) for result in answer.write_results]
@@ -96,13 +98,14 @@ class Client:
         return await _read(lambda: self._get(paths, only))
 
     async def _get(self, paths: Sequence[str], only: Sequence[str] | None) -> Found:
+        client = await self._clients.get()
         from google.cloud.firestore_v1 import types
 
         request = types.BatchGetDocumentsRequest.pb()(database=self._database)
         request.documents.extend(self._root + path for path in paths)
         if only is not None:
             request.mask.field_paths.extend(only)
-        sent = self._client().batch_get_documents(
+        sent = client.batch_get_documents(
             types.BatchGetDocumentsRequest.wrap(request), retry=None, timeout=READ_SECONDS, metadata=self._metadata()
         )
         answers = [types.BatchGetDocumentsResponse.pb(answer) async for answer in await sent]
@@ -116,11 +119,12 @@ class Client:
         return await _read(lambda: self._query(question))
 
     async def _query(self, question: Question) -> Found:
+        client = await self._clients.get()
         from google.cloud.firestore_v1 import types
 
         request = types.RunQueryRequest.pb()(parent=(self._root + question.parent).rstrip("/"))
         fill_query(request.structured_query, question, self._root)
-        sent = self._client().run_query(
+        sent = client.run_query(
             types.RunQueryRequest.wrap(request), retry=None, timeout=READ_SECONDS, metadata=self._metadata()
         )
         answers = [types.RunQueryResponse.pb(answer) async for answer in await sent]
@@ -142,39 +146,35 @@ class Client:
             await _read(lambda part=part: self._discard(part))  # type: ignore[misc]
 
     async def _discard(self, documents: Sequence[Document]) -> None:
+        client = await self._clients.get()
         from google.cloud.firestore_v1 import types
 
         request = types.BatchWriteRequest.pb()(database=self._database)
         for document in documents:
             fill_write(request, Write(document.path, gone=True), self._root)
-        sent = self._client().batch_write(
+        sent = client.batch_write(
             types.BatchWriteRequest.wrap(request), retry=None, timeout=READ_SECONDS, metadata=self._metadata()
         )
-        failed = [status.message for status in types.BatchWriteResponse.pb(await sent).status if status.code]
+        failed = [status for status in types.BatchWriteResponse.pb(await sent).status if status.code]
         if failed:
-            raise StoreUnavailable(f"Firestore did not delete {len(failed)} documents: {failed[0]}")
+            kind = Denied if failed[0].code in _DENIED_NUMBERS else StoreUnavailable
+            raise kind(f"Firestore did not delete {len(failed)} documents: {failed[0].message}")
 
     async def close(self) -> None:
         """End the connection of the running loop."""
-        made = self._made.pop(asyncio.get_running_loop(), None)
-        if made is not None:
-            await made.transport.close()
+        client = await self._clients.take()
+        if client is not None:
+            await client.transport.close()
 
-    def _client(self) -> FirestoreAsyncClient:
-        loop = asyncio.get_running_loop()
-        with self._making:
-            if loop not in self._made:
-                self._made[loop] = self._make()
-            return self._made[loop]
-
-    def _make(self) -> FirestoreAsyncClient:
+    async def _make(self) -> FirestoreAsyncClient:
+        """In a thread as far as it can be: that loads much, and may look for credentials."""
+        found = await asyncio.to_thread(_loaded, self._emulator)
+        import grpc
         from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
         from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcAsyncIOTransport
 
         if self._emulator is None:
-            return _with_credentials(FirestoreAsyncClient)
-        import grpc
-
+            return FirestoreAsyncClient(credentials=found)
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
         channel = grpc.aio.insecure_channel(self._emulator, options=options)
         return FirestoreAsyncClient(transport=FirestoreGrpcAsyncIOTransport(channel=channel))
@@ -184,11 +184,13 @@ class Client:
         return (prefix, ("authorization", "Bearer owner")) if self._emulator else (prefix,)
 
 
-def _with_credentials(make: Callable[[], T]) -> T:
+def _loaded(emulator: str | None) -> Any:
+    """The credentials, and the package, which takes a moment to load. Raises Denied."""
+    import google.cloud.firestore_v1.services.firestore  # noqa: F401 - loaded here, and not in the event loop
     from google.auth.exceptions import GoogleAuthError
 
     try:
-        return make()
+        return credentials(emulator, "datastore")
     except GoogleAuthError as exc:
         raise Denied(f"Firestore: {exc}") from exc
 
@@ -241,6 +243,8 @@ async def _read(ask: Callable[[], Awaitable[T]]) -> T:
         except GoogleAPICallError as exc:
             if _code(exc) not in _PASSING:
                 raise _failed_read(exc) from exc
+        except Denied:
+            raise
         except StoreUnavailable:
             pass
         await asyncio.sleep(delay)

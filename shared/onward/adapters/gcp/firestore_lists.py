@@ -44,24 +44,25 @@ def _sources(query: Query) -> Iterator[_Source]:
         asked = replace(query, status=(), tenant=None, after=None, limit=0)
         yield _Source(TOMBSTONES[query.tenant is not None], tenant, asked == Query(limit=0))
     if living or not query.status:
-        lead, value = _lead(query, living)
-        shape = LISTS[lead, query.tenant is not None]
-        yield _Source(shape, {**tenant, **({lead: value} if lead else {})}, _asks_no_more(query, lead))
+        lead, asked_for = _lead(query, living)
+        shape, exact = LISTS[lead, query.tenant is not None], _asks_no_more(query, lead)
+        everywhere = {**tenant, "shard": list(range(SHARDS))}
+        yield from (_Source(shape, everywhere | ({lead: value} if lead else {}), exact) for value in asked_for)
 
 
-def _lead(query: Query, living: Sequence[str]) -> tuple[Lead, Any]:
-    """By what the fewest are likely to be found."""
+def _lead(query: Query, living: Sequence[str]) -> tuple[Lead, Sequence[str | None]]:
+    """By what the fewest are likely to be found; and what to ask for, in a query each."""
     if query.parent is not None:
-        return "parent", query.parent
+        return "parent", [query.parent]
     if query.wait is not None:
-        return "waits", query.wait
+        return "waits", [query.wait]
     if query.labels:
-        return "labels", "{}={}".format(*query.labels[0])
+        return "labels", ["{}={}".format(*query.labels[0])]
     if living:
-        return "status", list(living)
+        return "status", living
     if query.program is not None:
-        return "program", query.program
-    return None, None
+        return "program", [query.program]
+    return None, [None]
 
 
 def _asks_no_more(query: Query, lead: Lead) -> bool:
