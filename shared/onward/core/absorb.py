@@ -303,6 +303,12 @@ def _cancel(state: State, signal: Signal, body: CancelBody) -> Bodies:
     return [ev.ClosingBegan(outcome="cancelled", error=error, signal=signal.id), *_leave_children(state)]
 
 
+def cancelled_unread(signal: Signal, error: Failure) -> ev.SessionCancelled:
+    """A session that can't be read is cancelled at once, for the reason that was given, or because of what is wrong."""
+    reason = str(signal.body.get("reason") or error.message)
+    return ev.SessionCancelled(reason=reason, unread=True, signal=signal.id)
+
+
 def _pause(state: State, signal: Signal, body: PauseBody) -> Bodies:
     if state.closing or (state.paused and not state.switch):
         stands = f"the session is being {_ending(state)}" if state.closing else "the session is paused"

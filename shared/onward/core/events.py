@@ -166,6 +166,7 @@ class SessionCancelled(Body):
     kind: Literal["session_cancelled"] = "session_cancelled"
     reason: str = ""
     unread: bool = False
+    signal: str | None = None
 
 
 class ClosingBegan(Body):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from onward.core import events as ev
-from onward.core.absorb import absorb
+from onward.core.absorb import absorb, cancelled_unread
 from onward.core.draft import ENGINE, Draft
 from onward.core.duties import first_owed
 from onward.core.events import Actor, Failure
@@ -200,7 +200,7 @@ class Engine:
         happened is to be published, and if the fold was not what is wrong, there may be timers to arm."""
         inbox, head = await self.store.pending(hold.key), hold.lease.head
         cancels = [signal for signal in inbox.signals if signal.kind == "cancel"]
-        body = ev.SessionCancelled(reason=error.message, unread=True) if cancels else ev.SessionParked(error=error)
+        body = cancelled_unread(cancels[0], error) if cancels else ev.SessionParked(error=error)
         if not head.ended and (cancels or head.status != "needs_attention"):
             await self.appender.append_by_head(hold, body, absorbed=tuple(signal.id for signal in cancels))
         elif not await self._release(hold):
