@@ -203,26 +203,28 @@ class Subscription:
 
     async def pull(self) -> Sequence[Delivered]:
         """What is there, at most `most`; nothing where nothing came for `wait` seconds. Raises Retryable."""
-        from google.api_core.exceptions import DeadlineExceeded
-
-        client = await self._clients.get()
         try:
+            client = await self._clients.get()
             answer = await client.pull(subscription=self._name, max_messages=self._most, retry=None, timeout=self._wait)
-        except DeadlineExceeded:
-            return []
         except Exception as exc:
-            raise self._translated(exc) from exc
+            if _is_silence(exc):
+                return []
+            if not is_outage(exc):
+                raise
+            raise self._failed(exc) from exc
         return [_delivered(received, self._name) for received in answer.received_messages]
 
     async def acknowledge(self, receipts: Sequence[str]) -> None:
         """These need not come again; some may all the same. Raises Retryable."""
-        client = await self._clients.get()
         try:
+            client = await self._clients.get()
             await client.acknowledge(
                 subscription=self._name, ack_ids=list(receipts), retry=repeats(self._patience), timeout=self._patience
             )
         except Exception as exc:
-            raise self._translated(exc) from exc
+            if not is_outage(exc):
+                raise
+            raise self._failed(exc) from exc
 
     async def close(self) -> None:
         """Close the connection of the running event loop."""
@@ -230,9 +232,7 @@ class Subscription:
         if client is not None:
             await client.transport.close()
 
-    def _translated(self, exc: Exception) -> Exception:
-        if not is_outage(exc):
-            return exc
+    def _failed(self, exc: Exception) -> Retryable:
         return Retryable(f"{self._name}: {type(exc).__name__}: {str(exc)[:500]}")
 
     async def _client(self) -> SubscriberAsyncClient:
@@ -244,6 +244,12 @@ class Subscription:
         if self._endpoint is None:
             return SubscriberAsyncClient(credentials=found)
         return SubscriberAsyncClient(transport=Transport(channel=grpc.aio.insecure_channel(self._endpoint)))
+
+
+def _is_silence(exc: Exception) -> bool:
+    from google.api_core.exceptions import DeadlineExceeded
+
+    return isinstance(exc, DeadlineExceeded)
 
 
 def _delivered(received: Any, subscription: str) -> Delivered:
