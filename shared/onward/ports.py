@@ -149,7 +149,8 @@ class SessionStore(Protocol):
     S13 an embedded store keeps wakes with the log: an append's `wake` is part of its commit.
     S14 delete puts a tombstone, a head of the same seq and hash, in the place of a session, in one atomic commit under
         its lease; else LeaseLost, and nothing has changed. Log and inbox are gone, in an embedded store wakes and
-        timers too. A tombstone is read, listed if asked for, and never claimed: create answers it.
+        timers too. A tombstone is read, listed if asked for, and never claimed: create answers it. Where a log is more
+        than one commit takes, it goes after the tombstone; if that dies half-way, reading the tombstone completes it.
     """
 
     embedded: bool

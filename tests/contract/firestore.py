@@ -107,14 +107,20 @@ class ServerTime(Around):
         stamp = milliseconds(self.now())
         written = await super().commit([_stamped(write, stamp) for write in writes])
         return [
-            replace(one, stamp=stamp if write.stamped else None) for one, write in zip(written, writes, strict=True)
+            replace(one, at=stamp, stamp=stamp if write.stamped else None)
+            for one, write in zip(written, writes, strict=True)
         ]
 
     async def get(self, paths: Sequence[str], only: Sequence[str] | None = None) -> Found:
-        return replace(await super().get(paths, only), now=self.now())
+        return self._played(await super().get(paths, only))
 
     async def query(self, question: Question) -> Found:
-        return replace(await super().query(question), now=self.now())
+        return self._played(await super().query(question))
+
+    def _played(self, found: Found) -> Found:
+        """What is stamped is stamped in the commit that makes a signal: the test's clock knows no moment between."""
+        documents = tuple(replace(one, created=one.fields.get("filed_at", one.created)) for one in found.documents)
+        return Found(documents, self.now())
 
 
 def _stamped(write: Write, at: datetime) -> Write:

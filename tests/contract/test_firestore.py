@@ -25,7 +25,7 @@ from onward.core.head import Fold, Wait, tombstone
 from onward.core.lease import Busy
 from onward.core.log import verify
 from onward.core.switches import Switch
-from onward.errors import BadInput, CorruptLog, LeaseLost, StoreUnavailable
+from onward.errors import Ambiguous, BadInput, CorruptLog, LeaseLost, StoreUnavailable
 from onward.ports import Lease, Wake
 from onward.testing.clock import ManualClock
 from onward.testing.contracts.story import PERSON, START, append_of, begin, claimed, opening, signal
@@ -105,6 +105,21 @@ async def test_s7_a_signal_is_filed_at_the_servers_time(store: Made) -> None:
     assert before <= lease.now <= now_here()
     assert inbox.signals == (filed,)
     assert await store().file(key, signal()) == filed
+
+
+async def test_g8_no_read_of_the_inbox_misses_what_was_filed_before_it(store: Made) -> None:
+    """Or a decision could lose to a timeout that came after it."""
+    filer, reader = store(), store()
+    key = await begin(filer)
+    filing = asyncio.gather(*(filer.file(key, signal(f"s{number}")) for number in range(60)))
+    reads = [await reader.pending(key)]
+    while len(reads[-1].signals) < 60:
+        reads.append(await reader.pending(key))
+    filed = {one.id: one for one in await filing}
+    assert {one.id: one for one in reads[-1].signals} == filed
+    for read in reads:
+        missed = filed.keys() - {one.id for one in read.signals}
+        assert all((filed[id].filed_at or START) >= read.now for id in missed)
 
 
 # --- processes, threads and loops ----------------------------------------------------------------------------------
@@ -360,7 +375,7 @@ async def one_of_each(backend: FirestoreBackend) -> None:
     await store.file(key, signal())
     await store.refuse(key, ["s1"], "there is no such session")
     gone = await claimed(store, await begin(store, "gone"))
-    with pytest.raises(StoreUnavailable, match="not today"):
+    with pytest.raises(Ambiguous, match="not today"):
         await store.delete(gone, tombstone(gone.head, START, "ann", ""))
     await store.file(key, signal("s2"))
     assert await backend.switches.turn(SWITCH, off=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from onward.adapters.gcp.firestore_client import Clash, Client, Denied
+from onward.adapters.gcp.firestore_client import Clash, Client
 from onward.adapters.gcp.firestore_documents import (
     STANDING,
     Standing,
@@ -37,7 +37,7 @@ from onward.core.head import Head
 from onward.core.lease import TTL, Busy, Free, Later, judge
 from onward.core.log import Commit
 from onward.core.signals import KEPT_DAYS, Signal
-from onward.errors import CorruptLog, LeaseLost, Refused, StoreUnavailable
+from onward.errors import Ambiguous, CorruptLog, LeaseLost, Refused, StoreUnavailable
 from onward.ports import Append, Appended, Clock, Inbox, Lease, Query, Wake
 
 TRIES = 5
@@ -189,18 +189,19 @@ class FirestoreStore:
         try:
             await self._client.commit([made, _commit_write(head.key, commit)])
         except Clash as exc:
-            there = await self.read(head.key)
-            if there is None:
+            found = await self._client.get([path])
+            if not found.documents:
                 raise CorruptLog(f"session {head.id} has a log and no head") from exc
-            return there
+            return head_of(found.documents[0])
         return None
 
     async def read(self, key: str) -> Head | None:
+        """A tombstone that says `clearing` is one whose deletion died: what was left of the session goes first."""
         found = await self._client.get([session_path(key)])
         if not found.documents:
             return None
         if found.documents[0].fields.get("clearing"):
-            await self._clear_if_allowed(key)
+            await self._clear(key)
         return head_of(found.documents[0])
 
     async def append(self, lease: Lease, append: Append) -> Appended:
@@ -243,7 +244,8 @@ class FirestoreStore:
 
     async def delete(self, lease: Lease, tombstone: Head) -> None:
         """First the tombstone, in one commit; then the log and the inbox, part by part. Until they are gone the
-        tombstone says that it is clearing, and whoever reads it goes on: so deleting again completes it."""
+        tombstone says that it is clearing, and whoever reads it goes on: so deleting again completes it. What fails
+        after the tombstone is Ambiguous."""
 
         def fits(standing: Standing) -> bool:
             return _is_at(standing, lease.epoch, tombstone.seq) and standing.hash == tombstone.hash
@@ -253,14 +255,10 @@ class FirestoreStore:
             return _head_write(tombstone, free)
 
         _check(lease, await self._change(lease.key, fits, change))
-        await self._clear(lease.key)
-
-    async def _clear_if_allowed(self, key: str) -> None:
-        """Deletion is a role of its own: who may not do it leaves the rest to others."""
         try:
-            await self._clear(key)
-        except Denied:
-            return
+            await self._clear(lease.key)
+        except StoreUnavailable as exc:
+            raise Ambiguous(f"session {tombstone.id}: its tombstone stands, its log is not gone yet: {exc}") from exc
 
     async def _clear(self, key: str) -> None:
         """Delete what a tombstone left; then it says so."""
@@ -274,14 +272,15 @@ class FirestoreStore:
     # --- the inbox ---------------------------------------------------------------------------------------------------
 
     async def file(self, key: str, signal: Signal) -> Signal:
+        """The time that counts is that of the commit: whatever was filed before a read of the inbox is in it. The field
+        `filed_at`, by which the inbox is read, is stamped when the request is processed, a moment before."""
         path = signal_path(key, signal.id)
         filing = Write(path, signal_fields(key, signal), stamped=("filed_at",), expects=MISSING)
         try:
             (written,) = await self._client.commit([filing])
         except Clash as exc:
             return await self._filed(path, signal, exc)
-        assert written.stamp is not None, "the server tells what it stamped"
-        return replace(signal, filed_at=milliseconds(written.stamp))
+        return replace(signal, filed_at=milliseconds(written.at))
 
     async def _filed(self, path: str, signal: Signal, clash: Clash) -> Signal:
         found = await self._client.get([path])
@@ -289,13 +288,13 @@ class FirestoreStore:
             raise StoreUnavailable(f"signal {signal.id} was there, and is gone") from clash
         if found.documents[0].fields["digest"] != signal.digest:
             raise Refused("signal refused", "signal_reused", "the same key was used for a signal with other content")
-        return replace(signal, filed_at=milliseconds(found.documents[0].fields["filed_at"]))
+        return replace(signal, filed_at=milliseconds(found.documents[0].created))
 
     async def pending(self, key: str, limit: int = 100) -> Inbox:
         question = PENDING.question({"pending": True}, parent=session_path(key), limit=limit + 1)
         found = await self._client.query(question)
-        signals = tuple(signal_of(document) for document in found.documents[:limit])
-        return Inbox(signals, milliseconds(found.now), more=len(found.documents) > limit)
+        signals = sorted(map(signal_of, found.documents[:limit]), key=lambda signal: (signal.filed_at, signal.id))
+        return Inbox(tuple(signals), milliseconds(found.now), more=len(found.documents) > limit)
 
     async def refuse(self, key: str, signals: Sequence[str], reason: str) -> None:
         if not signals:

@@ -189,7 +189,7 @@ def commit_of(document: Document) -> Commit:
 
 
 def signal_fields(key: str, signal: Signal) -> Fields:
-    """A signal that is pending; `filed_at` is stamped."""
+    """A signal that is pending; `filed_at`, by which an inbox is read, is stamped."""
     return {
         "shard": shard_of(key),
         "pending": True,
@@ -203,7 +203,7 @@ def signal_fields(key: str, signal: Signal) -> Fields:
 def signal_of(document: Document) -> Signal:
     fields = document.fields
     sender: Mapping[str, Any] = fields["sender"]
-    filed_at = milliseconds(fields["filed_at"])
+    filed_at = milliseconds(document.created)
     return Signal(document.id, fields["kind"], json.loads(fields["body"]), Actor(**sender), filed_at)
 
 

@@ -21,11 +21,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document as it was read. `path` begins behind the database: `sessions/...`."""
+    """A document as it was read. `path` begins behind the database: `sessions/...`; `created` is the time of the commit
+    that made it, which no read before that time can have missed."""
 
     path: str
     fields: Fields
     version: Version
+    created: datetime
 
     @property
     def id(self) -> str:
@@ -58,9 +60,11 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of one write: the version that is there now, and the time that was stamped."""
+    """What became of one write: the version that is there now, the time of the commit, and the time that was stamped,
+    which is a moment before."""
 
     version: Version
+    at: datetime
     stamp: datetime | None = None
 
 
@@ -136,7 +140,8 @@ def version_of(stamp: Any) -> Version:
 def document_of(document: Any, root: str) -> Document:
     """A document whose name begins with `root`."""
     fields = {name: get_value(value) for name, value in document.fields.items()}
-    return Document(document.name[len(root) :], fields, version_of(document.update_time))
+    created = get_time(document.create_time)
+    return Document(document.name[len(root) :], fields, version_of(document.update_time), created)
 
 
 def fill_write(request: Any, write: Write, root: str) -> Any:
@@ -171,7 +176,7 @@ def _fill_precondition(made: Any, expects: Version | bool | None) -> None:
 def written_of(result: Any) -> Written:
     """What a WriteResult tells. All fields that one commit stamps have the same time."""
     stamps = [get_time(value.timestamp_value) for value in result.transform_results]
-    return Written(version_of(result.update_time), stamps[0] if stamps else None)
+    return Written(version_of(result.update_time), get_time(result.update_time), stamps[0] if stamps else None)
 
 
 def fill_query(query: Any, question: Question, root: str) -> None:
