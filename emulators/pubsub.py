@@ -43,10 +43,23 @@ class PubSub(SdkEmulator):
         """Make a topic, `projects/P/topics/T`."""
         self._call("PUT", name, {})
 
-    def make_subscription(self, name: str, topic: str, *, push: str | None = None, ack_seconds: int = 10) -> None:
-        """Make a subscription, `projects/P/subscriptions/S`; with `push`, one that posts to this URL."""
+    def make_subscription(
+        self,
+        name: str,
+        topic: str,
+        *,
+        push: str | None = None,
+        ack_seconds: int = 10,
+        dead_letters: str | None = None,
+        attempts: int = 5,
+    ) -> None:
+        """Make a subscription, `projects/P/subscriptions/S`; with `push`, one that posts to this URL; with
+        `dead_letters`, one that passes on to this topic what was not taken in so many attempts."""
         doc: dict[str, Any] = {"topic": topic, "ackDeadlineSeconds": ack_seconds}
-        self._call("PUT", name, doc | ({"pushConfig": {"pushEndpoint": push}} if push else {}))
+        doc |= {"pushConfig": {"pushEndpoint": push}} if push else {}
+        if dead_letters is not None:
+            doc["deadLetterPolicy"] = {"deadLetterTopic": dead_letters, "maxDeliveryAttempts": attempts}
+        self._call("PUT", name, doc)
 
     def drop(self, name: str) -> None:
         """Delete a topic or a subscription."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from onward.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,135 @@ class GeminiSettings:
             location=self.location or env.get("GOOGLE_CLOUD_LOCATION") or None,
             base_url=self.base_url or env.get("GOOGLE_VERTEX_BASE_URL") or None,
         )
+
+
+@dataclass(frozen=True)
+class CloudSettings:
+    """What a deployment on Google Cloud is told, each from the variable of its name (`from_env`).
+
+    Times are in seconds: a step may take `budget`, a request `timeout`, a message `ack_deadline` until it comes again;
+    each must be longer than the one before. `lease` is how long a lease lasts. `certs_url` is where the keys are that
+    callers' tokens are verified by, `issuers` and `audiences` whom a token must come from and be meant for. The last
+    four are for emulators: where they are.
+    """
+
+    project: str
+    database: str
+    bucket: str
+    sessions_topic: str
+    events_topic: str
+    location: str
+    queue: str
+    resume_url: str
+    service_account: str
+    audiences: tuple[str, ...]
+    secret: bytes = field(repr=False)
+    app: str
+    steps_per_wake: int = 1
+    budget: float = 540.0
+    timeout: float = 570.0
+    ack_deadline: float = 600.0
+    lease: float = 90.0
+    issuers: tuple[str, ...] = ("https://accounts.google.com", "accounts.google.com")
+    certs_url: str = "https://www.googleapis.com/oauth2/v1/certs"
+    firestore_emulator: str | None = None
+    pubsub_emulator: str | None = None
+    storage_emulator: str | None = None
+    tasks_emulator: str | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> CloudSettings:
+        """The settings of this process; lists are separated by commas. Raises BadInput, which names the variable, what
+        it is and an example."""
+        env = _Checked(os.environ if environ is None else environ)
+        settings = cls(
+            project=env.get("GOOGLE_CLOUD_PROJECT", _PROJECT, "the project", "my-project"),
+            database=env.get("ONWARD_DATABASE", _DATABASE, "the Firestore database", "onward"),
+            bucket=env.get("ONWARD_BUCKET", _BUCKET, "the bucket for large values", "my-project-onward"),
+            sessions_topic=env.get("ONWARD_SESSIONS_TOPIC", _NAME, "the topic that moves sessions", "onward-sessions"),
+            events_topic=env.get("ONWARD_EVENTS_TOPIC", _NAME, "the topic of committed events", "onward-events"),
+            location=env.get("ONWARD_LOCATION", _LOCATION, "the location of the queue", "europe-west1"),
+            queue=env.get("ONWARD_QUEUE", _NAME, "the Cloud Tasks queue of timers", "onward-timers"),
+            resume_url=env.get("ONWARD_RESUME_URL", _URL, "the URL of the resume function", "https://resume.run.app"),
+            service_account=env.get("ONWARD_SERVICE_ACCOUNT", _EMAIL, "the functions' own account", _ACCOUNT),
+            audiences=_list(env.get("ONWARD_AUDIENCE", _TEXT, "whom callers' tokens are meant for", _API)),
+            secret=env.get(
+                "ONWARD_SECRET", _SECRET, "32 random characters or more", "$(openssl rand -hex 32)"
+            ).encode(),
+            app=env.get("ONWARD_APP", _TEXT, "the application", "refund_desk.py"),
+            steps_per_wake=int(env.number("ONWARD_STEPS_PER_WAKE", cls.steps_per_wake, "steps that one wake moves")),
+            budget=env.number("ONWARD_BUDGET", cls.budget, "seconds that a step may take"),
+            timeout=env.number("ONWARD_TIMEOUT", cls.timeout, "seconds that a request may take"),
+            ack_deadline=env.number("ONWARD_ACK_DEADLINE", cls.ack_deadline, "seconds until a message comes again"),
+            lease=env.number("ONWARD_LEASE", cls.lease, "seconds that a lease lasts"),
+            issuers=_list(env.given("ONWARD_ISSUERS") or ",".join(cls.issuers)),
+            certs_url=env.given("ONWARD_CERTS_URL") or cls.certs_url,
+            firestore_emulator=env.given("FIRESTORE_EMULATOR_HOST"),
+            pubsub_emulator=env.given("PUBSUB_EMULATOR_HOST"),
+            storage_emulator=env.given("STORAGE_EMULATOR_HOST"),
+            tasks_emulator=env.given("CLOUD_TASKS_EMULATOR_HOST"),
+        )
+        return settings._in_order()
+
+    def _in_order(self) -> CloudSettings:
+        """A step must end before its request does, and that before its message comes again (R10)."""
+        if not self.budget < self.timeout < self.ack_deadline:
+            raise BadInput(
+                f"ONWARD_BUDGET, ONWARD_TIMEOUT and ONWARD_ACK_DEADLINE are {self.budget:g}, {self.timeout:g} and "
+                f"{self.ack_deadline:g} seconds; each must be longer than the one before, such as 540, 570 and 600"
+            )
+        return self
+
+    @property
+    def sessions_topic_path(self) -> str:
+        return f"projects/{self.project}/topics/{self.sessions_topic}"
+
+    @property
+    def events_topic_path(self) -> str:
+        return f"projects/{self.project}/topics/{self.events_topic}"
+
+    @property
+    def queue_path(self) -> str:
+        return f"projects/{self.project}/locations/{self.location}/queues/{self.queue}"
+
+
+_PROJECT, _DATABASE = r"[a-z][a-z0-9-]{4,28}[a-z0-9]", r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]"
+_BUCKET, _NAME = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
+_LOCATION, _URL = r"[a-z]+[a-z0-9-]*", r"https?://[^\s/]+(/\S*)?"
+_EMAIL, _TEXT, _SECRET = r"[^@\s]+@[^@\s]+", r"\S+", r"\S{32,}"
+_ACCOUNT, _API = "onward@my-project.iam.gserviceaccount.com", "https://api-abc.run.app"
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """The environment, with words for what is missing or wrong in it. What is secret is never shown."""
+
+    environ: Mapping[str, str]
+
+    def given(self, name: str) -> str | None:
+        return self.environ.get(name, "").strip() or None
+
+    def get(self, name: str, form: str, what: str, example: str) -> str:
+        value = self.given(name)
+        if value is None:
+            raise BadInput(f"{name} is missing: {what}, such as {example}")
+        if not re.fullmatch(form, value):
+            shown = "" if form is _SECRET else f" {value[:60]!r}"
+            raise BadInput(f"{name} is wrong:{shown} is no {what.removeprefix('the ')}; write one such as {example}")
+        return value
+
+    def number(self, name: str, default: float, what: str) -> float:
+        try:
+            value = float(self.given(name) or default)
+        except ValueError:
+            value = math.nan
+        if not 1 <= value <= 3600:
+            raise BadInput(f"{name} is wrong: {self.given(name)!r}; it is {what}, from 1 to 3600, such as {default:g}")
+        return value
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def secret_from_env(name: str, environ: Mapping[str, str] | None = None) -> str | None:

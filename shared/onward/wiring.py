@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from onward.adapters.local.entropy import SystemEntropy
 from onward.adapters.local.worker import Deliveries
@@ -27,10 +27,19 @@ from onward.engine.load import Cache, Loader
 from onward.engine.outbox import Outbox
 from onward.engine.perform import Performing
 from onward.engine.switches import Switchboard
+from onward.errors import UsageError
 from onward.ports import Blobs, Clock, Diagnosis, Feed, Model, Ports, SessionStore, Switches, Timers, Wakes
 
+if TYPE_CHECKING:
+    from onward.config import CloudSettings
 
-class Queue(Wakes, Timers, Deliveries, Protocol):
+
+class Sending(Wakes, Timers, Protocol):
+    """How wakes go out, now or later."""
+
+
+@runtime_checkable
+class Queue(Sending, Deliveries, Protocol):
     """An embedded queue: what a worker of this process takes its wakes from."""
 
 
@@ -42,7 +51,7 @@ class Backend(Protocol):
     @property
     def blobs(self) -> Blobs: ...
     @property
-    def queue(self) -> Queue: ...
+    def queue(self) -> Sending: ...
     @property
     def switches(self) -> Switches: ...
     @property
@@ -55,14 +64,18 @@ class Backend(Protocol):
     async def close(self) -> None: ...
 
 
+Watch = Callable[[SessionStore], SessionStore]
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How an engine behaves. `handover` is how long, in seconds, a version that is not known here is left to others;
-    `budget` the most seconds a step may take."""
+    `budget` the most seconds a step may take, of which nothing is begun in the last `reserve`."""
 
     steps_per_wake: int = 1
     handover: float = 900.0
     budget: float = 3600.0
+    reserve: float = 0.0
     ttl: float = TTL
     cache: int = 1000
 
@@ -83,6 +96,13 @@ class Parts:
     deleter: Deleter
     switchboard: Switchboard
     supply: Supply
+
+    @property
+    def queue(self) -> Queue:
+        """Where this process takes its wakes from. Raises UsageError where they are pushed to it instead."""
+        if not isinstance(self.backend.queue, Queue):
+            raise UsageError("wakes are pushed to the functions here; there is no queue to take them from")
+        return self.backend.queue
 
     async def close(self) -> None:
         """Finish what may not be interrupted, close resources, stop renewing, then leave the backend."""
@@ -113,7 +133,7 @@ def assemble(
     def owners() -> str:
         return f"{process}:{entropy(6).hex()}"
 
-    renewer = Renewer(backend.store, clock, policy.ttl, policy.budget)
+    renewer = Renewer(backend.store, clock, policy.ttl, policy.budget, policy.reserve)
     switchboard = Switchboard(backend.switches, clock)
     ports = Ports(backend.store, backend.queue, backend.queue, backend.feed, clock)
     gateway = Gateway(ports, loader, appender, files, backend.secret)
@@ -153,6 +173,19 @@ def embedded(
     policy, clock = policy or Policy(), SystemClock()
     backend = SqliteBackend.open(Path(path), clock, ttl=policy.ttl, create=create)
     return assemble(backend, clock, programs, policy=policy, process=backend.process)
+
+
+def cloud(
+    settings: CloudSettings, programs: Registry | None = None, *, reserve: float = 0.0, watch: Watch | None = None
+) -> Parts:
+    """The parts of one process on Google Cloud; nothing is reached before it is needed. No step begins anything in the
+    last `reserve` seconds of its time. `watch` puts something between the engine and the store."""
+    from onward.adapters.gcp.backend import CloudBackend
+    from onward.adapters.local.clock import SystemClock
+
+    steps, clock = settings.steps_per_wake, SystemClock()
+    policy = Policy(steps_per_wake=steps, budget=settings.budget, reserve=reserve, ttl=settings.lease)
+    return assemble(CloudBackend(settings, clock, watch), clock, programs, policy=policy)
 
 
 def local_model(text: str, directory: Path) -> Model | None:

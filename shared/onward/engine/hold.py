@@ -20,7 +20,7 @@ log = logging.getLogger("onward.engine")
 class Hold:
     """A lease in use. Head writes of one holder are serialised: renewals skip a hold that is writing (R1)."""
 
-    def __init__(self, lease: Lease, clock: Clock, ttl: float, budget: float) -> None:
+    def __init__(self, lease: Lease, clock: Clock, ttl: float, budget: float, reserve: float = 0.0) -> None:
         self.lease = lease
         self.confirmed = lease.confirmed
         self.published = lease.head.published
@@ -31,6 +31,7 @@ class Hold:
         self._ttl = ttl
         self._claimed = lease.confirmed
         self._deadline = lease.confirmed + budget
+        self._reserve = reserve
         self._writing = threading.Lock()
 
     @property
@@ -49,8 +50,8 @@ class Hold:
 
     @property
     def spent(self) -> bool:
-        """Whether the step's time is used up."""
-        return self._clock.monotonic() >= self._deadline
+        """Whether too little of the step's time is left to begin anything."""
+        return self._clock.monotonic() >= self._deadline - self._reserve
 
     async def write(self, operation: Coroutine[Any, Any, T]) -> T:
         """Do a head write; a renewal under way is waited for, later ones stay away meanwhile."""
@@ -67,7 +68,8 @@ class Hold:
         self.confirmed = lease.confirmed
 
     def renewable(self, after: float) -> bool:
-        return not self.spent and self._clock.monotonic() - self.confirmed >= after
+        now = self._clock.monotonic()
+        return now < self._deadline and now - self.confirmed >= after
 
     def renew(self, store: SessionStore, loop: asyncio.AbstractEventLoop) -> None:
         """Renew from the renewing thread, unless the holder is writing: an append renews too. Whatever goes wrong is
@@ -88,12 +90,15 @@ class Renewer:
     """Renews the leases of this process on a thread of its own, so that a tool which blocks the event loop does not
     cost its neighbours their leases."""
 
-    def __init__(self, store: SessionStore, clock: Clock, ttl: float = TTL, budget: float = 3600.0) -> None:
+    def __init__(
+        self, store: SessionStore, clock: Clock, ttl: float = TTL, budget: float = 3600.0, reserve: float = 0.0
+    ) -> None:
         self._store = store
         self._clock = clock
         self._ttl = ttl
         self._after = min(RENEW_AFTER, ttl / 2)
         self._budget = budget
+        self._reserve = reserve
         self._holds: set[Hold] = set()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -101,7 +106,7 @@ class Renewer:
     @asynccontextmanager
     async def holding(self, lease: Lease) -> AsyncIterator[Hold]:
         """Keep this lease renewed while the block runs, but never past the step's deadline."""
-        hold = Hold(lease, self._clock, self._ttl, self._budget)
+        hold = Hold(lease, self._clock, self._ttl, self._budget, self._reserve)
         self._holds.add(hold)
         try:
             yield hold

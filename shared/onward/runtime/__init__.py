@@ -101,7 +101,7 @@ class Runtime(Signals, Operating):
             if self._observe is not None:
                 outbox = self.parts.engine.outbox
                 outbox.feed = _Observed(outbox.feed, self._observe)
-            self._worker = Worker(self.parts.backend.queue, self._advance, MANY if self._only else self._concurrency)
+            self._worker = Worker(self.parts.queue, self._advance, MANY if self._only else self._concurrency)
             self._tasks = [asyncio.create_task(self._work_on(self._worker)), asyncio.create_task(self._sweep())]
             await asyncio.sleep(0)  # the queue has its consumer before anything is written
         return self

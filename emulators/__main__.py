@@ -1,0 +1,53 @@
+"""`python -m emulators`: everything that a deployment needs, on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from emulators import cloud_sdk, firestore
+from emulators.cloud import AUDIENCE, FOLLOW, SESSIONS, Cloud
+
+APP = "functions/agents/refund_desk.py"
+FOLDER = Path("build/emulators")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m emulators", description="All of Onward's cloud on this machine.")
+    parser.add_argument("--app", default=APP, help=f"what the functions run (default {APP})")
+    parser.add_argument("--project", default="local-project")
+    parser.add_argument("--logs", type=Path, default=FOLDER, help=f"where the functions log to (default {FOLDER})")
+    options = parser.parse_args()
+    for ends in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ends, _interrupt)
+    try:
+        with Cloud(options.app, project=options.project, folder=options.logs) as cloud:
+            print(_words(cloud, options.logs), flush=True)
+            signal.pause()
+    except (cloud_sdk.Missing, firestore.Missing, cloud_sdk.Failed, firestore.Failed) as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _words(cloud: Cloud, logs: Path) -> str:
+    exports = [f"export {name}='{value}'" for name, value in cloud.environment.items()]
+    urls = [f"# {name:8} {function.url}" for name, function in cloud.functions.items()]
+    more = [
+        f"# topic {SESSIONS} moves sessions; subscription {FOLLOW} has their events; logs are in {logs}",
+        f"# a token for the API (audience {AUDIENCE}): curl -X POST '{cloud.tokens.url}/token?email=YOU@EXAMPLE.COM'",
+        "# Ctrl-C ends it all",
+    ]
+    return "\n".join([*exports, *urls, *more])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""All of Google Cloud that sessions need, as one backend: Firestore, Cloud Storage, Pub/Sub and Cloud Tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from onward.adapters.gcp.firestore import FirestoreStore
+from onward.adapters.gcp.firestore_client import Client
+from onward.adapters.gcp.firestore_switches import FirestoreSwitches
+from onward.adapters.gcp.pubsub import PubSubFeed, PubSubWakes, Topic
+from onward.adapters.gcp.storage import StorageBlobs
+from onward.adapters.gcp.tasks import TaskTimers
+from onward.config import CloudSettings
+from onward.core.head import Head
+from onward.ports import Clock, Diagnosis, Finding, SessionStore, Wake
+
+FIRST_LOOK, LAST_LOOK = 0.1, 1.0
+"""Seconds between two looks at a head that somebody waits for: fewer at first."""
+
+MANY_OVERDUE = 100
+
+
+class CloudQueue:
+    """How wakes go out: at once as messages, later as tasks."""
+
+    def __init__(self, wakes: PubSubWakes, timers: TaskTimers) -> None:
+        self._wakes = wakes
+        self._timers = timers
+
+    async def publish(self, wake: Wake) -> None:
+        """Publish a wake. Raises Retryable."""
+        await self._wakes.publish(wake)
+
+    async def arm(self, key: str, at: datetime) -> None:
+        """Arm a timer. Raises Retryable."""
+        await self._timers.arm(key, at)
+
+
+class CloudBackend:
+    """Sessions in one project. Nothing is loaded or reached before it is needed, and each event loop has connections of
+    its own. `watch` puts something between the store and its user."""
+
+    def __init__(
+        self, settings: CloudSettings, clock: Clock, watch: Callable[[SessionStore], SessionStore] | None = None
+    ) -> None:
+        self._clock = clock
+        client = Client(settings.project, settings.database, settings.firestore_emulator)
+        store = FirestoreStore(client, clock, settings.lease)
+        self.store: SessionStore = watch(store) if watch else store
+        self.switches = FirestoreSwitches(client)
+        self.blobs = StorageBlobs(settings.bucket, project=settings.project, endpoint=_url(settings.storage_emulator))
+        self._sessions = Topic(settings.sessions_topic_path, endpoint=settings.pubsub_emulator)
+        self._events = Topic(settings.events_topic_path, endpoint=settings.pubsub_emulator)
+        self._timers = _timers(settings, clock)
+        self.queue = CloudQueue(PubSubWakes(self._sessions), self._timers)
+        self.feed = PubSubFeed(self._events)
+        self.secret = settings.secret
+
+    async def wait_for(self, key: str, test: Callable[[Head], bool], timeout: float) -> Head | None:
+        """The session's head once it passes the test; None where `timeout` seconds pass without."""
+        end, pause = self._clock.monotonic() + timeout, FIRST_LOOK
+        while True:
+            head = await self.store.read(key)
+            if head is not None and test(head):
+                return head
+            if self._clock.monotonic() + pause >= end:
+                return None
+            await self._clock.sleep(pause)
+            pause = min(LAST_LOOK, pause * 1.5)
+
+    async def wait_for_commit(self, key: str, after_seq: int, timeout: float) -> bool:
+        """Whether the session goes past this seq within `timeout` seconds."""
+        return await self.wait_for(key, lambda head: head.seq > after_seq, timeout) is not None
+
+    async def diagnose(self) -> Diagnosis:
+        """Whether the database answers, and what nobody has looked at in time."""
+        overdue = len(await self.store.overdue(limit=MANY_OVERDUE))
+        return Diagnosis((Finding("overdue", not overdue, f"{overdue} sessions are overdue"),))
+
+    async def close(self) -> None:
+        """Close the connections of the running event loop."""
+        closing = (self._sessions, self._events, self._timers, self.blobs, self.store)
+        await asyncio.gather(*(part.close() for part in closing))
+
+
+def _timers(settings: CloudSettings, clock: Clock) -> TaskTimers:
+    return TaskTimers(
+        settings.queue_path,
+        settings.resume_url,
+        clock,
+        service_account=settings.service_account,
+        endpoint=settings.tasks_emulator,
+    )
+
+
+def _url(host: str | None) -> str | None:
+    return f"http://{host}" if host and "://" not in host else host

@@ -1,0 +1,87 @@
+"""What a message on the topic of sessions asks for: it is filed first, and then the message itself is the wake."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from onward.adapters.gcp.messages import StartBody, Started, Told
+from onward.core.events import NO_LIMITS, Actor, Limits
+from onward.core.files import Stash, stash
+from onward.core.signals import Signal, filed_as
+from onward.engine.files import Files
+from onward.engine.gateway import Gateway, Start
+from onward.errors import NotFound
+from onward.ports import Ports, Wake
+from onward.programs.app import App
+from onward.wiring import Parts
+
+PUBLISHER = Actor(kind="external", name="topic")
+"""Who sends what comes as a message: whoever may publish there."""
+
+
+class InHand:
+    """The Wakes port where the wake is in hand already: the message that is not acknowledged before it was heeded."""
+
+    async def publish(self, wake: Wake) -> None:
+        return None
+
+
+class Incoming:
+    """Files what a message brings."""
+
+    def __init__(self, parts: Parts, app: App) -> None:
+        backend = parts.backend
+        self._app = app
+        self._files = Files(backend.blobs)
+        ports = Ports(backend.store, InHand(), backend.queue, backend.feed, parts.clock)
+        self._gateway = Gateway(ports, parts.loader, parts.appender, self._files, backend.secret)
+
+    async def wake(self, said: Wake | Told | Started) -> Wake:
+        """File it, if it is not filed already, and answer the wake that it is. Raises UsageError and Retryable."""
+        if isinstance(said, Started):
+            start = start_of(self._app, said.tenant, said.session, said.body)
+            head, new = await self._gateway.start(replace(start, trace=said.trace), PUBLISHER)
+            return Wake(head.key, look=True, published=head.seq if new else 0)
+        if isinstance(said, Told):
+            await self._tell(said)
+            return Wake(said.storage_key, look=True)
+        return said
+
+    async def _tell(self, told: Told) -> None:
+        key, body = told.storage_key, dict(told.body)
+        if told.token is not None:
+            await self._gateway.complete(key, body, told.token)
+            return
+        try:
+            await self._gateway.signal(key, told.kind, body, PUBLISHER, told.key)
+        except NotFound:
+            await self._file_early(told)
+
+    async def _file_early(self, told: Told) -> None:
+        """A signal may come before its session does (R16)."""
+        taken: Stash = {}
+        body = stash(dict(told.body), taken)
+        await self._files.put(told.storage_key, taken)
+        signal = Signal(filed_as(PUBLISHER, told.kind, told.key), told.kind, body, PUBLISHER)
+        await self._gateway.file(told.storage_key, signal)
+
+
+def start_of(app: App, tenant: str, session: str, body: StartBody) -> Start:
+    """The start of a session of this application's, with what its program says where nothing else is said. Raises
+    BadInput where there is no such program."""
+    chosen = app.choose(body.program)
+    limits = body.limits if body.limits != NO_LIMITS else getattr(chosen, "limits", None) or Limits()
+    return Start(
+        id=session,
+        program=chosen.name,
+        version=body.version or chosen.version,
+        input=body.input,
+        tenant=tenant,
+        labels=body.labels,
+        limits=limits,
+        deadline=body.deadline,
+        not_before=body.not_before,
+        pinned=body.pinned,
+        on_input=getattr(chosen, "on_input", "enqueue"),
+        exists=body.exists,
+    )

@@ -1,0 +1,77 @@
+"""What the functions log: one JSON object in a line, with the fields of one table."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, TextIO
+
+TRACE = "logging.googleapis.com/trace"
+
+FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "severity": "`INFO`, `WARNING` or `ERROR`",
+        "time": "when, in UTC",
+        "message": "a few words for people",
+        "action": "what was done: `step`, `parked`, `refused`, `dead_letter`, `healed`, or what went wrong",
+        "outcome": "of a step: `moved`, `looked`, `busy`, `later`, `absent`, `lost`, `stopped` or `failed`",
+        "tenant": "the session's",
+        "session": "its id",
+        "key": "its storage key",
+        "program": "what it runs",
+        "version": "of the program",
+        "seq": "its last event",
+        "epoch": "of the lease that the step had",
+        "kinds": "of the events that the step appended",
+        "ms": "how long the step took",
+        "claim_ms": "of that, claiming",
+        "append_ms": "of that, appending",
+        "attempt": "which delivery of the message, or which attempt at the step, it was",
+        "failures": "how often it failed so far",
+        "message_id": "of the message, or the task's name",
+        "subscription": "that the message came by",
+        "count": "how many messages this process has refused",
+        "code": "of the error: stable",
+        "error": "what went wrong",
+        TRACE: "the trace that it belongs to",
+    }
+)
+"""Every field that a line can have, and what it says."""
+
+_ALWAYS = ("severity", "time", "message")
+
+
+class JsonLines(logging.Formatter):
+    """Writes a record in one line; of what is attached to it, only fields of the table."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        if record.exc_info:
+            message = f"{message}\n{self.formatException(record.exc_info)}"
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line: dict[str, Any] = dict(zip(_ALWAYS, (_severity(record), at, message), strict=True))
+        attached = {name: value for name, value in vars(record).items() if name in FIELDS and name not in _ALWAYS}
+        return json.dumps(line | {name: value for name, value in attached.items() if value is not None}, default=str)
+
+
+def _severity(record: logging.LogRecord) -> str:
+    return "WARNING" if record.levelno == logging.WARNING else "ERROR" if record.levelno > logging.WARNING else "INFO"
+
+
+def log_to(out: TextIO | None = None) -> None:
+    """From now on everything of Onward is logged so, by default to this process's own output."""
+    handler = logging.StreamHandler(out or sys.__stdout__)
+    handler.setFormatter(JsonLines())
+    logger = logging.getLogger("onward")
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(logging.INFO)
+
+
+def trace_field(project: str, trace: str | None) -> dict[str, str]:
+    """The field that says which trace a line belongs to, from a W3C traceparent."""
+    parts = (trace or "").split("-")
+    return {TRACE: f"projects/{project}/traces/{parts[1]}"} if len(parts) == 4 and len(parts[1]) == 32 else {}
