@@ -78,10 +78,11 @@ def test_generations_are_conditions(bucket: Any, data: bytes) -> None:
     first = blob.generation
     with pytest.raises(PreconditionFailed):
         bucket.blob("x").upload_from_string(data, if_generation_match=0)
+    blob = bucket.blob("x")
     blob.upload_from_string(data + b"!", if_generation_match=first)
     assert blob.generation > first
     for stale in (
-        lambda: blob.upload_from_string(data, if_generation_match=first),
+        lambda: bucket.blob("x").upload_from_string(data, if_generation_match=first),
         lambda: blob.download_as_bytes(if_generation_match=first),
         lambda: blob.delete(if_generation_match=first),
     ):
