@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from onward import Agent, Approval, Call, Compaction, File, Pending, Retry, Route, ScriptedModel, tool
+from onward import Agent, App, Approval, Call, Compaction, File, Pending, Retry, Route, ScriptedModel, tool
+from onward.core.events import Actor
 from onward.core.files import digests_in
 from onward.core.ids import session_key
 from onward.core.payload import Blob
+from onward.engine.gateway import Start
+from onward.testing.runner import Runner
 from tests.unit.play import OPERATOR, Play, Watching, call, whole
 
 KEY = session_key("default", "s")
@@ -247,3 +250,20 @@ async def test_a_file_that_comes_after_its_calls_time_limit_lies_beside_the_log(
     assert "data" not in done.result["$file"]
     assert await play.runner.backend.blobs.get(KEY, f"files/{digest}")
     assert (await play.check()).ended == "completed"
+
+
+async def test_g3_a_large_value_that_was_changed_is_found_out() -> None:
+    """Where it lies beside the log, its digest is checked when it is read."""
+    runner = Runner(App([Agent("desk", model=ScriptedModel([{"text": "done"}]))]))
+    await runner.parts.gateway.start(Start("s", "desk", "1", "story " * 15_000), Actor(kind="person", name="ann"))
+    key = session_key("default", "s")
+    [name] = [name for owner, name in runner.backend.blobs._values if owner == key and name.startswith("blobs/")]
+    runner.backend.blobs._values[key, name] = '"another story"'
+    runner.parts.loader.cache.drop(key)
+    await runner.settle()
+    head = await runner.backend.store.read(key)
+    assert head is not None
+    events = [
+        event for commit in await runner.backend.store.commits(key) for event in runner.parts.loader.events(commit)
+    ]
+    assert "holds something else" in next(event.body.error.message for event in events if event.kind == "step_failed")

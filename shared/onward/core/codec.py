@@ -129,7 +129,7 @@ def _fields(record: Record) -> dict[str, Any]:
 def value_of(part: Cell) -> Any:
     """The value in a cell, or what stands for it."""
     if part.encoding == "blob":
-        return Blob(digest=part.digest, size=part.size, preview=part.preview)
+        return Blob(digest=part.digest, size=part.size, preview=part.preview, salt=part.salt)
     if part.text is None:
         return Erased()
     return loads(part.text)

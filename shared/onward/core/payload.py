@@ -10,7 +10,8 @@ from onward.core.events import Value
 
 
 class Blob(Value):
-    """A value too large for its commit: `digest` names it under its session, `size` is in bytes.
+    """A value too large for its commit: `digest` names it under its session, and covers `salt` and its text; `size` is
+    in bytes.
 
     With `index` the value is that item of what the blob holds.
     """
@@ -18,6 +19,7 @@ class Blob(Value):
     digest: str
     size: int
     preview: str
+    salt: str = ""
     index: int | None = None
 
 

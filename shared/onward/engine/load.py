@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from json import loads
 from typing import Any
 
+from onward.core.canonical import sha256
 from onward.core.codec import decode
 from onward.core.events import Event
 from onward.core.fold import fold
@@ -147,13 +148,18 @@ class Loader:
         """The events of a commit. Private values that lie in blobs stay there until they are asked for."""
         return [decode(record) for record in commit.records]
 
+    async def _text(self, key: str, blob: Blob) -> str:
+        text = await self._blobs.get(key, f"blobs/{blob.digest}")
+        if text is None:
+            raise CorruptLog(f"blob {blob.digest} is missing")
+        if blob.salt and sha256(blob.salt + text) != blob.digest:
+            raise CorruptLog(f"blob {blob.digest} holds something else than what was put there")
+        self.cache.put_text(key, blob.digest, text)
+        return text
+
     async def resolve(self, key: str, value: Any) -> Any:
-        """The value itself, fetched if it lies in a blob. Raises CorruptLog where the blob is gone."""
+        """The value itself, fetched if it lies in a blob. Raises CorruptLog where the blob is gone, or another one."""
         if not isinstance(value, Blob):
             return value
-        text = self.cache.text(key, value.digest) or await self._blobs.get(key, f"blobs/{value.digest}")
-        if text is None:
-            raise CorruptLog(f"blob {value.digest} is missing")
-        self.cache.put_text(key, value.digest, text)
-        found = loads(text)
+        found = loads(self.cache.text(key, value.digest) or await self._text(key, value))
         return found if value.index is None else found[value.index]
