@@ -1,0 +1,83 @@
+"""What the functions run in these tests: agents that play scripts, and tools that note in a file what they did.
+
+The file is named by LEDGER; who is to be killed is found there by its process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from onward import Agent, App, Approval, Call, Done, NotDone, ScriptedModel, tool
+
+LEDGER = Path(os.environ["LEDGER"])
+
+
+def book(what: str, call: Call) -> int:
+    """Write down what was done, and how often before."""
+    before = sum(entry["what"] == what and entry["key"] == call.idempotency_key for entry in entries())
+    line = json.dumps({"what": what, "key": call.idempotency_key, "session": call.session, "process": os.getpid()})
+    with LEDGER.open("a") as file:
+        file.write(f"{line}\n")
+    return before
+
+
+def entries() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in LEDGER.read_text().splitlines()] if LEDGER.exists() else []
+
+
+@tool(effect="irreversible", approval=Approval(timeout="10m", on_timeout="deny"), timeout="5s")
+async def refund(order: str, *, call: Call) -> str:
+    """Refund an order."""
+    book("refund", call)
+    return f"refunded {order}"
+
+
+@tool(effect="irreversible", approval=Approval(timeout="1s", on_timeout="deny"), timeout="5s")
+async def hurry(order: str, *, call: Call) -> str:
+    """Refund an order, if somebody says so at once."""
+    book("hurry", call)
+    return f"refunded {order}"
+
+
+@tool(effect="irreversible", timeout="3s")
+async def wire(order: str, *, call: Call) -> str:
+    """Wire money, and take long to say so."""
+    book("wire", call)
+    await asyncio.sleep(60)
+    return f"wired {order}"
+
+
+@wire.reconcile
+async def was_wired(call: Call) -> Done[str] | NotDone:
+    """Asked when it is in doubt."""
+    keys = [entry["key"] for entry in entries() if entry["what"] == "wire"]
+    return Done("wired, says the bank") if call.idempotency_key in keys else NotDone()
+
+
+@tool(effect="read", timeout="20s")
+async def look(order: str, *, call: Call) -> str:
+    """Look something up: slowly at first."""
+    if not book("look", call):
+        await asyncio.sleep(15)
+    return f"{order} is fine"
+
+
+@tool(effect="idempotent", timeout="20s")
+async def pack(order: str, *, call: Call) -> str:
+    """Pack a parcel, for a second and a half."""
+    book("pack", call)
+    await asyncio.sleep(1.5)
+    return f"packed {order}"
+
+
+def agent(of: Any) -> Agent:
+    """One that calls this tool once, and says that all is done."""
+    turns = [{"calls": [{"tool": of.name, "arguments": {"order": "A-1"}}]}, {"text": "Done."}]
+    return Agent(f"{of.name}-desk", model=ScriptedModel(turns), instructions="Work.", tools=[of])
+
+
+app = App(programs=[agent(of) for of in (refund, hurry, wire, look, pack)])
