@@ -11,7 +11,7 @@ import click
 
 from onward.errors import OnwardError
 from onward.surfaces.answers import BROKEN_PIPE, INTERRUPTED, ReaderGone, document, exit_code, message
-from onward.surfaces.commands import advancing, looking, moving, operating
+from onward.surfaces.commands import advancing, costing, looking, moving, operating
 
 
 class InOrder(click.Group):
@@ -67,6 +67,7 @@ for _command in (
     moving.cancel,
     looking.effects,
     looking.usage,
+    costing.cost,
     looking.doctor,
     operating.off,
     operating.on,
