@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import time
 from pathlib import Path
 
 from emulators import cloud_sdk, firestore
@@ -20,18 +21,24 @@ def main() -> int:
     parser.add_argument("--project", default="local-project")
     parser.add_argument("--logs", type=Path, default=FOLDER, help=f"where the functions log to (default {FOLDER})")
     options = parser.parse_args()
-    for ends in (signal.SIGTERM, signal.SIGHUP):
+    for ends in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell's background job would ignore the first
         signal.signal(ends, _interrupt)
     try:
         with Cloud(options.app, project=options.project, folder=options.logs) as cloud:
             print(_words(cloud, options.logs), flush=True)
-            signal.pause()
+            _until_interrupted()
     except (cloud_sdk.Missing, firestore.Missing, cloud_sdk.Failed, firestore.Failed) as exc:
         print(exc, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def _until_interrupted() -> None:
+    """A signal that another thread was given is noticed between two naps."""
+    while True:
+        time.sleep(0.2)
 
 
 def _interrupt(*_: object) -> None:

@@ -156,7 +156,7 @@ class CloudSettings:
 _PROJECT, _DATABASE = r"[a-z][a-z0-9-]{4,28}[a-z0-9]", r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]"
 _BUCKET, _NAME = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
 _LOCATION, _URL = r"[a-z]+[a-z0-9-]*", r"https?://[^\s/]+(/\S*)?"
-_EMAIL, _TEXT, _SECRET = r"[^@\s]+@[^@\s]+", r"\S+", r"\S{32,}"
+_EMAIL, _TEXT, _SECRET = r"[^@\s]+@[^@\s]+", r"\S.*", r"\S{32,}"
 _ACCOUNT, _API = "onward@my-project.iam.gserviceaccount.com", "https://api-abc.run.app"
 
 
@@ -174,8 +174,8 @@ class _Checked:
         if value is None:
             raise BadInput(f"{name} is missing: {what}, such as {example}")
         if not re.fullmatch(form, value):
-            shown = "" if form is _SECRET else f" {value[:60]!r}"
-            raise BadInput(f"{name} is wrong:{shown} is no {what.removeprefix('the ')}; write one such as {example}")
+            shown = "" if form is _SECRET else f": {value[:60]!r}"
+            raise BadInput(f"{name} is wrong{shown}; it is {what}, such as {example}")
         return value
 
     def number(self, name: str, default: float, what: str) -> float:

@@ -1,0 +1,167 @@
+"""What the functions answer to what is no good, and to whom."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from emulators.cloud import ACCOUNT, SESSIONS
+from onward.core.ids import session_key
+from onward.surfaces.functions import DEAD_LETTER
+from tests.cloud.world import PATIENCE
+
+if TYPE_CHECKING:
+    from tests.cloud.world import World
+
+DECISION = {"kind": "decision", "body": {"call": "2.0", "verdict": "approved", "digest": "d" * 64}}
+
+BAD = {
+    "no-json": b"\xff\xfe",
+    "no-object": b"[]",
+    "no-version": b'{"session": "s"}',
+    "a-field-too-many": b'{"version": 1, "session": "s", "colour": "red"}',
+    "a-name-that-is-none": b'{"version": 1, "session": "../s"}',
+    "a-decision": json.dumps({"version": 1, "session": "s", **DECISION}).encode(),
+    "a-program-that-is-not-there": b'{"version": 1, "session": "s", "kind": "start", "body": {"program": "none"}}',
+    "an-outcome-of-nothing": b'{"version": 1, "session": "s", "kind": "outcome", "token": "t",'
+    b' "body": {"call": "2.0", "status": "done"}}',
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+async def test_g15_what_is_no_good_is_acknowledged_logged_once_and_counted(world: World, what: str) -> None:
+    counts = [line["count"] for line in world.lines("advance", action="refused")]
+    assert [await world.push(BAD[what], f"bad-{what}") for _ in range(2)] == [204, 204]
+    (line,) = await world.logged("advance", action="refused", message_id=f"bad-{what}")
+    assert line["count"] == max(counts, default=0) + 1
+    assert line["error"]
+    assert (await world.ask("GET", "sessions/s"))[0] == 404
+
+
+async def test_what_is_no_push_at_all_is_acknowledged(world: World) -> None:
+    assert (await world.post("advance", b"hello"))[0] == 204
+    assert (await world.post("advance", b"{}", {"ce-type": "google.cloud.storage.object.v1.finalized"}))[0] == 204
+
+
+async def test_a_task_that_is_none_is_acknowledged(world: World) -> None:
+    assert (await world.post("resume", b'{"version": 1, "session": "s"}'))[0] == 204
+    assert world.lines("resume", action="refused")
+
+
+async def test_what_a_newer_release_can_read_is_left_to_it(world: World) -> None:
+    assert await world.push(b'{"version": 2, "session": "s"}', "newer") == 503
+
+
+async def test_a_cloud_event_is_a_message_too(world: World) -> None:
+    data = "eyJ2ZXJzaW9uIjogMSwgInNlc3Npb24iOiAicy1ldmVudCJ9"  # {"version": 1, "session": "s-event"}
+    doc = {"message": {"data": data, "messageId": "event-1"}, "subscription": "s"}
+    event = {"type": "google.cloud.pubsub.topic.v1.messagePublished", "id": "event-1", "specversion": "1.0"}
+    headers = {"Content-Type": "application/cloudevents+json"}
+    assert (await world.post("advance", json.dumps(event | {"data": doc}).encode(), headers))[0] == 204
+    assert await world.logged("advance", key=session_key("default", "s-event"), outcome="absent")
+
+
+async def test_g13_a_dead_letter_is_a_delayed_wake(world: World) -> None:
+    before = len(world.cloud.tasks.waiting(world.cloud.queue))
+    status = await world.push(b'{"version": 1, "session": "s-dead"}', "dead-1", **{DEAD_LETTER: "onward-advance"})
+    assert (status, len(world.cloud.tasks.waiting(world.cloud.queue))) == (204, before + 1)
+    (line,) = await world.logged("advance", action="dead_letter")
+    assert (line["severity"], line["key"], line["subscription"]) == (
+        "ERROR",
+        session_key("default", "s-dead"),
+        "onward-advance",
+    )
+
+
+async def test_what_is_not_taken_in_five_attempts_comes_as_a_dead_letter(world: World) -> None:
+    topic, too_new = world.cloud.topic(SESSIONS), base64.b64encode(b'{"version": 2}').decode()
+    id = await asyncio.to_thread(world.cloud.pubsub.publish, topic, too_new)
+    attempts: list[str] = []
+    async with asyncio.timeout(PATIENCE):
+        while not set(attempts) - {id, "newer"}:
+            attempts = [line["message_id"] for line in world.lines("advance", action="again")]
+            await asyncio.sleep(0.1)
+    assert attempts.count(id) == 5
+
+
+# --- the api -----------------------------------------------------------------------------------------------------
+
+
+async def test_nobody_without_a_token_is_answered(world: World) -> None:
+    status, answer = await world.ask("GET", "sessions/s", who=None)
+    assert (status, answer["error"]["code"]) == (401, "unidentified")
+
+
+REFUSED: list[tuple[str, str, Any, int, str]] = [
+    ("GET", "sessions/none", None, 404, "not_found"),
+    ("GET", "elsewhere", None, 404, "not_found"),
+    ("POST", "sessions/none", {}, 404, "not_found"),
+    ("POST", "sessions", {"program": "none"}, 400, "bad_input"),
+    ("POST", "sessions", {"program": "pack-desk", "colour": "red"}, 400, "bad_input"),
+    ("POST", "sessions", [], 400, "bad_input"),
+    ("POST", "sessions", {"program": "pack-desk", "id": "a/b"}, 400, "bad_input"),
+    ("GET", "sessions/none/events?after=-1", None, 400, "bad_input"),
+    ("POST", "sessions/none/inputs", {"content": 1, "by": "ann"}, 400, "bad_input"),
+    ("POST", "sessions/none/inputs", {"content": 1, "key": 7}, 400, "bad_input"),
+    ("POST", "sessions/none/decisions", {"call": "2.0", "verdict": "approved"}, 400, "bad_input"),
+    ("POST", "sessions/none/cancel", {}, 404, "not_found"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "doc", "status", "code"), REFUSED)
+async def test_g15_the_api_says_what_is_wrong(
+    world: World, method: str, path: str, doc: Any, status: int, code: str
+) -> None:
+    answered, answer = await world.ask(method, path, doc)
+    assert (answered, answer["error"]["code"]) == (status, code)
+
+
+async def test_g8_who_decides_comes_from_the_token_and_one_decision_counts(world: World) -> None:
+    await world.ask("POST", "sessions", {"id": "s-decide", "program": "refund-desk", "input": "Hi"})
+    await world.until("s-decide", "approval_requested")
+    (wait,) = (await world.ask("GET", "sessions/s-decide"))[1]["waits"]
+    decision = {"call": wait["call"], "digest": wait["digest"], "verdict": "approved"}
+    status, answer = await world.ask("POST", "sessions/s-decide/decisions", decision, who=ACCOUNT)
+    assert (status, answer["error"]["code"]) == (409, "own_account")
+    forged = decision | {"by": "boss@shop.example"}
+    assert (await world.ask("POST", "sessions/s-decide/decisions", forged))[0] == 400
+    wrong = decision | {"digest": "0" * 64}
+    assert (await world.ask("POST", "sessions/s-decide/decisions", wrong))[0] == 409
+    rejected = decision | {"verdict": "rejected", "reason": "No."}
+    first, _ = await world.ask("POST", "sessions/s-decide/decisions", rejected, who="ann@shop.example")
+    again, _ = await world.ask("POST", "sessions/s-decide/decisions", rejected, who="ann@shop.example")
+    late, answer = await world.ask("POST", "sessions/s-decide/decisions", decision)
+    assert (first, again, late) == (200, 200, 409)
+    events = await world.until("s-decide", "session_completed")
+    deciders = [event.actor.name for event in events if event.kind == "approval_decided"]
+    assert (deciders, world.booked("s-decide")) == (["ann@shop.example"], [])
+
+
+async def test_g9_events_can_be_waited_for_and_read_page_by_page(world: World) -> None:
+    await world.ask("POST", "sessions", {"id": "s-pages", "program": "refund-desk", "input": "Hi"})
+    last = (await world.until("s-pages", "approval_requested"))[-1].seq
+    seen: list[int] = []
+    while len(seen) < last:
+        _, page = await world.ask("GET", f"sessions/s-pages/events?after={len(seen)}&limit=2")
+        seen += [event["seq"] for event in page["events"]]
+    assert seen == list(range(1, last + 1))
+    waiting = asyncio.create_task(world.ask("GET", f"sessions/s-pages/events?after={last}&wait=20"))
+    status, answer = await world.ask("POST", "sessions/s-pages/inputs", {"content": "Hurry!", "key": "once"})
+    assert (status, answer["event"]["kind"]) == (200, "input_received")
+    assert (await waiting)[1]["events"][0]["seq"] == last + 1
+    assert (await world.ask("POST", "sessions/s-pages/inputs", {"content": "Hurry!", "key": "once"}))[1] == answer
+    assert (await world.ask("POST", "sessions/s-pages/cancel", {"reason": "enough"}))[0] in (200, 202)
+    await world.until("s-pages", "session_cancelled")
+
+
+async def test_a_start_is_new_once(world: World) -> None:
+    start = {"id": "s-once", "program": "pack-desk", "input": "Hi", "labels": {"team": "blue"}}
+    assert [(await world.ask("POST", "sessions", start))[0] for _ in range(2)] == [201, 200]
+    status, answer = await world.ask("POST", "sessions", start | {"input": "Another"})
+    assert (status, answer["error"]["code"]) == (409, "exists")
+    events = await world.until("s-once", "session_completed")
+    assert events[0].actor.name == "grace@shop.example"

@@ -1,0 +1,166 @@
+"""What a deployment must be told, and what it loads at its start."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from onward.config import CloudSettings
+from onward.errors import BadInput
+from onward.surfaces.functions import logs
+
+ROOT = Path(__file__).parents[2]
+
+GOOD = {
+    "GOOGLE_CLOUD_PROJECT": "my-project",
+    "ONWARD_DATABASE": "onward",
+    "ONWARD_BUCKET": "my-project-onward",
+    "ONWARD_SESSIONS_TOPIC": "onward-sessions",
+    "ONWARD_EVENTS_TOPIC": "onward-events",
+    "ONWARD_LOCATION": "europe-west1",
+    "ONWARD_QUEUE": "onward-timers",
+    "ONWARD_RESUME_URL": "https://resume-abc.a.run.app",
+    "ONWARD_SERVICE_ACCOUNT": "onward@my-project.iam.gserviceaccount.com",
+    "ONWARD_AUDIENCE": "https://api-abc.a.run.app, https://console.example.com",
+    "ONWARD_SECRET": "0123456789abcdef0123456789abcdef",
+    "ONWARD_APP": "functions/agents/refund_desk.py",
+}
+
+
+def test_settings_are_read() -> None:
+    settings = CloudSettings.from_env(GOOD | {"ONWARD_STEPS_PER_WAKE": "8", "ONWARD_BUDGET": "100"})
+    assert settings.audiences == ("https://api-abc.a.run.app", "https://console.example.com")
+    assert settings.queue_path == "projects/my-project/locations/europe-west1/queues/onward-timers"
+    assert (settings.sessions_topic_path, settings.events_topic_path) == (
+        "projects/my-project/topics/onward-sessions",
+        "projects/my-project/topics/onward-events",
+    )
+    assert (settings.steps_per_wake, settings.budget, settings.timeout, settings.lease) == (8, 100.0, 570.0, 90.0)
+    assert settings.firestore_emulator is None
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_g15_what_is_missing_is_named_with_an_example(name: str) -> None:
+    for environ in ({**GOOD, name: " "}, {other: value for other, value in GOOD.items() if other != name}):
+        with pytest.raises(BadInput, match=rf"^{name} is missing: .+, such as ."):
+            CloudSettings.from_env(environ)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GOOGLE_CLOUD_PROJECT", "My Project"),
+        ("ONWARD_DATABASE", "-"),
+        ("ONWARD_BUCKET", "gs://mine"),
+        ("ONWARD_SESSIONS_TOPIC", "projects/p/topics/t"),
+        ("ONWARD_QUEUE", "q"),
+        ("ONWARD_LOCATION", "Europe 1"),
+        ("ONWARD_RESUME_URL", "resume.run.app"),
+        ("ONWARD_SERVICE_ACCOUNT", "onward"),
+        ("ONWARD_SECRET", "short"),
+        ("ONWARD_STEPS_PER_WAKE", "many"),
+        ("ONWARD_BUDGET", "0"),
+        ("ONWARD_LEASE", "nan"),
+    ],
+)
+def test_g15_what_is_wrong_is_named_with_an_example(name: str, value: str) -> None:
+    with pytest.raises(BadInput, match=rf"^{name} is wrong.*; it is .+, such as .") as caught:
+        CloudSettings.from_env({**GOOD, name: value})
+    assert name == "ONWARD_SECRET" or value in str(caught.value)
+
+
+def test_times_are_in_order() -> None:
+    for wrong in ({"ONWARD_BUDGET": "570"}, {"ONWARD_ACK_DEADLINE": "500"}, {"ONWARD_TIMEOUT": "30"}):
+        with pytest.raises(BadInput, match="each must be longer than the one before"):
+            CloudSettings.from_env(GOOD | wrong)
+
+
+def test_no_secret_is_shown() -> None:
+    assert GOOD["ONWARD_SECRET"] not in repr(CloudSettings.from_env(GOOD))
+    with pytest.raises(BadInput) as caught:
+        CloudSettings.from_env(GOOD | {"ONWARD_SECRET": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_effect_that_a_step_has_no_time_for_is_refused_at_the_start(tmp_path: Path) -> None:
+    from onward.surfaces.functions.worker import load
+
+    settings = CloudSettings.from_env(GOOD | {"ONWARD_APP": str(ROOT / GOOD["ONWARD_APP"]), "ONWARD_BUDGET": "100"})
+    with pytest.raises(BadInput, match=r"^agent refund-desk: model_timeout is 120 s, and ONWARD_BUDGET 100 s"):
+        load(settings)
+
+
+# --- what is logged ----------------------------------------------------------------------------------------------
+
+
+def test_the_fields_of_the_log_are_documented() -> None:
+    page = (ROOT / "docs/cloud.md").read_text()
+    told = dict(re.findall(r"^\| `([\w./]+)` \| (.+) \|$", page.partition("## What is logged")[2], re.M))
+    assert told == dict(logs.FIELDS)
+
+
+def test_a_line_has_only_fields_of_the_table() -> None:
+    out, root = StringIO(), logging.getLogger("onward")
+    before = (root.handlers, root.propagate, root.level)
+    try:
+        logs.log_to(out)
+        extra = {"action": "step", "session": "s", "seq": 3, "password": "hunter2", "code": None}
+        logging.getLogger("onward.functions").warning("a word", extra=extra)
+        try:
+            raise ValueError("wrong")
+        except ValueError:
+            logging.getLogger("onward.engine").exception("failed")
+    finally:
+        root.handlers, root.propagate = before[:2]
+        root.setLevel(before[2])
+    first, second = map(json.loads, out.getvalue().splitlines())
+    assert first.keys() == {"severity", "time", "message", "action", "session", "seq"}
+    assert first.keys() | second.keys() <= logs.FIELDS.keys()
+    assert (second["severity"], "ValueError: wrong" in second["message"]) == ("ERROR", True)
+
+
+def test_a_trace_is_named_as_cloud_logging_does() -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert logs.trace_field("p", f"00-{trace}-00f067aa0ba902b7-01") == {logs.TRACE: f"projects/p/traces/{trace}"}
+    assert logs.trace_field("p", None) == logs.trace_field("p", "nonsense") == {}
+
+
+# --- what is loaded ----------------------------------------------------------------------------------------------
+
+LOADED_OF_GOOGLE = {
+    "onward.adapters.gcp",
+    "onward.adapters.gcp.gemini",
+    "onward.adapters.gcp.identity",
+    "onward.adapters.gcp.messages",
+    "onward.adapters.gcp.messages_envelopes",
+}
+"""What of the adapters to Google is loaded before the first request: nothing that needs a package of Google's."""
+
+
+def test_what_advance_loads_at_import() -> None:
+    if importlib.util.find_spec("functions_framework") is None:
+        pytest.skip("functions-framework is missing: pip install -e '.[dev]'")
+    code = (
+        "import sys, threading; sys.path.insert(0, 'functions'); import main; "
+        "print(sorted(sys.modules)); print(threading.active_count())"
+    )
+    environment = dict(os.environ) | GOOD | {"PYTHONPATH": str(ROOT / "shared")}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    modules, threads = done.stdout.splitlines()
+    loaded = set(ast.literal_eval(modules))
+    assert {name for name in loaded if name.startswith("onward.adapters.gcp")} == LOADED_OF_GOOGLE
+    frameworks = {name for name in loaded if name.startswith("google.cloud.functions")} | {"google", "google.cloud"}
+    assert not {name for name in loaded if name.partition(".")[0] in ("google", "grpc", "requests")} - frameworks
+    assert not {"onward.adapters.local.sqlite", "onward.testing"} & loaded
+    assert threads == "1"
