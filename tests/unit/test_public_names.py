@@ -12,8 +12,8 @@ HEAVY = ("asyncio", "click", "concurrent", "google", "http", "hypothesis", "logg
 
 
 def loaded_by(code: str) -> set[str]:
-    """Every module that a fresh process has loaded after this code."""
-    code += "\nimport sys; print(*sys.modules)"
+    """Every module that this code loads into a fresh process, which some packages have begun to fill (`*.pth`)."""
+    code = f"import sys; before = set(sys.modules)\n{code}\nprint(*(set(sys.modules) - before))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(run.stdout.split())
 

@@ -76,10 +76,12 @@ class Runtime(Signals, Operating):
         only: str | None = None,
         observe: Observe | None = None,
     ) -> None:
-        self._app = _with_models(app)
+        self._app = app
         self._db = db
         self._identity = identity
         self._work = app is not None if work is None else work
+        if self._work:
+            self._app = _with_models(app)
         self._policy = policy
         self._concurrency = concurrency
         self._create = create
