@@ -1,7 +1,7 @@
 # `make` lists the targets. GNU make 3.81 (macOS) is enough. PYTHON=python3.12 chooses the Python that .venv is made from.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo emulators test check fmt docs bench clean FORCE
+.PHONY: help demo demo-cloud emulators test check fmt docs bench clean FORCE
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -12,10 +12,13 @@ ASKED := $(if $(filter file,$(origin PYTHON)),,$(PYTHON))
 INSTALL = @sh .ci/venv install "$(PYTHON)" "$(ASKED)" "$(firstword $(MAKECMDGOALS))"
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/runtime.stamp ## an agent refunds a customer once, through an approval and a kill -9 (ASK=1: you approve)
 	@$(PY) functions/agents/demo.py
+
+demo-cloud: .venv/dev.stamp ## the same on the whole cloud, on this machine (needs Java)
+	@PYTHONPATH=. $(PY) functions/agents/demo_cloud.py
 
 emulators: .venv/dev.stamp ## the whole cloud on this machine: emulators, stand-ins, functions (ARGS='--app FILE'; needs Java)
 	@$(PY) -m emulators $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -56,6 +57,14 @@ class Function:
         """The end of what it logged."""
         return self.log.read_text(errors="replace")[-1500:].strip() or "it said nothing"
 
+    def kill(self) -> int:
+        """Kill the process that serves, as `kill -9` does, and answer its id. The framework starts another."""
+        assert self._process is not None
+        (framework,) = _children(self._process.pid)
+        (serving,) = _children(framework)
+        os.kill(serving, signal.SIGKILL)
+        return serving
+
     def close(self) -> None:
         """Ask it to end, and wait until it and all that it started is gone."""
         if self._process is not None and self._process.stdin is not None:
@@ -67,3 +76,8 @@ def _listens(port: int) -> bool:
     with socket.socket() as tried:
         tried.settimeout(1)
         return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _children(process: int) -> list[int]:
+    said = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    return [int(pid) for pid, parent in map(str.split, said.splitlines()) if int(parent) == process]
