@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
+PLAYED = "test_the_demo"
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +38,22 @@ def _installed(package: str) -> bool:
     with contextlib.suppress(ModuleNotFoundError):
         return importlib.util.find_spec(package) is not None
     return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def demo(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[subprocess.Popen[str] | None]:
+    """The demo, played meanwhile where its test was chosen: it waits more than it works."""
+    if not any(item.name == PLAYED for item in request.session.items):
+        yield None
+        return
+    agents = tmp_path_factory.mktemp("demo") / "functions" / "agents"
+    shutil.copytree(ROOT / "functions" / "agents", agents)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}"}
+    command = [sys.executable, str(agents / "demo_cloud.py")]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as play:
+        yield play
+        play.kill()

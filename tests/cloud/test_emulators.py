@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from emulators.cloud_sdk import Failed
+from emulators.functions import Function
+
 if TYPE_CHECKING:
     from tests.cloud.world import World
 
@@ -65,8 +68,8 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_wrong_application_ends_the_start_and_everything(world: World) -> None:
-    command = [sys.executable, "-m", "emulators", "--app", "nowhere.py"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
-    assert "there is no file nowhere.py" in done.stderr
+def test_what_is_wrong_ends_the_start_of_a_function(world: World, tmp_path: Path) -> None:
+    function = Function("advance", tmp_path / "advance.log")
+    with pytest.raises(Failed, match=r"there is no file nowhere\.py"):
+        function.start(world.cloud.environment | {"ONWARD_APP": "nowhere.py"})
+    function.close()

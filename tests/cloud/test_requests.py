@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from emulators.cloud import ACCOUNT, SESSIONS
+from emulators.functions import Function
+from emulators.posting import post
 from onward.core.ids import session_key
 from onward.surfaces.functions import DEAD_LETTER
 from tests.cloud.world import PATIENCE
@@ -86,6 +89,21 @@ async def test_what_is_not_taken_in_five_attempts_comes_as_a_dead_letter(world: 
             attempts = [line["message_id"] for line in world.lines("advance", action="again")]
             await asyncio.sleep(0.1)
     assert attempts.count(id) == 5
+
+
+async def test_a_message_comes_again_where_nothing_can_be_written(world: World, tmp_path: Path) -> None:
+    function = Function("advance", tmp_path / "advance.log")
+    function.start(world.cloud.environment | {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:9"})
+    try:
+        message = {"message": {"data": "eyJ2ZXJzaW9uIjogMSwgInNlc3Npb24iOiAicyJ9", "messageId": "out"}}
+        headers = {"Content-Type": "application/json"}
+        status = await asyncio.to_thread(post, function.url, headers, json.dumps(message).encode(), PATIENCE)
+    finally:
+        function.close()
+    lines = [json.loads(line) for line in function.log.read_text().splitlines() if line.startswith("{")]
+    again = [(line["severity"], line["code"]) for line in lines if line["action"] == "again"]
+    assert (status, again) == (503, [("WARNING", "store_unavailable")])
+    assert [line["outcome"] for line in lines if line["action"] == "step"] == ["failed"]
 
 
 # --- the api -----------------------------------------------------------------------------------------------------

@@ -47,7 +47,8 @@ async def test_an_approval_expires_by_a_task(world: World) -> None:
     events = await world.until("s-expire", "session_completed")
     assert "approval_expired" in kinds(events)
     assert world.booked("s-expire") == []
-    assert world.lines("resume", session="s-expire", outcome="moved")
+    lines = await world.logged("resume", session="s-expire", outcome="moved")
+    assert "approval_expired" in lines[0]["kinds"]
 
 
 async def test_a_delayed_start_is_resumed_by_a_task(world: World) -> None:
@@ -55,7 +56,7 @@ async def test_a_delayed_start_is_resumed_by_a_task(world: World) -> None:
     await world.start("s-later", "pack-desk", not_before=at.isoformat())
     events = await world.until("s-later", "session_completed")
     assert next(event.at for event in events if event.kind == "model_answered") >= at - timedelta(milliseconds=5)
-    assert world.lines("resume", session="s-later", outcome="moved")
+    assert await world.logged("resume", session="s-later", outcome="moved")
 
 
 async def test_g6_a_process_killed_in_the_middle_of_what_cannot_be_undone(world: World) -> None:
@@ -75,7 +76,7 @@ async def test_a_process_that_is_asked_to_end_lets_go(world: World) -> None:
     os.kill(first, signal.SIGTERM)
     await world.until("s-term", "session_completed")
     assert [entry["process"] == first for entry in world.booked("s-term")] == [True, False]
-    assert world.lines("advance", session="s-term", outcome="stopped")
+    assert await world.logged("advance", session="s-term", outcome="stopped")
 
 
 async def test_g5_a_message_that_comes_twice_at_once_changes_nothing(world: World) -> None:

@@ -13,7 +13,7 @@ from onward.adapters.gcp.messages import BadMessage, Message, parse_session_mess
 from onward.adapters.gcp.messages_envelopes import parse_push, parse_task
 from onward.config import CloudSettings
 from onward.engine.sweep import sweep
-from onward.errors import OnwardError, Retryable, UsageError
+from onward.errors import OnwardError, Permanent, Retryable, UsageError
 from onward.ports import Wake
 from onward.programs.app import App
 from onward.surfaces.functions.answers import Answer, Request, status_of
@@ -31,7 +31,7 @@ DEAD_LETTER_DELAY = timedelta(minutes=10)
 REMEMBERED = 1000
 """Messages whose refusal was logged, so that a repeat is not."""
 
-DONE, AGAIN = Answer(204), Answer(503)
+DONE, AGAIN, FAILED = Answer(204), Answer(503), Answer(500)
 log = logging.getLogger("onward.functions")
 
 
@@ -74,7 +74,7 @@ class Functions:
     async def _taken(self, message: Message, said: Any) -> Answer:
         try:
             wake = await self._worker.incoming.wake(said)
-        except UsageError as exc:
+        except (UsageError, Permanent) as exc:
             return self._refuse(message.id, exc, message)
         if DEAD_LETTER in message.attributes:
             return await self._dead_letter(message, wake)
@@ -122,6 +122,9 @@ class Functions:
             level = logging.ERROR if status >= 500 else logging.INFO
             log.log(level, "request refused: %s", exc, extra={"action": "refused", "code": exc.code})
             return Answer(status, {"error": {"code": exc.code, "message": str(exc)}})
+        except Exception:
+            log.exception("a request failed", extra={"action": "failed"})
+            return Answer(500, {"error": {"code": "error", "message": "something went wrong; the log says more"}})
 
     # --- one step ----------------------------------------------------------------------------------------------
 
@@ -156,6 +159,9 @@ class Functions:
             said = {"action": "again", "message_id": id, "code": exc.code, "error": str(exc)}
             log.warning("nothing could be written", extra=said)
             return AGAIN
+        except Exception:
+            log.exception("a request failed", extra={"action": "failed", "message_id": id})
+            return FAILED
 
     # --- refusals ----------------------------------------------------------------------------------------------
 
@@ -166,7 +172,7 @@ class Functions:
             return AGAIN
         return self._refuse(exc.message, exc)
 
-    def _refuse(self, id: str, exc: UsageError, message: Message | None = None) -> Answer:
+    def _refuse(self, id: str, exc: OnwardError, message: Message | None = None) -> Answer:
         """Logged once and counted."""
         if not id or id not in self._logged:
             self._refused += 1

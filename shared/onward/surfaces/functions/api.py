@@ -17,7 +17,6 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -131,10 +130,14 @@ class Api:
         head = await caller.get(asked.session, asked.tenant)
         if head.seq <= after and wait and not head.ended:
             await caller.news(head, after, float(wait))
-        found = [event async for event in caller.events(asked.session, after, tenant=asked.tenant)]
-        page = [event_doc(await self._whole(head.key, event)) for event in islice(found, limit)]
+        found: list[Event] = []
+        async for event in caller.events(asked.session, after, tenant=asked.tenant):
+            found.append(event)
+            if len(found) > limit:
+                break
+        page = [event_doc(await self._whole(head.key, event)) for event in found[:limit]]
         last = page[-1]["seq"] if page else after
-        return Answer(200, {"events": page, "after": last, "more": len(found) > len(page)})
+        return Answer(200, {"events": page, "after": last, "more": len(found) > limit})
 
     async def input(self, asked: Asked) -> Answer:
         doc = asked.request.document()
