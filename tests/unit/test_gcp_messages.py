@@ -137,8 +137,8 @@ WRONG = {
         "JSON",
     ),
     "no number": (b'{"version": 1, "session": "s", "kind": "input", "body": {"content": NaN}}', "JSON"),
-    "a decision": ({"version": 1, "session": "s", "kind": "decision", "body": {}}, "who sent it"),
-    "a child's end": ({"version": 1, "session": "s", "kind": "child", "body": {}}, "who sent it"),
+    "a decision": ({"version": 1, "session": "s", "kind": "decision", "body": {}}, "by"),
+    "a child's end": ({"version": 1, "session": "s", "kind": "child", "body": {}}, "own engine"),
     "no token": (
         {"version": 1, "session": "s", "kind": "outcome", "body": {"call": "1.0", "status": "done"}},
         "token",
@@ -372,3 +372,11 @@ def test_nothing_of_google_is_loaded_before_it_is_used() -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == ""
+
+
+def test_g8_a_decision_says_who_made_it_and_nothing_else_does() -> None:
+    body = {"call": "2.0", "verdict": "approved", "digest": "d" * 64}
+    assert told(kind="decision", body=body, by="ann") == Told("default", "order-7", "decision", "17", body, by="ann")
+    for wrong in ({"kind": "decision", "body": body}, {"kind": "input", "body": {"content": 1}, "by": "ann"}):
+        with pytest.raises(BadMessage, match="a decision says who made it"):
+            told(**wrong)

@@ -40,8 +40,6 @@ VERSION = 1
 EVENT_BYTES = 16 * 1024
 """A larger body of an event stays in the log alone."""
 
-_NOT_FROM_HERE = frozenset({"decision", "child"})
-
 
 class BadMessage(BadInput):
     """A message that is none of ours, or is wrong: one that comes again will be, too. `message` is its id.
@@ -91,7 +89,8 @@ class StartBody(Value):
 @dataclass(frozen=True, slots=True)
 class Told:
     """A signal for a session. Its sender is whoever takes it from the topic to name; `body` has the form of its kind
-    (`core.signals`). `token` goes with an outcome; `trace` is a W3C traceparent."""
+    (`core.signals`). `token` goes with an outcome; `by` is who says to have made a decision, which nobody has checked;
+    `trace` is a W3C traceparent."""
 
     tenant: str
     session: str
@@ -99,6 +98,7 @@ class Told:
     key: str
     body: Mapping[str, Any]
     token: str | None = None
+    by: str | None = None
     trace: str | None = None
 
     @property
@@ -136,6 +136,7 @@ class _Told(Value):
     key: str | None = Field(default=None, min_length=1, max_length=1024)
     body: dict[str, Any] = Field(default={})
     token: str | None = None
+    by: str | None = Field(default=None, min_length=1, max_length=256)
 
 
 def wake_message(wake: Wake) -> tuple[bytes, dict[str, str]]:
@@ -165,18 +166,20 @@ def parse_session_message(message: Message) -> Wake | Told | Started:
 def _told(told: _Told, id: str, trace: str | None) -> Wake | Told | Started:
     tenant, session = check_id(told.tenant, "tenant"), check_id(told.session, "session")
     if told.kind is None:
-        _only(told, "kind", "body", "key", "token")
+        _only(told, "kind", "body", "key", "token", "by")
         return Wake(session_key(tenant, session), look=True)
     if told.kind == "start":
-        _only(told, "a start", "key", "token")
+        _only(told, "a start", "key", "token", "by")
         return Started(tenant, session, _start_body(told.body), trace)
-    if told.kind in _NOT_FROM_HERE:
-        raise BadInput(f"kind: a {told.kind} is not taken from a message: who sent it is not known")
+    if told.kind == "child":
+        raise BadInput("kind: a child is not taken from a message: only a session's own engine says what became of it")
+    if (told.kind == "decision") != (told.by is not None):
+        raise BadInput("by: a decision says who made it, and nothing else does")
     if (told.kind == "outcome") != (told.token is not None):
         raise BadInput("token: an outcome needs the token of its call, and nothing else has one")
     signals.parse(told.kind, told.body)
     canonical(told.body)
-    return Told(tenant, session, told.kind, told.key or id, told.body, told.token, trace)
+    return Told(tenant, session, told.kind, told.key or id, told.body, told.token, told.by, trace)
 
 
 def _only(told: _Told, without: str, *fields: str) -> None:
