@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,3 +19,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if REQUIRED and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome, report.longrepr = "failed", f"required, and left out: {report.longrepr[2]}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """One line for each thing that is missing, with the suites that wait for it."""
+    left_out: dict[str, Counter[str]] = defaultdict(Counter)
+    for report in terminalreporter.stats.get("skipped", []):
+        suite, reason = report.nodeid.split("::")[0], report.longrepr[2]
+        left_out[reason.removeprefix("Skipped: ")][suite] += 1
+    for reason, suites in left_out.items():
+        names = ", ".join(f"{suite} ({count})" for suite, count in suites.items())
+        terminalreporter.write_line(f"left out: {names}: {reason}")
