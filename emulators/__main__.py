@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from emulators import cloud_sdk, firestore
+from emulators import cloud_sdk
 from emulators.cloud import AUDIENCE, FOLLOW, SESSIONS, Cloud
 
 APP = "functions/agents/refund_desk.py"
@@ -27,7 +27,7 @@ def main() -> int:
         with Cloud(options.app, project=options.project, folder=options.logs) as cloud:
             print(_words(cloud, options.logs), flush=True)
             _until_interrupted()
-    except (cloud_sdk.Missing, firestore.Missing, cloud_sdk.Failed, firestore.Failed) as exc:
+    except (cloud_sdk.Missing, cloud_sdk.Failed) as exc:
         print(exc, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -35,7 +35,7 @@ ACK_SECONDS = 600
 
 class Cloud:
     """All of it, from its making until it is closed. `settings` are put over those that the functions get; what they
-    log goes to `NAME.log` in `folder`. Raises Missing and Failed (of `emulators.cloud_sdk` and `emulators.firestore`).
+    log goes to `NAME.log` in `folder`. Raises Missing and Failed (of `emulators.cloud_sdk`).
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Cloud:
             "ONWARD_AUDIENCE": AUDIENCE,
             "ONWARD_CERTS_URL": f"{self.tokens.url}/certs",
             "ONWARD_SECRET": secrets.token_hex(32),
-            "FIRESTORE_EMULATOR_HOST": self.firestore.host,
+            "FIRESTORE_EMULATOR_HOST": self.firestore.address,
             "PUBSUB_EMULATOR_HOST": self.pubsub.address,
             "STORAGE_EMULATOR_HOST": self.storage.url,
             "CLOUD_TASKS_EMULATOR_HOST": self.tasks.address,

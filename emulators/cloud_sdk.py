@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m")
 """For runs of a few minutes. Long ones are quicker without."""
 
-STARTS_IN = 60.0
+STARTS_IN, STOPS_IN = 60.0, 20.0
 """Seconds, on a machine that has much else to do."""
 
 _GUARDED = 'exec 3<&0 </dev/null; "$@" 3<&- & child=$!; (read -r _ <&3; kill $child) & wait $child'
@@ -39,16 +40,19 @@ def find_java(environment: Mapping[str, str] = os.environ) -> str:
     return java
 
 
-def find_in_sdk(pattern: str, component: str, environment: Mapping[str, str] = os.environ) -> Path:
-    """The file of this pattern below CLOUDSDK_ROOT, else beside `gcloud`. Raises Missing, naming the component."""
+def find_in_sdk(pattern: str, component: str, environment: Mapping[str, str] = os.environ, called: str = "") -> Path:
+    """The file of this pattern below CLOUDSDK_ROOT, else beside `gcloud`. Raises Missing, naming the component, which
+    people may know as `called`."""
     gcloud = shutil.which("gcloud", path=environment.get("PATH"))
     root = environment.get("CLOUDSDK_ROOT")
     roots = [Path(root)] if root else list(Path(gcloud).resolve().parents) if gcloud else []
     for found in (path for root in roots if (root / "platform").is_dir() for path in sorted(root.glob(pattern))):
         return found
+    name, package = called or f"Google Cloud SDK's {component}", component.removeprefix("cloud-")
     raise Missing(
-        f"the Google Cloud SDK's {component} is missing: install the Google Cloud CLI and its component "
-        f"(gcloud components install {component}, or the package google-cloud-cli-{component}), or set CLOUDSDK_ROOT"
+        f"the {name} is missing: install the Google Cloud CLI and its component "
+        f"(gcloud components install {component}, or the package google-cloud-cli-{package}), "
+        "or set CLOUDSDK_ROOT to where it is"
     )
 
 
@@ -82,7 +86,11 @@ class SdkEmulator:
         """Stop it, and wait until it is gone."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(STARTS_IN)
+        try:
+            self._process.wait(STOPS_IN)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         self._log.close()
 
     def wait(self) -> None:

@@ -205,7 +205,7 @@ def _answered(request: urllib.request.Request) -> tuple[int, Any]:
 
 def main() -> int:
     """0: every check held. 1: one did not, or something is missing here. 130: interrupted."""
-    from emulators import cloud_sdk, firestore
+    from emulators import cloud_sdk
     from emulators.cloud import Cloud
 
     for name in (signal.SIGTERM, signal.SIGHUP):
@@ -216,7 +216,7 @@ def main() -> int:
     try:
         with Cloud(str(Path(__file__).resolve()), folder=FOLDER, settings=SETTINGS) as cloud:
             asyncio.run(Demo(page, cloud).play())
-    except (Failed, cloud_sdk.Missing, firestore.Missing, cloud_sdk.Failed, firestore.Failed, OSError) as exc:
+    except (Failed, cloud_sdk.Missing, cloud_sdk.Failed, OSError) as exc:
         page.wrong(str(exc))
         return 1
     except KeyboardInterrupt:

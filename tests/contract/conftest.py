@@ -25,7 +25,7 @@ def clock() -> ManualClock:
 def firestore() -> Iterator[str]:
     """The `host:port` of an emulator for all tests; each takes a project of its own."""
     with start_emulator() as emulator:
-        yield emulator.host
+        yield emulator.address
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from emulators.firestore import FirestoreEmulator, Missing
+from emulators.cloud_sdk import Missing
+from emulators.firestore import FirestoreEmulator
 from onward.adapters.gcp.firestore import FirestoreStore
 from onward.adapters.gcp.firestore_client import Client
 from onward.adapters.gcp.firestore_documents import milliseconds

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from emulators.firestore import JAR, Missing, find_jar, find_java
+from emulators.cloud_sdk import Missing, find_java
+from emulators.firestore import JAR, find_jar
 
 ROOT = Path(__file__).parents[2]
 

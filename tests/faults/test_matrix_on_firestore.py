@@ -27,7 +27,7 @@ FATES = (Code.UNAVAILABLE, Code.ABORTED, Code.DEADLINE_EXCEEDED, Code.INTERNAL)
 @pytest.fixture(scope="module")
 def firestore() -> Iterator[str]:
     with start_emulator() as emulator:
-        yield emulator.host
+        yield emulator.address
 
 
 @pytest.mark.parametrize("part", range(PARTS))
