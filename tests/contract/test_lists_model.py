@@ -60,7 +60,7 @@ def queries(draw: st.DrawFn) -> Query:
     return Query(**{name: draw(FILTERS[name]) for name in names})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(st.lists(FIELDS, min_size=1, max_size=10), st.lists(queries(), min_size=1, max_size=8))
 def test_lists_are_those_of_the_reference(sessions: list[dict[str, Any]], asked: list[Query]) -> None:
     asyncio.run(compare(sessions, [Query(), *asked]))

@@ -143,7 +143,7 @@ async def play(steps: list[tuple[Any, ...]]) -> None:
             await world.close()
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(step, max_size=25))
 def test_w1_no_wake_is_lost_in_any_order_of_events(steps: list[tuple[Any, ...]]) -> None:
     asyncio.run(play(steps))

@@ -217,7 +217,7 @@ async def played(says: list[Any], options: dict[str, Any], interference: list[tu
         assert head.status != "waiting" or head.waits, state
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings().max_examples * 3 // 2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     turns,
     st.fixed_dictionaries(

@@ -68,7 +68,7 @@ class Subscriber:
         self.applied.setdefault(one.session, []).append(one)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(data=st.data())
 def test_repeats_losses_and_disorder_leave_the_log_in_order(data: st.DataObject) -> None:
     lengths = data.draw(st.lists(st.integers(1, 12), min_size=1, max_size=3))

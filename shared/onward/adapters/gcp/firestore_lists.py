@@ -59,7 +59,7 @@ def _lead(query: Query, living: Sequence[str]) -> tuple[Lead, Sequence[str | Non
     if query.labels:
         return "labels", ["{}={}".format(*query.labels[0])]
     if living:
-        return "status", living
+        return "status", tuple(dict.fromkeys(living))
     if query.program is not None:
         return "program", [query.program]
     return None, [None]

@@ -43,6 +43,7 @@ class ListContract:
         assert await ids(Query(limit=2)) == "ed"
         assert await ids(Query(tenant="acme")) == "dcba"
         assert await ids(Query(status=("waiting", "running"))) == "cba"
+        assert await ids(Query(status=("waiting", "running", "waiting"))) == "cba"
         assert await ids(Query(status=("waiting",), program="other")) == "c"
         assert await ids(Query(wait="approval")) == "b"
         assert await ids(Query(wait="timer", status=("waiting",))) == "b"
