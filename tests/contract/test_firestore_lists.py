@@ -17,7 +17,10 @@ from tests.contract.firestore import FirestoreBackend, Shaped, a_client
 from tests.contract.test_lists_model import FIELDS, agree, queries
 
 
-@settings(max_examples=settings().max_examples // 2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEWER = settings().max_examples // 2
+
+
+@settings(max_examples=FEWER, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(FIELDS, min_size=1, max_size=8), st.lists(queries(), min_size=1, max_size=5))
 def test_lists_are_those_of_the_reference(firestore: str, sessions: list[dict[str, Any]], asked: list[Query]) -> None:
     asyncio.run(compare(firestore, sessions, [Query(), *asked]))
