@@ -16,7 +16,6 @@ from onward.testing.contracts.story import opening
 from tests.contract.firestore import FirestoreBackend, Shaped, a_client
 from tests.contract.test_lists_model import FIELDS, agree, queries
 
-
 FEWER = settings().max_examples // 2
 
 
