@@ -13,15 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import socket
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from emulators.serving import NOTHING, Reply, Served
 from emulators.storage_objects import Object, Objects, Refusal
 
 _BUCKETS = re.compile(r"/storage/v1/b")
@@ -59,47 +58,20 @@ class Request:
     status: int = 0
 
 
-@dataclass(slots=True)
-class Reply:
-    status: int
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    cut: int | None = None
-    """Send only so many bytes of the body, then close the connection; -1 sends nothing at all."""
-
-
-class Storage:
-    """Listens on this machine at `url` from its making until it is closed. `faults` are played as requests come."""
+class Storage(Served):
+    """Cloud Storage, served. `faults` are played as requests come."""
 
     def __init__(self, *, port: int = 0) -> None:
         self.objects = Objects()
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", port), _handler(self))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-
-    def __enter__(self) -> Storage:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        super().__init__(port)
 
     def make_bucket(self, name: str) -> None:
         self.objects.make_bucket(name)
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def wait(self) -> None:
-        """Until it is closed, or a key interrupts."""
-        self._thread.join()
-
-    def handle(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    def handle(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
         """Answer one request."""
         request = Request(method, path, len(body))
         with self._lock:
@@ -122,9 +94,9 @@ class Storage:
         if fault.after or fault.cut is not None:
             reply = self._answer(method, path, headers, body)
             if fault.status is None:
-                reply.cut = -1 if fault.cut is None else fault.cut
+                reply.cut = NOTHING if fault.cut is None else fault.cut
                 return reply
-        return _refused(Refusal(fault.status, "by a fault")) if fault.status else Reply(503, cut=-1)
+        return _refused(Refusal(fault.status, "by a fault")) if fault.status else Reply(503, cut=NOTHING)
 
     def _answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         split = urlsplit(path)
@@ -237,48 +209,6 @@ def _refused(refusal: Refusal, plain: bool = False) -> Reply:
     said = {"code": refusal.status, "message": str(refusal), "errors": [{"message": str(refusal)}]}
     kind = {"Content-Type": "application/json; charset=UTF-8"}
     return Reply(refusal.status, json.dumps({"error": said}).encode(), kind)
-
-
-# --- HTTP ------------------------------------------------------------------------------------------------------
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
-
-
-def _handler(storage: Storage) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1
-
-        def _any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            self._send(storage.handle(self.command, self.path, headers, body))
-
-        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _any
-
-        def _send(self, reply: Reply) -> None:
-            if reply.cut != -1:
-                self.send_response(reply.status)
-                for name, value in (reply.headers | {"Content-Length": str(len(reply.body))}).items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(reply.body[: reply.cut])
-                self.wfile.flush()
-            if reply.cut is not None:
-                self.close_connection = True
-                self.connection.shutdown(socket.SHUT_RDWR)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Requests are recorded instead."""
-
-    return Handler
 
 
 def main() -> int:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from emulators.serving import Reply, Served
 
 ISSUER = "https://accounts.google.com"
 KEY_ID = "local"
@@ -26,7 +26,7 @@ LIVES = 3600
 Command = Callable[[Mapping[str, str]], Any]
 
 
-class Tokens:
+class Tokens(Served):
     """Signs tokens from its making on, and until it is closed serves at `url` the keys to verify them by.
 
     `commands` are further paths, for POST: each is given the query and answers JSON.
@@ -35,21 +35,12 @@ class Tokens:
     def __init__(self, *, port: int = 0, commands: Mapping[str, Command] | None = None) -> None:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._commands = commands or {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
+        super().__init__(port)
 
-    def __enter__(self) -> Tokens:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def handle(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
+        found = self.answer(method, path)
+        kind = {"Content-Type": "application/json"}
+        return Reply(404 if found is None else 200, json.dumps(found).encode(), kind)
 
     def sign(self, email: str, audience: str) -> str:
         """A token that says: whoever brings it is this service account, and means this audience. For an hour."""
@@ -98,27 +89,3 @@ def _number(value: int) -> str:
 
 def _text(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _handler(tokens: Tokens) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1
-
-        def _any(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            found = tokens.answer(self.command, self.path)
-            body = json.dumps(found).encode()
-            self.send_response(404 if found is None else 200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST = _any
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Nobody reads it."""
-
-    return Handler

@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from emulators.serving import Reply, Served
 
 PATIENCE = 30.0
 """Seconds until a test gives up on what should come."""
@@ -22,7 +23,7 @@ class Arrival:
     status: int
 
 
-class Sink:
+class Sink(Served):
     """Listens at `url` until it is closed. `answers` are the statuses of the next requests; after those it is what
     `act` makes of headers and body."""
 
@@ -31,16 +32,10 @@ class Sink:
         self._act = act
         self.arrivals: list[Arrival] = []
         self._news = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
+        super().__init__()
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def handle(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
+        return Reply(self.take(headers, body))
 
     def take(self, headers: dict[str, str], body: bytes) -> int:
         with self._news:
@@ -57,24 +52,3 @@ class Sink:
         with self._news:
             assert self._news.wait_for(lambda: test(self.arrivals), PATIENCE), f"too little arrived: {self.arrivals}"
             return list(self.arrivals)
-
-
-def _handler(sink: Sink) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1
-
-        def _any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status = sink.take({name.lower(): value for name, value in self.headers.items()}, body)
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        do_POST = do_PUT = _any
-
-        def log_message(self, format: str, *args: object) -> None:
-            """What arrived is kept instead."""
-
-    return Handler
