@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from onward.core.retry import stall_delay
 
@@ -37,12 +38,14 @@ class LeaseFields:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Held by somebody who may be alive. Look again in `wait` seconds; `marked`: a visitor has seen to that."""
+    """Held by somebody who may be alive. Look again in `wait` seconds; `marked`: a visitor has seen to that. `now` is
+    the store's time, where it has a clock of its own."""
 
     epoch: int
     seq: int
     wait: float
     marked: bool
+    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Later:
 
     wait: float
     reason: str
+    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

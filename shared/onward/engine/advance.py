@@ -129,12 +129,13 @@ class Engine:
             return await self.store.claim(wake.key, owner, wake.published)
 
     async def _turned_away(self, wake: Wake, why: Busy | Later | None) -> None:
-        """Not now. A holder who is alive will see the mark; if it is dead, the delayed wake comes (R4)."""
+        """Not now. A holder who is alive will see the mark; if it is dead, the delayed wake comes (R4): at a time of the
+        store's, for this instance's clock may be wrong (R3)."""
         if why is None:
             return await self._unknown(wake)
         if isinstance(why, Busy) and why.marked and not wake.delayed:
             return
-        await self.timers.arm(wake.key, self.clock.now() + timedelta(seconds=why.wait))
+        await self.timers.arm(wake.key, (why.now or self.clock.now()) + timedelta(seconds=why.wait))
         if isinstance(why, Busy) and not why.marked and not await self._mark(wake.key, why):
             await self.advance(wake)
 

@@ -132,7 +132,7 @@ class FirestoreStore:
                 return None
             verdict = self._judge(standing, owner, found.now)
             if not isinstance(verdict, Free):
-                return verdict
+                return replace(verdict, now=found.now)
             known = max(published, standing.published)
             claimed = standing.next(epoch=verdict.epoch, owner=owner, held=True, published=known)
             after = await self._try(key, claimed, [_lease_write(key, claimed, "renewed_at")])
