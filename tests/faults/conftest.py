@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from onward.testing.runner import AutoClock
 from tests import ledger as ledgers
+from tests.contract.firestore import start_emulator
 from tests.faults.matrix import MATRIX, quiet
+from tests.faults.places import Firestore, Memory, Sqlite
 from tests.ledger import Ledger
 
 
@@ -18,6 +22,24 @@ def ledger() -> Iterator[Ledger]:
     ledger = ledgers.start()
     yield ledger
     ledger.close()
+
+
+@pytest.fixture(scope="session")
+def firestore() -> Iterator[str]:
+    """The `host:port` of an emulator for all of these tests."""
+    with start_emulator() as emulator:
+        yield emulator.address
+
+
+@pytest.fixture(params=["memory", "sqlite", "firestore"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[AutoClock], Any]:
+    """Where sessions live: makes the place when it is given the clock."""
+    if request.param == "memory":
+        return Memory
+    if request.param == "sqlite":
+        return lambda clock: Sqlite(tmp_path / "onward.db", clock)
+    host = request.getfixturevalue("firestore")
+    return lambda clock: Firestore(host, clock)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 First an undisturbed run counts and names the calls; then each call meets each fault that fits it, in a run of its own.
 A process does nothing between two calls, so what happens before one happens after the one before it too: the longer
 faults are made before a call only where that is an effect, or a commit that may be late. `.ci/run` plays all of it;
-elsewhere a long session's faults are spread over its calls (`ENOUGH`).
+elsewhere a long session's faults are spread over its calls (`ENOUGH`). On Firestore: `matrix_on_firestore`.
 """
 
 from __future__ import annotations
@@ -142,10 +142,10 @@ TRAVELS: dict[str, Callable[[Any], Any]] = {
 
 @dataclass
 class Matrix:
-    """What was run so far: (place, session) to its calls, and how often a call met a fault."""
+    """What was run so far: (place, session) to its calls, and how often a call met a fault at each place."""
 
     calls: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    met: Counter[tuple[str, str]] = field(default_factory=Counter)
+    met: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     places: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -154,14 +154,18 @@ class Matrix:
 
     def add(self, report: Report) -> None:
         self.calls[report.place, report.scenario] = report.calls
-        self.met += report.met
+        self.met.update({(report.place, *pair): count for pair, count in report.met.items()})
         self.places[report.place] += report.runs
 
-    def missing(self) -> list[str]:
-        """Calls that some session makes and that never met a fault, with the fault."""
-        made = {name for names in self.calls.values() for name in names}
+    def has_all(self, place: str) -> bool:
+        """Whether each session had its part there."""
+        return SCENARIOS.keys() == {session for other, session in self.calls if other == place}
+
+    def missing(self, *places: str) -> list[str]:
+        """Calls that some session makes there and that never met a fault at any of these places, with the fault."""
+        made = {name for (place, _), names in self.calls.items() if place in places for name in names}
         pairs = [(name, kind.name) for name in sorted(made) for kind in KINDS if kind.fits(name)]
-        return [f"{name}: {kind}" for name, kind in pairs if not self.met[name, kind]]
+        return [f"{name}: {kind}" for name, kind in pairs if not any(self.met[place, name, kind] for place in places)]
 
     def __str__(self) -> str:
         sessions = {session for _, session in self.calls}

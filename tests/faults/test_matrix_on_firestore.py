@@ -1,83 +1,55 @@
-"""The fault matrix on Firestore: every fault at every kind of call, in the first session that has it. Messages and
-blobs are in memory; what is played here is the store."""
+"""The fault matrix on Firestore (`tests.faults.matrix_on_firestore`)."""
 
 from __future__ import annotations
 
-import asyncio
-import random
-from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any
 
 import pytest
 
-from onward.testing.runner import AutoClock
-from tests.contract.firestore import start_emulator
-from tests.contract.test_firestore_faults import Code, Fault, Interrupted, interrupt
-from tests.faults.invariants import differences
-from tests.faults.matrix import MATRIX, Report, disturbed, play, plays, quiet, undisturbed
-from tests.faults.places import Firestore
-from tests.faults.scenarios import SCENARIOS
+from tests.faults import matrix_on_firestore as here
+from tests.faults.matrix import MATRIX
 from tests.ledger import Ledger
 
-PARTS = 3
-SEED = 20260105
-FATES = (Code.UNAVAILABLE, Code.ABORTED, Code.DEADLINE_EXCEEDED, Code.INTERNAL)
+PROCESSES = 2
+DOES = {"test_matrix_on_firestore": here.sampled, "test_s9_commits_of_unknown_fate": here.interrupted}
 
 
 @pytest.fixture(scope="module")
-def firestore() -> Iterator[str]:
-    with start_emulator() as emulator:
-        yield emulator.address
+def work(request: pytest.FixtureRequest, ledger: Ledger, firestore: str) -> Iterator[dict[str, Future[Any]]]:
+    """What the chosen tests will ask for, begun at once in processes beside this one."""
+    chosen = [item for item in request.session.items if getattr(item, "originalname", "") in DOES]
+    pool = ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn"))
+    try:
+        yield {
+            item.name: pool.submit(DOES[item.originalname], item.callspec.params["part"], firestore, ledger.address)
+            for item in chosen
+            if isinstance(item, pytest.Function)
+        }
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_matrix_on_firestore(part: int, ledger: Ledger, firestore: str) -> None:
+@pytest.mark.parametrize("part", range(here.PARTS))
+def test_matrix_on_firestore(part: int, work: dict[str, Future[Any]], request: pytest.FixtureRequest) -> None:
     """G1 to G8, G13: whatever happens at whatever call, the session comes to the same, and so does the world."""
     complaints = []
-    with quiet():
-        for report in asyncio.run(sampled(part, ledger, firestore)):
-            MATRIX.add(report)
-            complaints += report.complaints
+    for report in work[request.node.name].result():
+        MATRIX.add(report)
+        complaints += report.complaints
     assert not complaints
 
 
-async def sampled(part: int, ledger: Ledger, host: str) -> list[Report]:
-    """This part of the sample."""
-    reports, seen = [], Counter[tuple[str, str]]()
-    for scenario in SCENARIOS.values():
-        calm = await play(scenario, ledger, place=lambda clock: Firestore(host, clock))
-        report = Report("Firestore", scenario.name, list(calm.calls), complaints=undisturbed(scenario, calm))
-        for at, kind in plays(report.calls):
-            call = calm.calls[at - 1]
-            seen[call, kind.name] += 1
-            if seen[call, kind.name] == 1 and sum(seen.values()) % PARTS == part:
-                said = await disturbed(scenario, ledger, calm, at, kind, place=lambda clock: Firestore(host, clock))
-                report.count(call, kind.name, said)
-        reports.append(report)
-    return reports
+def test_matrix_on_firestore_missed_no_call() -> None:
+    """Every call that these sessions make met every fault that fits it, there too."""
+    if not MATRIX.has_all(here.NAME):
+        pytest.skip("only a part of the matrix was run")
+    assert not MATRIX.missing(here.NAME)
 
 
-def test_s9_a_commit_of_unknown_fate_in_every_session(ledger: Ledger, firestore: str) -> None:
+@pytest.mark.parametrize("part", range(here.PARTS))
+def test_s9_commits_of_unknown_fate(part: int, work: dict[str, Future[Any]], request: pytest.FixtureRequest) -> None:
     """Two of each session's commits, drawn by lot, fail below the store: once before they arrive, once after."""
-    with quiet():
-        complaints = asyncio.run(interrupted(random.Random(SEED), ledger, firestore))
-    assert not complaints
-
-
-async def interrupted(lot: random.Random, ledger: Ledger, host: str) -> list[str]:
-    complaints = []
-    for scenario in SCENARIOS.values():
-        wire = Interrupted(None)
-        calm = await play(scenario, ledger, place=lambda clock, wire=wire: _over(wire, host, clock))
-        commits = wire.sent["commit"]
-        for applied in (False, True):
-            wire.meet(Fault("commit", lot.choice(FATES), applied, at=lot.randint(1, commits)))
-            run = await play(scenario, ledger, place=lambda clock, wire=wire: _over(wire, host, clock))
-            complaints += [f"{scenario.name}: {wire.fault}: {no}" for no in differences(run, calm, scenario.ignore)]
-    return complaints
-
-
-def _over(wire: Interrupted, host: str, clock: AutoClock) -> Firestore:
-    place = Firestore(host, clock)
-    interrupt(place.bare, wire)
-    return place
+    assert not work[request.node.name].result()
