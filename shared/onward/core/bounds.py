@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from onward.core.durations import Span, seconds
 from onward.errors import BadInput
@@ -20,8 +21,7 @@ class Breaker:
     cooldown: Span = "30s"
 
     def __post_init__(self) -> None:
-        if not _is_count(self.failures):
-            raise BadInput(f"Breaker.failures: {self.failures!r} is no whole number from 1")
+        whole(self.failures, "Breaker.failures:")
         seconds(self.cooldown, "Breaker.cooldown")
 
     @property
@@ -42,11 +42,14 @@ class Bounds:
     breaker: Breaker | None = None
 
     def __post_init__(self) -> None:
-        if self.concurrency is not None and not _is_count(self.concurrency):
-            raise BadInput(f"tool {self.tool}: concurrency {self.concurrency!r} is no whole number from 1")
+        if self.concurrency is not None:
+            whole(self.concurrency, f"tool {self.tool}: concurrency")
         if self.breaker is not None and not isinstance(self.breaker, Breaker):
             raise BadInput(f"tool {self.tool}: breaker must be a Breaker, such as breaker=Breaker(failures=5)")
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+def whole(value: Any, what: str, least: int = 1) -> int:
+    """A whole number that is no less than `least`. Raises BadInput, which begins with `what` it is."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise BadInput(f"{what} {value!r} is no whole number from {least}")
+    return value

@@ -31,7 +31,7 @@ def exceeded(state: State, effects: Sequence[Effect], now: datetime, longest: fl
     return None
 
 
-def lost(effects: Sequence[Effect]) -> dict[str, int]:
+def lost_costs(effects: Sequence[Effect]) -> dict[str, int]:
     """What an attempt that died without a trace may have spent: a child is started only after it is in the log."""
     return costs([effect for effect in effects if not isinstance(effect, StartChild)])
 

@@ -12,8 +12,7 @@ from onward.core import events as ev
 from onward.core.decide import close, decide
 from onward.core.draft import ENGINE
 from onward.core.events import Body, Failure
-from onward.core.limits import exceeded
-from onward.core.limits import lost as lost_costs
+from onward.core.limits import exceeded, lost_costs
 from onward.core.program import AskModel, Decision, Effect, MakeCall, Perform, Program, Record, Rest, StartChild
 from onward.core.retry import ALONE_AFTER, STALLS_TO_PARK, STEP_RETRY, stall_delay
 from onward.core.state import State

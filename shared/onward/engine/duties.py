@@ -6,7 +6,6 @@ same every time, so paying twice changes nothing.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,8 +25,6 @@ from onward.ports import Query, SessionStore, every
 
 LARGE = 256 * 1024
 """A child's longer output is given to its parent as a file: a signal is one document."""
-
-log = logging.getLogger("onward.engine")
 
 
 class Duties:

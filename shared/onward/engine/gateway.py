@@ -144,9 +144,7 @@ class Gateway:
         if head is None:
             raise NotFound(f"there is no such session to send {kind} to")
         taken: Stash = {}
-        body = stash(body, taken)
-        digest(body)
-        signal = Signal(filed_as(sender, kind, idempotency_key), kind, body, sender)
+        signal = _signal(kind, stash(body, taken), sender, idempotency_key)
         try:
             await self._check(head, signal, form)
         except Refused:
@@ -154,6 +152,16 @@ class Gateway:
                 raise
         await self._files.put(key, taken)
         return await self.file(key, signal)
+
+    async def signal_early(
+        self, key: str, kind: str, body: Mapping[str, Any], sender: Actor, idempotency_key: str
+    ) -> None:
+        """File a signal for a session that is not there yet: it is kept for it for a while (R16). Raises BadInput."""
+        parse(kind, body)
+        taken: Stash = {}
+        signal = _signal(kind, stash(body, taken), sender, idempotency_key)
+        await self._files.put(key, taken)
+        await self.file(key, signal)
 
     async def complete(self, key: str, body: dict[str, Any], token: str) -> Signal:
         """File the outcome of a call that goes on outside; the token shows that the sender was told of it."""
@@ -230,6 +238,11 @@ class Gateway:
         if not self._store.embedded:
             await self._wakes.publish(Wake(key, look=True))
         return filed
+
+
+def _signal(kind: str, body: Mapping[str, Any], sender: Actor, idempotency_key: str) -> Signal:
+    digest(body)  # what can't be stored is no good
+    return Signal(filed_as(sender, kind, idempotency_key), kind, body, sender)
 
 
 def _started(start: Start) -> SessionStarted:

@@ -100,13 +100,11 @@ class Loader:
     async def decidable(self, key: str, state: State) -> State:
         """The state with the large values that are decided on at hand: an answer not yet acted on, arguments that a
         person changed, an outcome that came early. The very state where there are none."""
-        transcript = list(state.transcript)
-        newest = max((at for at, entry in enumerate(transcript) if entry.kind == "answer"), default=None)
-        if newest is not None and transcript[newest].seq > state.proposed:
-            value = transcript[newest].value
-            if isinstance(value, Blob):
-                transcript[newest] = changed(transcript[newest], value=await self.resolve(key, value))
-                state = changed(state, transcript=tuple(transcript))
+        newest = next(
+            (at for at in reversed(range(len(state.transcript))) if state.transcript[at].kind == "answer"), None
+        )
+        if newest is not None and state.transcript[newest].seq > state.proposed:
+            state = await self._with_answer(key, state, newest)
         for call in state.calls.values():
             if call.status == "edited" and isinstance(call.edited, Blob):
                 whole = changed(call, edited=await self.resolve(key, call.edited))
@@ -116,6 +114,13 @@ class Loader:
                 said = changed(kept, body=await self.resolve(key, kept.body))
                 state = changed(state, kept={**state.kept, id: said})
         return state
+
+    async def _with_answer(self, key: str, state: State, at: int) -> State:
+        answer = state.transcript[at]
+        if not isinstance(answer.value, Blob):
+            return state
+        whole = changed(answer, value=await self.resolve(key, answer.value))
+        return changed(state, transcript=(*state.transcript[:at], whole, *state.transcript[at + 1 :]))
 
     async def _base(self, head: Head, cached: Known | None) -> Known:
         """The newest of cache and fold; an older cache entry is good, because the chain is checked from there."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
+from onward.core.bounds import whole
 from onward.core.durations import Span, seconds
 from onward.core.events import (
     Actor,
@@ -103,12 +104,12 @@ class Agent:
         if not callable(handovers):
             declaring.with_handovers(name, self._tools, handovers)
         self._output = declaring.checked_output(name, output_type)
-        self.output_retries = declaring.checked_count(name, "output_retries", output_retries, least=0)
+        self.output_retries = whole(output_retries, f"agent {name}: output_retries", least=0)
         self.conversation = conversation
         self.on_input = declaring.checked_on_input(name, on_input)
         self.compaction = declaring.checked_compaction(name, compaction)
         self.limits = Limits() if limits is None else limits
-        self.max_output_tokens = declaring.checked_count(name, "max_output_tokens", max_output_tokens)
+        self.max_output_tokens = whole(max_output_tokens, f"agent {name}: max_output_tokens")
         self.model_timeout = seconds(model_timeout, f"agent {name}: model_timeout")
         self.origin: object = self
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from onward.core.bounds import whole
 from onward.core.durations import Span, seconds
 from onward.errors import BadInput
 
@@ -55,8 +56,7 @@ class Approval:
             raise BadInput("Approval.by: nobody may decide; name somebody, or leave it out")
         if len(set(names)) < len(names):
             raise BadInput("Approval.by: somebody is named twice")
-        if not isinstance(self.people, int) or isinstance(self.people, bool) or self.people < 1:
-            raise BadInput(f"Approval.people: {self.people!r} is no whole number from 1")
+        whole(self.people, "Approval.people:")
         if self.by is not None and self.people > len(names):
             raise BadInput(f"Approval.people: {self.people} must approve, and Approval.by names {len(names)}")
         if self.people > 1 and self.on_timeout == "approve":
@@ -104,3 +104,10 @@ class Approval:
 
     def _text(self, otherwise: str) -> str:
         return self.rule or otherwise
+
+
+def checked_approval(name: str, approval: Any) -> Approval | None:
+    """What a tool's author gave as its approval. Raises BadInput."""
+    if approval is not None and not isinstance(approval, Approval):
+        raise BadInput(f"tool {name}: approval must be an Approval, such as approval=Approval()")
+    return approval

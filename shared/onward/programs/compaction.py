@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from onward.core.bounds import whole
 from onward.core.canonical import canonical
 from onward.core.model import Model
 from onward.core.payload import Blob, Erased
@@ -39,9 +40,7 @@ class Compaction:
 
     def __post_init__(self) -> None:
         for name in ("at", "keep"):
-            count = getattr(self, name)
-            if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-                raise BadInput(f"Compaction.{name}: {count!r} is no whole number from 1")
+            whole(getattr(self, name), f"Compaction.{name}:")
         if self.by is not None and not isinstance(self.by, str) and self.model is None and not callable(self.by):
             raise BadInput(f"Compaction.by: {self.by!r} is no function of entries, no Model and no name of one")
         if self.by == "" or inspect.iscoroutinefunction(self.by):

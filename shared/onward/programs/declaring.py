@@ -29,12 +29,6 @@ def checked_version(name: str, version: Any) -> str:
     return version
 
 
-def checked_count(name: str, field: str, count: Any, least: int = 1) -> int:
-    if not isinstance(count, int) or isinstance(count, bool) or count < least:
-        raise BadInput(f"agent {name}: {field} {count!r} is no whole number from {least}")
-    return count
-
-
 def checked_on_input(name: str, on_input: Any) -> OnInput:
     if on_input not in get_args(OnInput):
         raise BadInput(f"agent {name}: on_input {on_input!r} is none of {', '.join(get_args(OnInput))}")

@@ -6,9 +6,10 @@ Everything that can't be expressed is refused when the tool is declared, never w
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
@@ -28,8 +29,14 @@ _BYTES = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 CONFIG = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=(), **_BYTES)
 LONGEST_REPR = 2000
 _SECRET = '"writeOnly":true'
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _NO_SCHEMA = (PydanticUserError, PydanticUndefinedAnnotation, TypeError, ValueError, NameError)
 _NO_NOTES: Mapping[str, str] = {}
+
+
+def is_tool_name(name: Any) -> TypeGuard[str]:
+    """Whether every model takes it as the name of a function: 1 to 64 letters, digits and _, and no digit first."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 class Form:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import Any, Protocol, cast, get_args, get_type_hints, runtime_checkable
 
 from pydantic import BaseModel, create_model
@@ -13,12 +12,11 @@ from onward.core.events import NO_LIMITS, EffectClass, Limits, OnClose, OnInput
 from onward.core.model import ToolSpec
 from onward.core.program import Child, Handover
 from onward.errors import BadInput
-from onward.programs.approvals import Approval
-from onward.programs.schema import CONFIG, Form, form_of
+from onward.programs.approvals import Approval, checked_approval
+from onward.programs.schema import CONFIG, Form, form_of, is_tool_name
 from onward.programs.signature import Signature
 
 TRANSFER = "transfer_to_"
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 @runtime_checkable
@@ -54,7 +52,7 @@ class AgentTool:
     ) -> None:
         self.agent = agent
         self.name = _tool_name(agent, name, "")
-        self.approval = _checked_approval(self.name, approval)
+        self.approval = checked_approval(self.name, approval)
         self.form = form_of(_ask, self.name) if input_type is None else _fields_of(self.name, input_type)
         told = description or agent.description or f"Give a task to the agent {agent.name}, and get its answer."
         self.spec = ToolSpec(self.name, told, self.form.schema)
@@ -79,7 +77,7 @@ class HandoverTool:
     def __init__(self, agent: Member, *, name: str | None, description: str | None, approval: Approval | None) -> None:
         self.agent = agent
         self.name = _tool_name(agent, name, TRANSFER)
-        self.approval = _checked_approval(self.name, approval)
+        self.approval = checked_approval(self.name, approval)
         self.form = form_of(_transfer, self.name)
         about = f": {agent.description.rstrip(' .')}" if agent.description else ""
         told = description or f"Hand the conversation over to {agent.name}{about}. It sees all that was said."
@@ -105,15 +103,9 @@ def _tool_name(agent: Any, name: str | None, prefix: str) -> str:
     if not isinstance(agent, Member):
         raise BadInput(f"{agent!r} is no agent")
     chosen = prefix + agent.name.replace("-", "_") if name is None else name
-    if not isinstance(chosen, str) or not _NAME.fullmatch(chosen):
+    if not is_tool_name(chosen):
         raise BadInput(f"agent {agent.name}: as a tool {chosen!r}: a name is 1 to 64 letters, digits and _; give name=")
     return chosen
-
-
-def _checked_approval(name: str, approval: Any) -> Approval | None:
-    if approval is not None and not isinstance(approval, Approval):
-        raise BadInput(f"tool {name}: approval must be an Approval, such as approval=Approval()")
-    return approval
 
 
 def _checked_on_close(name: str, on_close: Any) -> OnClose:

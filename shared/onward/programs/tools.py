@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, cast, get_args, overload
@@ -16,16 +15,15 @@ from onward.core.model import ToolSpec
 from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
 from onward.core.retry import Retry
 from onward.errors import BadInput
-from onward.programs.approvals import Approval
+from onward.programs.approvals import Approval, checked_approval
 from onward.programs.docstrings import split
 from onward.programs.inquiries import Inquiry, inquiry
-from onward.programs.schema import Form, Results, form_of
+from onward.programs.schema import Form, Results, form_of, is_tool_name
 
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 EFFECTS: tuple[str, ...] = get_args(EffectClass)
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 class Tool(Generic[P, R]):
@@ -253,7 +251,7 @@ def _checked_function(function: Any) -> Callable[..., Any]:
 
 def _checked_name(function: Callable[..., Any], name: str | None) -> str:
     chosen = function.__name__ if name is None else name
-    if not isinstance(chosen, str) or not _NAME.fullmatch(chosen):
+    if not is_tool_name(chosen):
         raise BadInput(f"tool {chosen!r}: a name is 1 to 64 letters, digits and _, and no digit first; give name=")
     return chosen
 
@@ -271,11 +269,9 @@ def _checked_effect(name: str, effect: Any, undo: Any) -> EffectClass:
 
 
 def _checked_approval(name: str, effect: str, approval: Any) -> Approval | None:
-    if approval is not None and not isinstance(approval, Approval):
-        raise BadInput(f"tool {name}: approval must be an Approval, such as approval=Approval()")
-    if approval is not None and approval.on_timeout == "approve" and effect == "irreversible":
+    if (checked := checked_approval(name, approval)) and checked.on_timeout == "approve" and effect == "irreversible":
         raise BadInput(f"tool {name}: an irreversible effect is never approved by a timeout: use on_timeout='deny'")
-    return approval
+    return checked
 
 
 def _checked_retry(name: str, retry: Any) -> Retry:

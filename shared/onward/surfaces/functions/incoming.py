@@ -6,8 +6,6 @@ from dataclasses import replace
 
 from onward.adapters.gcp.messages import StartBody, Started, Told
 from onward.core.events import NO_LIMITS, Actor, Limits
-from onward.core.files import Stash, stash
-from onward.core.signals import Signal, filed_as
 from onward.engine.files import Files
 from onward.engine.gateway import Gateway, Start
 from onward.errors import NotFound
@@ -32,9 +30,8 @@ class Incoming:
     def __init__(self, parts: Parts, app: App) -> None:
         backend = parts.backend
         self._app = app
-        self._files = Files(backend.blobs)
         ports = Ports(backend.store, InHand(), backend.queue, backend.feed, parts.clock)
-        self._gateway = Gateway(ports, parts.loader, parts.appender, self._files, backend.secret)
+        self._gateway = Gateway(ports, parts.loader, parts.appender, Files(backend.blobs), backend.secret)
 
     async def wake(self, said: Wake | Told | Started) -> Wake:
         """File it, if it is not filed already, and answer the wake that it is. Raises UsageError and Retryable."""
@@ -52,19 +49,11 @@ class Incoming:
         if told.token is not None:
             await self._gateway.complete(key, body, told.token)
             return
+        said = (key, told.kind, body, _sender(told), told.key)
         try:
-            await self._gateway.signal(key, told.kind, body, _sender(told), told.key)
+            await self._gateway.signal(*said)
         except NotFound:
-            await self._file_early(told)
-
-    async def _file_early(self, told: Told) -> None:
-        """A signal may come before its session does (R16)."""
-        taken: Stash = {}
-        body = stash(dict(told.body), taken)
-        await self._files.put(told.storage_key, taken)
-        sender = _sender(told)
-        signal = Signal(filed_as(sender, told.kind, told.key), told.kind, body, sender)
-        await self._gateway.file(told.storage_key, signal)
+            await self._gateway.signal_early(*said)
 
 
 def _sender(told: Told) -> Actor:
