@@ -111,6 +111,8 @@ class Cloud:
     def _environment(self, app: str) -> dict[str, str]:
         return {
             "GOOGLE_CLOUD_PROJECT": self.project,
+            "ONWARD_PROJECT": self.project,
+            "ONWARD_API_URL": self.functions["api"].url,
             "ONWARD_APP": app,
             "ONWARD_DATABASE": "(default)",
             "ONWARD_BUCKET": BUCKET,

@@ -8,28 +8,33 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from onward.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`identity` is who decides and operates on this machine; `app` and `db` are what commands use by default;
-    `color` says that a terminal may be written to in colour."""
+    """`identity` is who decides and operates on this machine; `app` and `db` are what commands use by default; with
+    `project` they work on that project's deployment instead of the file; `color` says that a terminal may be written to
+    in colour."""
 
     identity: str
     app: str
     db: str
+    project: str | None = None
     color: bool = True
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """ONWARD_IDENTITY (else the login name), ONWARD_APP (else `app`), ONWARD_DB (else `onward.db`), NO_COLOR."""
+        """ONWARD_IDENTITY (else the login name), ONWARD_APP (else `app`), ONWARD_DB (else `onward.db`), ONWARD_PROJECT,
+        NO_COLOR."""
         env = os.environ if environ is None else environ
         return cls(
             identity=env.get("ONWARD_IDENTITY") or _login(),
             app=env.get("ONWARD_APP") or "app",
             db=env.get("ONWARD_DB") or "onward.db",
+            project=env.get("ONWARD_PROJECT", "").strip() or None,
             color=not env.get("NO_COLOR") and env.get("TERM") != "dumb",
         )
 
@@ -63,14 +68,11 @@ class GeminiSettings:
         )
 
 
-@dataclass(frozen=True)
-class CloudSettings:
-    """What a deployment on Google Cloud is told, each from the variable of its name (`from_env`).
+@dataclass(frozen=True, kw_only=True)
+class CloudPlace:
+    """Where a deployment on Google Cloud keeps its sessions: what everybody must know who looks at them.
 
-    Times are in seconds: a step may take `budget`, a request `timeout`, a message `ack_deadline` until it comes again;
-    each must be longer than the one before. `lease` is how long a lease lasts. `certs_url` is where the keys are that
-    callers' tokens are verified by, `issuers` and `audiences` whom a token must come from and be meant for. The last
-    four are for emulators: where they are.
+    `lease` is how many seconds a lease lasts. The last four are for emulators: where they are.
     """
 
     project: str
@@ -78,6 +80,50 @@ class CloudSettings:
     bucket: str
     sessions_topic: str
     events_topic: str
+    lease: float = 90.0
+    firestore_emulator: str | None = None
+    pubsub_emulator: str | None = None
+    storage_emulator: str | None = None
+    tasks_emulator: str | None = None
+
+    @property
+    def sessions_topic_path(self) -> str:
+        return f"projects/{self.project}/topics/{self.sessions_topic}"
+
+    @property
+    def events_topic_path(self) -> str:
+        return f"projects/{self.project}/topics/{self.events_topic}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorSettings(CloudPlace):
+    """What commands are told that work on a deployment, each from the variable of its name (`from_env`).
+
+    `api_url` is where its API is, through which people decide, and `token` the identity token that says who does; None
+    for what `gcloud` says.
+    """
+
+    api_url: str | None = None
+    token: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_env(cls, project: str, environ: Mapping[str, str] | None = None) -> OperatorSettings:
+        """The settings for this project. What is not given has the name that a deployment gives it by default. Raises
+        BadInput, which names the variable, what it is and an example."""
+        env = _Checked(os.environ if environ is None else environ)
+        url = env.given("ONWARD_API_URL") and env.get("ONWARD_API_URL", _SAFE_URL, "the URL of the api function", _API)
+        return cls(api_url=url, token=env.given("ONWARD_TOKEN"), **_place(env, _checked(project)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudSettings(CloudPlace):
+    """What the functions of a deployment are told, each from the variable of its name (`from_env`).
+
+    Times are in seconds: a step may take `budget`, a request `timeout`, a message `ack_deadline` until it comes again;
+    each must be longer than the one before. `certs_url` is where the keys are that callers' tokens are verified by,
+    `issuers` and `audiences` whom a token must come from and be meant for.
+    """
+
     location: str
     queue: str
     resume_url: str
@@ -89,27 +135,19 @@ class CloudSettings:
     budget: float = 540.0
     timeout: float = 570.0
     ack_deadline: float = 600.0
-    lease: float = 90.0
     issuers: tuple[str, ...] = ("https://accounts.google.com", "accounts.google.com")
     certs_url: str = "https://www.googleapis.com/oauth2/v1/certs"
-    firestore_emulator: str | None = None
-    pubsub_emulator: str | None = None
-    storage_emulator: str | None = None
-    tasks_emulator: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> CloudSettings:
         """The settings of this process; lists are separated by commas. Raises BadInput, which names the variable, what
         it is and an example."""
         env = _Checked(os.environ if environ is None else environ)
+        project = env.get("GOOGLE_CLOUD_PROJECT", _PROJECT, "the project", "my-project")
         settings = cls(
-            project=env.get("GOOGLE_CLOUD_PROJECT", _PROJECT, "the project", "my-project"),
-            database=env.get("ONWARD_DATABASE", _DATABASE, "the Firestore database", "onward"),
-            bucket=env.get("ONWARD_BUCKET", _BUCKET, "the bucket for large values", "my-project-onward"),
-            sessions_topic=env.get("ONWARD_SESSIONS_TOPIC", _NAME, "the topic that moves sessions", "onward-sessions"),
-            events_topic=env.get("ONWARD_EVENTS_TOPIC", _NAME, "the topic of committed events", "onward-events"),
+            **_place(env, project),
             location=env.get("ONWARD_LOCATION", _LOCATION, "the location of the queue", "europe-west1"),
-            queue=env.get("ONWARD_QUEUE", _NAME, "the Cloud Tasks queue of timers", "onward-timers"),
+            queue=env.get("ONWARD_QUEUE", _NAME, "the Cloud Tasks queue of timers", "onward-timers", needed=False),
             resume_url=env.get("ONWARD_RESUME_URL", _URL, "the URL of the resume function", "https://resume.run.app"),
             service_account=env.get("ONWARD_SERVICE_ACCOUNT", _EMAIL, "the functions' own account", _ACCOUNT),
             audiences=_list(env.get("ONWARD_AUDIENCE", _TEXT, "whom callers' tokens are meant for", _API)),
@@ -121,13 +159,8 @@ class CloudSettings:
             budget=env.number("ONWARD_BUDGET", cls.budget, "seconds that a step may take"),
             timeout=env.number("ONWARD_TIMEOUT", cls.timeout, "seconds that a request may take"),
             ack_deadline=env.number("ONWARD_ACK_DEADLINE", cls.ack_deadline, "seconds until a message comes again"),
-            lease=env.number("ONWARD_LEASE", cls.lease, "seconds that a lease lasts"),
             issuers=_list(env.given("ONWARD_ISSUERS") or ",".join(cls.issuers)),
             certs_url=env.given("ONWARD_CERTS_URL") or cls.certs_url,
-            firestore_emulator=env.given("FIRESTORE_EMULATOR_HOST"),
-            pubsub_emulator=env.given("PUBSUB_EMULATOR_HOST"),
-            storage_emulator=env.given("STORAGE_EMULATOR_HOST"),
-            tasks_emulator=env.given("CLOUD_TASKS_EMULATOR_HOST"),
         )
         return settings._in_order()
 
@@ -141,14 +174,6 @@ class CloudSettings:
         return self
 
     @property
-    def sessions_topic_path(self) -> str:
-        return f"projects/{self.project}/topics/{self.sessions_topic}"
-
-    @property
-    def events_topic_path(self) -> str:
-        return f"projects/{self.project}/topics/{self.events_topic}"
-
-    @property
     def queue_path(self) -> str:
         return f"projects/{self.project}/locations/{self.location}/queues/{self.queue}"
 
@@ -156,6 +181,7 @@ class CloudSettings:
 _PROJECT, _DATABASE = r"[a-z][a-z0-9-]{4,28}[a-z0-9]", r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]"
 _BUCKET, _NAME = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
 _LOCATION, _URL = r"[a-z]+[a-z0-9-]*", r"https?://[^\s/]+(/\S*)?"
+_SAFE_URL = r"(https://[^\s/]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)(/\S*)?"
 _EMAIL, _TEXT, _SECRET = r"[^@\s]+@[^@\s]+", r"\S.*", r"\S{32,}"
 _ACCOUNT, _API = "onward@my-project.iam.gserviceaccount.com", "https://api-abc.run.app"
 
@@ -169,8 +195,9 @@ class _Checked:
     def given(self, name: str) -> str | None:
         return self.environ.get(name, "").strip() or None
 
-    def get(self, name: str, form: str, what: str, example: str) -> str:
-        value = self.given(name)
+    def get(self, name: str, form: str, what: str, example: str, *, needed: bool = True) -> str:
+        """The variable's value. Where it is not needed, the example is what goes without saying."""
+        value = self.given(name) or (None if needed else example)
         if value is None:
             raise BadInput(f"{name} is missing: {what}, such as {example}")
         if not re.fullmatch(form, value):
@@ -186,6 +213,32 @@ class _Checked:
         if not 1 <= value <= 3600:
             raise BadInput(f"{name} is wrong: {self.given(name)!r}; it is {what}, from 1 to 3600, such as {default:g}")
         return value
+
+
+def _place(env: _Checked, project: str) -> dict[str, Any]:
+    """What a `CloudPlace` is made of; the names are those that a deployment gives by default."""
+
+    def name(variable: str, form: str, what: str, usual: str) -> str:
+        return env.get(variable, form, what, usual, needed=False)
+
+    return {
+        "project": project,
+        "database": name("ONWARD_DATABASE", _DATABASE, "the Firestore database", "onward"),
+        "bucket": name("ONWARD_BUCKET", _BUCKET, "the bucket for large values", f"{project}-onward"),
+        "sessions_topic": name("ONWARD_SESSIONS_TOPIC", _NAME, "the topic that moves sessions", "onward-sessions"),
+        "events_topic": name("ONWARD_EVENTS_TOPIC", _NAME, "the topic of committed events", "onward-events"),
+        "lease": env.number("ONWARD_LEASE", CloudPlace.lease, "seconds that a lease lasts"),
+        "firestore_emulator": env.given("FIRESTORE_EMULATOR_HOST"),
+        "pubsub_emulator": env.given("PUBSUB_EMULATOR_HOST"),
+        "storage_emulator": env.given("STORAGE_EMULATOR_HOST"),
+        "tasks_emulator": env.given("CLOUD_TASKS_EMULATOR_HOST"),
+    }
+
+
+def _checked(project: str) -> str:
+    if not re.fullmatch(_PROJECT, project):
+        raise BadInput(f"project: {project[:60]!r} is no project's id, such as my-project")
+    return project
 
 
 def _list(text: str) -> tuple[str, ...]:

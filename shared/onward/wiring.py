@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from onward.adapters.local.entropy import SystemEntropy
 from onward.adapters.local.worker import Deliveries
@@ -27,11 +27,11 @@ from onward.engine.load import Cache, Loader
 from onward.engine.outbox import Outbox
 from onward.engine.perform import Performing
 from onward.engine.switches import Switchboard
-from onward.errors import UsageError
+from onward.errors import BadInput, UsageError
 from onward.ports import Blobs, Clock, Diagnosis, Feed, Model, Ports, SessionStore, Switches, Timers, Wakes
 
 if TYPE_CHECKING:
-    from onward.config import CloudSettings
+    from onward.config import CloudSettings, OperatorSettings
 
 
 class Sending(Wakes, Timers, Protocol):
@@ -62,6 +62,13 @@ class Backend(Protocol):
     async def wait_for_commit(self, key: str, after_seq: int, timeout: float) -> bool: ...
     async def diagnose(self) -> Diagnosis: ...
     async def close(self) -> None: ...
+
+
+class Api(Protocol):
+    """A deployment's API, asked in the name of a person who is known by a token."""
+
+    async def person(self) -> str: ...
+    async def ask(self, method: str, path: str, document: Mapping[str, Any]) -> Mapping[str, Any]: ...
 
 
 Watch = Callable[[SessionStore], SessionStore]
@@ -186,6 +193,49 @@ def cloud(
     steps, clock = settings.steps_per_wake, SystemClock()
     policy = Policy(steps_per_wake=steps, budget=settings.budget, reserve=reserve, ttl=settings.lease)
     return assemble(CloudBackend(settings, clock, watch), clock, programs, policy=policy)
+
+
+def operated(settings: OperatorSettings) -> Parts:
+    """The parts of a process that looks at the sessions of a deployment and tells them something, and moves none.
+    Raises UsageError where Google's packages are missing."""
+    _check_installed()
+    from onward.adapters.gcp.backend import CloudBackend
+    from onward.adapters.local.clock import SystemClock
+
+    clock = SystemClock()
+    return assemble(CloudBackend(settings, clock), clock, policy=Policy(ttl=settings.lease))
+
+
+def _check_installed() -> None:
+    from importlib.util import find_spec
+
+    for package, module in _NEEDED.items():
+        try:
+            there = find_spec(module) is not None
+        except ModuleNotFoundError:
+            there = False
+        if not there:
+            raise UsageError(f"{package} is missing: pip install 'onward[gcp]'")
+
+
+_NEEDED = {
+    "google-cloud-firestore": "google.cloud.firestore_v1",
+    "google-cloud-pubsub": "google.pubsub_v1",
+    "google-cloud-storage": "google.cloud.storage",
+}
+
+
+def api(settings: OperatorSettings) -> Api:
+    """The API of a deployment. Raises BadInput where nobody says where it is."""
+    if settings.api_url is None:
+        raise BadInput(
+            "ONWARD_API_URL is missing: the URL of the api function, by which people start sessions and decide, such "
+            "as https://api-abc.run.app"
+        )
+    from onward.adapters.gcp.api import PersonalApi
+    from onward.adapters.local.clock import SystemClock
+
+    return PersonalApi(settings.api_url, settings.token, SystemClock())
 
 
 def local_model(text: str, directory: Path) -> Model | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from onward.config import CloudSettings
+from onward.config import CloudSettings, OperatorSettings
 from onward.errors import BadInput
 from onward.surfaces.functions import logs
 
@@ -37,6 +37,16 @@ GOOD = {
 }
 
 
+USUAL = {
+    "ONWARD_DATABASE": ("database", "onward"),
+    "ONWARD_BUCKET": ("bucket", "my-project-onward"),
+    "ONWARD_SESSIONS_TOPIC": ("sessions_topic", "onward-sessions"),
+    "ONWARD_EVENTS_TOPIC": ("events_topic", "onward-events"),
+    "ONWARD_QUEUE": ("queue", "onward-timers"),
+}
+"""What has a name that goes without saying, for the functions and for operators alike."""
+
+
 def test_settings_are_read() -> None:
     settings = CloudSettings.from_env(GOOD | {"ONWARD_STEPS_PER_WAKE": "8", "ONWARD_BUDGET": "100"})
     assert settings.audiences == ("https://api-abc.a.run.app", "https://console.example.com")
@@ -49,7 +59,15 @@ def test_settings_are_read() -> None:
     assert settings.firestore_emulator is None
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("name", USUAL)
+def test_what_goes_without_saying_need_not_be_said(name: str) -> None:
+    field, usual = USUAL[name]
+    for environ in ({**GOOD, name: " "}, {other: value for other, value in GOOD.items() if other != name}):
+        assert getattr(CloudSettings.from_env(environ), field) == usual
+    assert getattr(CloudSettings.from_env({**GOOD, name: "another-name"}), field) == "another-name"
+
+
+@pytest.mark.parametrize("name", [name for name in GOOD if name not in USUAL])
 def test_g15_what_is_missing_is_named_with_an_example(name: str) -> None:
     for environ in ({**GOOD, name: " "}, {other: value for other, value in GOOD.items() if other != name}):
         with pytest.raises(BadInput, match=rf"^{name} is missing: .+, such as ."):
@@ -77,6 +95,41 @@ def test_g15_what_is_wrong_is_named_with_an_example(name: str, value: str) -> No
     with pytest.raises(BadInput, match=rf"^{name} is wrong.*; it is .+, such as .") as caught:
         CloudSettings.from_env({**GOOD, name: value})
     assert name == "ONWARD_SECRET" or value in str(caught.value)
+
+
+def test_an_operator_needs_no_more_than_a_project() -> None:
+    settings = OperatorSettings.from_env("my-project", {})
+    assert (settings.project, settings.api_url, settings.token, settings.lease) == ("my-project", None, None, 90.0)
+    for field, usual in USUAL.values():
+        assert getattr(settings, field, usual) == usual
+    known = CloudSettings.from_env(GOOD)
+    assert (settings.database, settings.bucket, settings.sessions_topic_path) == (
+        known.database,
+        known.bucket,
+        known.sessions_topic_path,
+    )
+
+
+@pytest.mark.parametrize("project", ["", " ", "My Project", "p", "my-project/x"])
+def test_g15_a_project_that_can_be_none_is_refused(project: str) -> None:
+    with pytest.raises(BadInput, match=r"^project: '.*' is no project's id"):
+        OperatorSettings.from_env(project, {})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://api.example.com", "api-abc.run.app", "http://localhost.evil.example", "ftp://x"]
+)
+def test_a_token_is_sent_to_no_address_where_others_could_read_it(url: str) -> None:
+    with pytest.raises(BadInput, match=r"^ONWARD_API_URL is wrong: .+, such as https://"):
+        OperatorSettings.from_env("my-project", {"ONWARD_API_URL": url})
+
+
+@pytest.mark.parametrize("url", ["https://api-abc.a.run.app", "http://127.0.0.1:8080/", "http://localhost:80/api"])
+def test_the_address_of_the_api_is_read(url: str) -> None:
+    environ = {"ONWARD_API_URL": f" {url} ", "ONWARD_TOKEN": "secret.token.value", "ONWARD_DATABASE": "(default)"}
+    settings = OperatorSettings.from_env("my-project", environ)
+    assert (settings.api_url, settings.token, settings.database) == (url, "secret.token.value", "(default)")
+    assert "secret" not in repr(settings)
 
 
 def test_times_are_in_order() -> None:

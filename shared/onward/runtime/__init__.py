@@ -22,8 +22,7 @@ from onward.engine.gateway import Exists, Start
 from onward.engine.sweep import sweep
 from onward.errors import BadInput, OnwardError, Retryable
 from onward.ports import Feed, Wake
-from onward.runtime.operating import Operating
-from onward.runtime.signals import Signals
+from onward.runtime.access import Access
 from onward.wiring import Parts, Policy, embedded, local_model
 
 SWEEP_EVERY = 60.0
@@ -54,7 +53,7 @@ def _with_models(app: Registry | None) -> Registry | None:
     return found
 
 
-class Runtime(Signals, Operating):
+class Runtime(Access):
     """Sessions of one application on one SQLite file.
 
     Use it as `async with Runtime(app) as runtime`. With `work` (the default where there is an application) it also

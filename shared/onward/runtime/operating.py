@@ -28,6 +28,10 @@ class Operating(Sessions):
     def _operator(self) -> Actor:
         return Actor(kind="operator", name=self.identity)
 
+    @property
+    def _deletes_as(self) -> str:
+        return self.identity
+
     async def erase(self, id: str, seq: int, field: str, reason: str = "", *, tenant: str = "default") -> None:
         """Erase a private field of an event for good, snapshots included; the log still verifies, visibly erased.
 
@@ -43,7 +47,7 @@ class Operating(Sessions):
         Raises NotFound, and Refused for a session that has not ended or is being advanced.
         """
         head = await self.get(id, tenant)
-        return await self.parts.deleter.delete(head.key, self.identity, reason)
+        return await self.parts.deleter.delete(head.key, self._deletes_as, reason)
 
     # --- switches ----------------------------------------------------------------------------------------------
 

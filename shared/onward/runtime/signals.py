@@ -232,11 +232,14 @@ class Signals(Sessions):
 
     # --- filing ------------------------------------------------------------------------------------------------
 
+    def _sender(self, by: str | None) -> Actor:
+        return Actor(kind="person", name=by or self.identity)
+
     async def _signal(
         self, id: str, kind: str, body: Mapping[str, Any], key: str, tenant: str, by: str | None = None
     ) -> Outcome:
         """File a signal as a person; what was filed before under the same key gets the same answer again."""
-        sender = Actor(kind="person", name=by or self.identity)
+        sender = self._sender(by)
         session = await self.get(id, tenant)
         filed = filed_as(sender, kind, key)
         try:

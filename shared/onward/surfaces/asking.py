@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from onward.errors import Refused
-from onward.runtime import Runtime
+from onward.runtime.access import Access
 from onward.surfaces.questions import Question, question_lines
 from onward.surfaces.terminal import Keyboard
 from onward.surfaces.views import Screen, View
@@ -27,7 +27,9 @@ class Answer:
 class Asker:
     """Shows exactly what is asked, and takes yes, no or nothing for an answer."""
 
-    def __init__(self, screen: Screen, keyboard: Keyboard) -> None:
+    def __init__(self, screen: Screen, keyboard: Keyboard, person: str) -> None:
+        self.person = person
+        """Who is asked."""
         self._screen = screen
         self._keyboard = keyboard
 
@@ -68,7 +70,7 @@ class Asker:
 class Asking:
     """Asks about open approvals, each once, and files what the person decides."""
 
-    def __init__(self, runtime: Runtime, view: View, asker: Asker) -> None:
+    def __init__(self, runtime: Access, view: View, asker: Asker) -> None:
         self.task: asyncio.Task[None] | None = None
         self._runtime = runtime
         self._view = view
@@ -83,7 +85,7 @@ class Asking:
             if not task.cancelled():
                 task.result()
         if self.task is None:
-            mine = [question for question in open if question.for_person(self._runtime.identity)]
+            mine = [question for question in open if question.for_person(self._asker.person)]
             left = next((question for question in mine if question.call not in self._over), None)
             self.task = self._begin(left, now) if left else None
         return self.task is not None

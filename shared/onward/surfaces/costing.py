@@ -23,7 +23,7 @@ from onward.core.prices import (
     overridden,
 )
 from onward.errors import BadInput, NotFound
-from onward.runtime import Runtime
+from onward.runtime.access import Access
 from onward.surfaces.output import Output
 from onward.surfaces.text import safe, table
 
@@ -154,7 +154,7 @@ def _money(amount: Decimal) -> float:
 # --- one session -----------------------------------------------------------------------------------------------
 
 
-async def session(runtime: Runtime, id: str, location: Location, tokens: TokenPrices, output: Output) -> None:
+async def session(runtime: Access, id: str, location: Location, tokens: TokenPrices, output: Output) -> None:
     """What one session cost. Raises NotFound where its log is gone, and CorruptLog."""
     head = await runtime.get(id)
     if head.status == "deleted":

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from onward.core.events import Limits
 from onward.core.head import Head
 from onward.errors import BadInput, Refused
-from onward.runtime import Runtime
+from onward.runtime.access import Access
 from onward.runtime.signals import DECISION_WAIT, Outcome
 from onward.surfaces.documents import event_doc, session_doc
 from onward.surfaces.output import Output
@@ -45,7 +45,7 @@ class Which:
 
 
 async def decide(
-    runtime: Runtime, id: str, which: Which, verdict: Verdict, reason: str, edit: Edit | None = None
+    runtime: Access, id: str, which: Which, verdict: Verdict, reason: str, edit: Edit | None = None
 ) -> Told:
     """Decide an approval; with `edit`, approve it with the arguments that this makes of those shown."""
     question = await _meant(runtime, await runtime.get(id), which.call, which.digest)
@@ -53,7 +53,8 @@ async def decide(
     arguments = edit(_shown(question, id)) if edit else None
     outcome = await runtime.decide(id, verdict, call=call, digest=digest, arguments=arguments, reason=reason)
     changed = f" with {shown(arguments, True)}" if arguments is not None else ""
-    return await _told(runtime, id, outcome, f"{verdict} by {_by(runtime, outcome)}: {_what(question, call)}{changed}")
+    by = await _decided_by(runtime, outcome)
+    return await _told(runtime, id, outcome, f"{verdict} by {by}: {_what(question, call)}{changed}")
 
 
 def _shown(question: Question | None, id: str) -> dict[str, Any]:
@@ -66,33 +67,35 @@ def _what(question: Question | None, call: str | None) -> str:
     return question.text if question is not None else f"call {call}"
 
 
-async def approve_all(runtime: Runtime, id: str, reason: str) -> list[Told]:
+async def approve_all(runtime: Access, id: str, reason: str) -> list[Told]:
     """Approve everything that the session asks this person, each exactly as it stands now."""
     open = await questions(runtime, await runtime.get(id))
-    asked = [question for question in open if question.for_person(runtime.identity)]
+    person = await runtime.decider()
+    asked = [question for question in open if question.for_person(person)]
     if not asked:
-        raise Refused("nothing approved", "not_open", f"session {id} asks {runtime.identity} nothing")
+        raise Refused("nothing approved", "not_open", f"session {id} asks {person} nothing")
     return [await decide(runtime, id, Which(each.call, each.digest), "approved", reason) for each in asked]
 
 
-async def respond(runtime: Runtime, id: str, which: Which, result: Any, reason: str) -> Told:
+async def respond(runtime: Access, id: str, which: Which, result: Any, reason: str) -> Told:
     """Give the call's result instead of letting it happen."""
     question = await _meant(runtime, await runtime.get(id), which.call, which.digest)
     call, digest = (question.call, question.digest) if question else (which.call, which.digest)
     outcome = await runtime.respond(id, result, call=call, digest=digest, reason=reason)
-    by = _by(runtime, outcome)
+    by = await _decided_by(runtime, outcome)
     return await _told(runtime, id, outcome, f"answered by {by}: {_what(question, call)} came to {shown(result)}")
 
 
-async def delegate(runtime: Runtime, id: str, which: Which, to: str, reason: str) -> Told:
+async def delegate(runtime: Access, id: str, which: Which, to: str, reason: str) -> Told:
     """Pass the question on."""
     question = await _meant(runtime, await runtime.get(id), which.call, which.digest)
     call, digest = (question.call, question.digest) if question else (which.call, which.digest)
     outcome = await runtime.delegate(id, to, call=call, digest=digest, reason=reason)
-    return await _told(runtime, id, outcome, f"delegated to {to} by {_by(runtime, outcome)}: {_what(question, call)}")
+    by = await _decided_by(runtime, outcome)
+    return await _told(runtime, id, outcome, f"delegated to {to} by {by}: {_what(question, call)}")
 
 
-async def _meant(runtime: Runtime, head: Head, call: str | None, digest: str | None) -> Question | None:
+async def _meant(runtime: Access, head: Head, call: str | None, digest: str | None) -> Question | None:
     """The open approval that these name. Raises BadInput where they name several, Refused where another is open."""
     asked = await questions(runtime, head)
     found = [question for question in asked if call in (None, question.call)]
@@ -107,7 +110,7 @@ async def _meant(runtime: Runtime, head: Head, call: str | None, digest: str | N
 
 
 async def resolve(
-    runtime: Runtime, id: str, status: Literal["done", "not_done", "failed"], call: str | None, result: Any, reason: str
+    runtime: Access, id: str, status: Literal["done", "not_done", "failed"], call: str | None, result: Any, reason: str
 ) -> Told:
     """Say what became of a call in doubt."""
     outcome = await runtime.resolve(id, status, call=call, result=result, reason=reason)
@@ -119,38 +122,38 @@ async def resolve(
     return await _told(runtime, id, outcome, f"resolved by {_by(runtime, outcome)}: {words[status]}")
 
 
-async def skip(runtime: Runtime, id: str, call: str | None, result: Any, reason: str) -> Told:
+async def skip(runtime: Access, id: str, call: str | None, result: Any, reason: str) -> Told:
     """Give a call a result, so that it need not be performed."""
     outcome = await runtime.skip(id, result, call=call, reason=reason)
     return await _told(runtime, id, outcome, f"skipped by {_by(runtime, outcome)}, with the result {shown(result)}")
 
 
-async def pause(runtime: Runtime, id: str, reason: str) -> Told:
+async def pause(runtime: Access, id: str, reason: str) -> Told:
     outcome = await runtime.pause(id, reason)
     return await _told(runtime, id, outcome, f"paused by {_by(runtime, outcome)}")
 
 
-async def resume(runtime: Runtime, id: str, reason: str) -> Told:
+async def resume(runtime: Access, id: str, reason: str) -> Told:
     outcome = await runtime.resume(id, reason)
     return await _told(runtime, id, outcome, f"resumed by {_by(runtime, outcome)}")
 
 
-async def finish(runtime: Runtime, id: str, output: Any, reason: str) -> Told:
+async def finish(runtime: Access, id: str, output: Any, reason: str) -> Told:
     outcome = await runtime.finish(id, output, reason)
     return await _told(runtime, id, outcome, f"finished by {_by(runtime, outcome)}")
 
 
-async def cancel(runtime: Runtime, id: str, reason: str) -> Told:
+async def cancel(runtime: Access, id: str, reason: str) -> Told:
     outcome = await runtime.cancel(id, reason)
     return await _told(runtime, id, outcome, f"cancel asked for by {_by(runtime, outcome)}")
 
 
-async def send(runtime: Runtime, id: str, content: Any, key: str | None) -> Told:
+async def send(runtime: Access, id: str, content: Any, key: str | None) -> Told:
     outcome = await runtime.send(id, content, key=key)
     return await _told(runtime, id, outcome, f"input by {_by(runtime, outcome)}")
 
 
-async def retry(runtime: Runtime, id: str, raised: dict[str, Any], reason: str) -> Told:
+async def retry(runtime: Access, id: str, raised: dict[str, Any], reason: str) -> Told:
     """Set a session going, with these of its limits raised."""
     head = await runtime.get(id)
     limits = Limits.model_validate({**head.limits.model_dump(), **raised}) if raised else None
@@ -158,11 +161,15 @@ async def retry(runtime: Runtime, id: str, raised: dict[str, Any], reason: str) 
     return await _told(runtime, id, outcome, f"resumed by {_by(runtime, outcome)}")
 
 
-def _by(runtime: Runtime, outcome: Outcome) -> str:
+def _by(runtime: Access, outcome: Outcome) -> str:
     return who(outcome.event.actor) if outcome.event else runtime.identity
 
 
-async def _told(runtime: Runtime, id: str, outcome: Outcome, text: str) -> Told:
+async def _decided_by(runtime: Access, outcome: Outcome) -> str:
+    return _by(runtime, outcome) if outcome.event else await runtime.decider()
+
+
+async def _told(runtime: Access, id: str, outcome: Outcome, text: str) -> Told:
     """With the session as it is a moment later, when somebody who works on it has shown that."""
     head = await runtime.get(id)
     if outcome.event and not head.ended:
@@ -209,7 +216,7 @@ def _lines(told: Told, place: Place, app: str) -> list[str]:
 def _onward(head: Head, seq: int, place: Place, app: str) -> list[str]:
     if head.ended or head.status in ("waiting", "needs_attention", "paused"):
         return [f"The session is {status_text(head)}."]
-    if head.seq > seq:
+    if head.seq > seq or place.project is not None:
         return ["The session goes on."]
     return [
         "Unless a worker has it, it goes on with one of:",

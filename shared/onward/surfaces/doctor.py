@@ -9,7 +9,7 @@ from typing import Any
 from onward.core.head import Head
 from onward.engine.deciding import Registry
 from onward.ports import Diagnosis, Finding, Query
-from onward.runtime import Runtime
+from onward.runtime.access import Access
 from onward.surfaces.operating import switch_text
 from onward.surfaces.output import Output
 from onward.surfaces.text import safe
@@ -27,7 +27,7 @@ class Check:
     next: str = ""
 
 
-async def doctor(runtime: Runtime, programs: Registry | None, app: str, place: Place, output: Output) -> bool:
+async def doctor(runtime: Access, programs: Registry | None, app: str, place: Place, output: Output) -> bool:
     """Look at everything; whether all is well. `app` is how the application is named in a command."""
     diagnosis = await runtime.diagnose()
     checks = [Check(found, _next(found, app, place)) for found in diagnosis.findings]
@@ -44,6 +44,8 @@ def _next(found: Finding, app: str, place: Place) -> str:
     """What to do about what the store says of itself."""
     if found.ok:
         return ""
+    if found.name == "overdue":
+        return "the sweep wakes it within a minute; if not, see whether its job runs, and what the functions log"
     if found.name in ("leases", "wakes", "timers", "signals"):
         return place.command("worker", app)
     return {
@@ -57,7 +59,7 @@ def _next(found: Finding, app: str, place: Place) -> str:
 # --- sessions --------------------------------------------------------------------------------------------------
 
 
-async def _sessions(runtime: Runtime, place: Place) -> Any:
+async def _sessions(runtime: Access, place: Place) -> Any:
     """Those that nothing moves but somebody who looks."""
     parked = await runtime.list(Query(status=("needs_attention",), limit=COUNTED))
     doubt = await runtime.list(Query(wait="operator", limit=COUNTED))
@@ -91,7 +93,7 @@ def _versions(diagnosis: Diagnosis, programs: Registry | None, app: str, place: 
     return Check(check, f"put {'them' if len(gone) > 1 else 'it'} back into {app}" if gone else "")
 
 
-async def _switches(runtime: Runtime, place: Place) -> Check:
+async def _switches(runtime: Access, place: Place) -> Check:
     off, now = await runtime.switches(), runtime.parts.clock.now()
     if not off:
         return Check(Finding("switches", True, "nothing is switched off", {"off": []}))

@@ -9,10 +9,10 @@ from onward.core.codec import stamp
 from onward.core.events import Event
 from onward.core.head import Head, Wait
 from onward.core.payload import Blob, Erased
-from onward.runtime import Runtime
+from onward.runtime.access import Access
 
 
-async def whole(runtime: Runtime, session: str, event: Event) -> Event:
+async def whole(runtime: Access, session: str, event: Event) -> Event:
     """The event with its large values fetched from where they are kept."""
     found = {name: getattr(event.body, name) for name in event.body.private}
     far = {name: await runtime.value(session, value) for name, value in found.items() if isinstance(value, Blob)}

@@ -12,14 +12,14 @@ from onward.core.ledger import LedgerEntry
 from onward.core.payload import Blob, Erased
 from onward.core.usage import UsageBy, UsageRow
 from onward.ports import Query
-from onward.runtime import Runtime
+from onward.runtime.access import Access
 from onward.surfaces.output import Output
 from onward.surfaces.telling import who, why
 from onward.surfaces.text import brief, call_text, moment, safe, shown, table
 
 
 async def effects(
-    runtime: Runtime,
+    runtime: Access,
     id: str | None,
     query: Query,
     tool: str | None,
@@ -113,7 +113,7 @@ _COLUMNS = ("sessions", "turns", "calls", "tokens", "input_tokens", "output_toke
 _TITLES = {"children_tokens": "TOKENS OF CHILDREN"}
 
 
-async def usage(runtime: Runtime, by: UsageBy, since: datetime | None, output: Output) -> None:
+async def usage(runtime: Access, by: UsageBy, since: datetime | None, output: Output) -> None:
     """What was used up, the largest first, and the sum."""
     rows = await runtime.usage(by, since=since)
     if output.json:

@@ -9,7 +9,7 @@ from datetime import datetime
 from onward.core.head import Head
 from onward.core.ledger import LedgerEntry
 from onward.core.payload import Blob
-from onward.runtime import Runtime
+from onward.runtime.access import Access
 from onward.surfaces.effects import outcome_text
 from onward.surfaces.telling import who, why
 from onward.surfaces.text import Paper, call_text, indented, moment, said
@@ -17,7 +17,7 @@ from onward.surfaces.text import Paper, call_text, indented, moment, said
 _OPEN = ("in_doubt", "started", "open")
 
 
-async def evidence(runtime: Runtime, head: Head) -> list[LedgerEntry]:
+async def evidence(runtime: Access, head: Head) -> list[LedgerEntry]:
     """The calls of a session that were tried and are not settled, with the whole arguments."""
     found = runtime.effects(head.id, tenant=head.tenant, reads=True)
     tried = [entry async for entry in found if entry.outcome in _OPEN and entry.attempts]

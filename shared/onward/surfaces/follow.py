@@ -13,7 +13,7 @@ from onward.core.events import Event
 from onward.core.head import Head
 from onward.core.state import OpenCall
 from onward.errors import NotFound
-from onward.runtime import Runtime
+from onward.runtime.access import Access
 from onward.surfaces.asking import Asker, Asking
 from onward.surfaces.documents import whole
 from onward.surfaces.questions import Question
@@ -40,7 +40,7 @@ SILENCE = 10.0
 class Following:
     """One session, seen by one view. With an asker, a person is asked about its approvals as they come."""
 
-    def __init__(self, runtime: Runtime, id: str, view: View, asker: Asker | None = None) -> None:
+    def __init__(self, runtime: Access, id: str, view: View, asker: Asker | None = None) -> None:
         self.runtime = runtime
         self.id = id
         self.open: dict[str, Question] = {}

@@ -11,7 +11,8 @@ from onward.core.head import Head
 from onward.core.state import State
 from onward.errors import Permanent
 from onward.ports import Query
-from onward.runtime import MANY, Runtime
+from onward.runtime import MANY
+from onward.runtime.access import Access
 from onward.surfaces.documents import event_doc, plain, session_doc, whole
 from onward.surfaces.effects import entry_doc
 from onward.surfaces.evidence import evidence, evidence_lines
@@ -34,7 +35,7 @@ MOST = 4000
 # --- sessions --------------------------------------------------------------------------------------------------
 
 
-async def sessions(runtime: Runtime, query: Query, output: Output) -> None:
+async def sessions(runtime: Access, query: Query, output: Output) -> None:
     """The newest sessions that the query finds."""
     limit = query.limit
     heads = list(await runtime.list(replace(query, limit=limit + 1)))
@@ -50,7 +51,7 @@ async def sessions(runtime: Runtime, query: Query, output: Output) -> None:
         output.lines([output.paper.tint(f"… and older ones: --limit {limit * 10}", "dim")])
 
 
-async def attention(runtime: Runtime, query: Query, place: Place, output: Output) -> None:
+async def attention(runtime: Access, query: Query, place: Place, output: Output) -> None:
     """Every session that the query finds and nothing moves but somebody who looks, the oldest first."""
     parked = await runtime.list(replace(query, status=("needs_attention",), limit=MANY))
     doubted = await runtime.list(replace(query, wait="operator", limit=MANY))
@@ -66,7 +67,7 @@ def _with_verbs(head: Head, place: Place) -> dict[str, Any]:
     return session_doc(head) | {"next": [verb.command for verb in verbs(head, place)]}
 
 
-async def show(runtime: Runtime, id: str, place: Place, output: Output) -> None:
+async def show(runtime: Access, id: str, place: Place, output: Output) -> None:
     """One session, as far as its log can be read."""
     head = await runtime.get(id)
     if head.status == "deleted":
@@ -90,7 +91,7 @@ async def show(runtime: Runtime, id: str, place: Place, output: Output) -> None:
         output.lines(["", preview(text, LINES, MOST) if output.out.isatty() else text])
 
 
-def _show_head(runtime: Runtime, head: Head, error: Permanent | None, place: Place, output: Output) -> None:
+def _show_head(runtime: Access, head: Head, error: Permanent | None, place: Place, output: Output) -> None:
     """As much as there is without a log: it can't be read, or is gone."""
     if output.json:
         told = {"log_error": {"code": error.code, "message": str(error)}} if error else {}
@@ -110,7 +111,7 @@ def _tools(state: State) -> dict[str, str]:
 # --- one session's log -----------------------------------------------------------------------------------------
 
 
-async def events(runtime: Runtime, id: str, after: int, follow: bool, output: Output) -> None:
+async def events(runtime: Access, id: str, after: int, follow: bool, output: Output) -> None:
     """The log after this event; with `follow`, as it goes on, until the session has ended."""
     telling = Telling(_tools(await runtime.state(id)))
     async for event in runtime.events(id, after=after, follow=follow):
@@ -120,7 +121,7 @@ async def events(runtime: Runtime, id: str, after: int, follow: bool, output: Ou
             output.lines([event_line(event, telling, output.paper)])
 
 
-async def verify(runtime: Runtime, id: str, head: str | None, output: Output) -> None:
+async def verify(runtime: Access, id: str, head: str | None, output: Output) -> None:
     """Check the whole log. Raises CorruptLog."""
     seq, last = await runtime.verify(id, head)
     if output.json:
@@ -132,7 +133,7 @@ async def verify(runtime: Runtime, id: str, head: str | None, output: Output) ->
 # --- approvals -------------------------------------------------------------------------------------------------
 
 
-async def approvals(runtime: Runtime, place: Place, output: Output) -> None:
+async def approvals(runtime: Access, place: Place, output: Output) -> None:
     """Every open approval, the oldest first."""
     resting = [head for head, _ in await runtime.approvals()]
     running = await runtime.list(Query(status=("running",), limit=MANY))
@@ -143,7 +144,7 @@ async def approvals(runtime: Runtime, place: Place, output: Output) -> None:
     output.lines(_approval_lines(asked, place, output, runtime) if any(asked) else ["No approval is open."])
 
 
-async def _questions(runtime: Runtime, head: Head) -> list[Question]:
+async def _questions(runtime: Access, head: Head) -> list[Question]:
     """What one session asks; where its log can't be read that needs attention, and hides nothing of the others."""
     try:
         return await questions(runtime, head)
@@ -152,7 +153,7 @@ async def _questions(runtime: Runtime, head: Head) -> list[Question]:
 
 
 def _approval_lines(
-    asked: Sequence[Sequence[Question]], place: Place, output: Output, runtime: Runtime
+    asked: Sequence[Sequence[Question]], place: Place, output: Output, runtime: Access
 ) -> Iterator[str]:
     for all in asked:
         for question in all:

@@ -10,7 +10,7 @@ from onward.core.codec import stamp
 from onward.core.head import Head
 from onward.core.switches import Switch, Turn
 from onward.errors import BadInput
-from onward.runtime import Runtime
+from onward.runtime.access import Access
 from onward.surfaces.documents import session_doc
 from onward.surfaces.output import Output
 from onward.surfaces.telling import quoted, who
@@ -24,7 +24,7 @@ TURNS = 10
 # --- deleting --------------------------------------------------------------------------------------------------
 
 
-async def to_delete(runtime: Runtime, id: str) -> str:
+async def to_delete(runtime: Access, id: str) -> str:
     """What goes and what stays. Raises NotFound."""
     head = await runtime.get(id)
     if head.status == "deleted":
@@ -35,7 +35,7 @@ async def to_delete(runtime: Runtime, id: str) -> str:
     )
 
 
-async def delete(runtime: Runtime, id: str, reason: str) -> Head:
+async def delete(runtime: Access, id: str, reason: str) -> Head:
     """Raises NotFound, and Refused for a session that has not ended."""
     return await runtime.delete(id, reason)
 
@@ -48,7 +48,7 @@ def tell_deleted(stone: Head, output: Output) -> None:
     output.lines([f"Session {stone.id} is {safe(by)}. Its id never starts again.", f"head {stone.hash}"])
 
 
-async def erase(runtime: Runtime, id: str, seq: int, field: str, reason: str, output: Output) -> None:
+async def erase(runtime: Access, id: str, seq: int, field: str, reason: str, output: Output) -> None:
     """Erase one private field for good."""
     await runtime.erase(id, seq, field, reason)
     head = await runtime.get(id)
@@ -60,7 +60,7 @@ async def erase(runtime: Runtime, id: str, seq: int, field: str, reason: str, ou
 # --- switches --------------------------------------------------------------------------------------------------
 
 
-async def turn(runtime: Runtime, scope: str, reason: str, off: bool, place: Place, output: Output) -> None:
+async def turn(runtime: Access, scope: str, reason: str, off: bool, place: Place, output: Output) -> None:
     """Turn a switch, and say how it stands."""
     turned = await (runtime.switch_off(scope, reason) if off else runtime.switch_on(scope, reason))
     standing = [switch for switch in await runtime.switches() if switch.scope == scope]
@@ -81,7 +81,7 @@ def _turned(scope: str, turned: bool, standing: list[Switch], now: datetime, pla
     yield f"It goes on with: {place.command('on', scope)}"
 
 
-async def switches(runtime: Runtime, output: Output) -> None:
+async def switches(runtime: Access, output: Output) -> None:
     """What is off, and the last turns."""
     off, turns = await runtime.switches(), await runtime.switch_history(TURNS)
     if output.json:

@@ -12,7 +12,10 @@ import click
 from onward.surfaces.answers import ReaderGone
 
 if TYPE_CHECKING:
-    from onward.runtime import Runtime
+    from contextlib import AbstractAsyncContextManager
+
+    from onward.config import Settings
+    from onward.runtime.access import Access
     from onward.surfaces.output import Output
     from onward.surfaces.verbs import Place
 
@@ -74,14 +77,14 @@ def from_json(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 class Surroundings:
     """What every command needs: where it works, and where its answer goes."""
 
-    def __init__(self, db: str | None, as_json: bool) -> None:
+    def __init__(self, db: str | None, project: str | None, as_json: bool) -> None:
         from onward.config import Settings
         from onward.surfaces.output import Output
-        from onward.surfaces.verbs import DEFAULT_DB, Place
 
+        if db and project is not None:
+            raise click.UsageError("--db and --project are two places: say one.")
         self.settings = Settings.from_env()
-        chosen = db or self.settings.db
-        self.place: Place = Place(chosen, default=chosen == self.settings.db == DEFAULT_DB)
+        self.place: Place = _place(db, project, self.settings)
         self.output: Output = Output.open(as_json, self.settings)
 
     @property
@@ -89,28 +92,49 @@ class Surroundings:
         """How to name the application in a command that is to be copied: it isn't known where none is loaded."""
         return self.settings.app if self.settings.app != "app" else "APP"
 
-    def use(self, task: Callable[[Runtime], Coroutine[Any, Any, T]]) -> T:
+    def use(self, task: Callable[[Access], Coroutine[Any, Any, T]]) -> T:
         """Do something with the sessions that are there, without advancing any."""
         import asyncio
 
-        from onward.runtime import Runtime
-
         async def main() -> T:
-            async with Runtime(db=self.place.db, create=False) as runtime:
-                return await task(runtime)
+            async with self._access() as access:
+                return await task(access)
 
         return asyncio.run(main())
 
+    def _access(self) -> AbstractAsyncContextManager[Access]:
+        if self.place.project is not None:
+            from onward.surfaces.deployed import deployment
+
+            return deployment(self.place.project)
+        from onward.runtime import Runtime
+
+        return Runtime(db=self.place.db, create=False)
+
+
+def _place(db: str | None, project: str | None, settings: Settings) -> Place:
+    """What is said in the command goes before the environment, and there a project before a file."""
+    from onward.surfaces.verbs import DEFAULT_DB, Place
+
+    chosen = db or settings.db
+    if project is None and not db:
+        project = settings.project
+    bare = project is None and settings.project is None and chosen == settings.db == DEFAULT_DB
+    return Place(chosen, default=bare, project=project)
+
 
 def surrounded(command: F) -> F:
-    """Give a command --db and --json, and its surroundings as the first argument."""
+    """Give a command --db, --project and --json, and its surroundings as the first argument."""
 
     @click.option("--db", metavar="FILE", help="The database.  [default: $ONWARD_DB, else onward.db]")
+    @click.option(
+        "--project", metavar="PROJECT", help="Work on this project's deployment instead.  [default: $ONWARD_PROJECT]"
+    )
     @click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
     @wraps(command)
-    def wrapped(db: str | None, as_json: bool, **values: Any) -> Any:
+    def wrapped(db: str | None, project: str | None, as_json: bool, **values: Any) -> Any:
         try:
-            return command(Surroundings(db, as_json), **values)
+            return command(Surroundings(db, project, as_json), **values)
         except BrokenPipeError as exc:
             raise ReaderGone from exc
 

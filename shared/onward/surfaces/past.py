@@ -8,7 +8,7 @@ from typing import Any
 from onward.core.codec import stamp
 from onward.core.events import Event
 from onward.core.state import OpenCall, State
-from onward.runtime import Runtime
+from onward.runtime.access import Access
 from onward.surfaces.documents import event_doc, plain, whole
 from onward.surfaces.output import Output
 from onward.surfaces.reports import event_line, facts_lines, spent_text
@@ -18,7 +18,7 @@ from onward.surfaces.timeline import Telling
 RECENT = 8
 
 
-async def show_at(runtime: Runtime, id: str, at: int, output: Output) -> None:
+async def show_at(runtime: Access, id: str, at: int, output: Output) -> None:
     """The state after this event, and the events that led to it."""
     state = await runtime.state(id, at=at)
     recent = [event async for event in runtime.events(id, after=max(0, at - RECENT)) if event.seq <= at]
@@ -27,7 +27,7 @@ async def show_at(runtime: Runtime, id: str, at: int, output: Output) -> None:
     output.lines(_lines(state, recent, output))
 
 
-async def _doc(runtime: Runtime, id: str, state: State, event: Event) -> dict[str, Any]:
+async def _doc(runtime: Access, id: str, state: State, event: Event) -> dict[str, Any]:
     return {
         "id": id,
         "at": state.seq,

@@ -12,7 +12,7 @@ from onward.core.events import ApprovalRequested
 from onward.core.head import Head
 from onward.core.payload import Blob
 from onward.core.state import OpenCall
-from onward.runtime import Runtime
+from onward.runtime.access import Access
 from onward.surfaces.text import Paper, call_text, cut, indented, safe, shown, until
 
 _STAKES: Mapping[str, str] = MappingProxyType(
@@ -95,7 +95,7 @@ class Question:
         return call_text(self.tool, self.arguments)
 
 
-async def questions(runtime: Runtime, head: Head) -> list[Question]:
+async def questions(runtime: Access, head: Head) -> list[Question]:
     """The open approvals of a session, with the whole arguments."""
     state = await runtime.state(head.id)
     asked = [call for call in state.calls.values() if call.status == "asked"]

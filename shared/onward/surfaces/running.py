@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,21 +16,14 @@ from onward.core.ids import check_id
 from onward.errors import BadInput, NotFound, Refused
 from onward.programs.app import App, load_target
 from onward.runtime import Runtime
-from onward.surfaces.answers import FAILED
-from onward.surfaces.asking import Asker
-from onward.surfaces.documents import plain, session_doc
-from onward.surfaces.follow import Following
+from onward.surfaces.attending import Seat, attend
+from onward.surfaces.documents import session_doc
 from onward.surfaces.interrupts import Interrupts, interrupts
 from onward.surfaces.output import Output
 from onward.surfaces.reports import status_text
-from onward.surfaces.terminal import Keyboard
 from onward.surfaces.text import moment
-from onward.surfaces.verbs import Place, needs_attention
-from onward.surfaces.views import JsonLines, Screen, Timeline, View
+from onward.surfaces.verbs import Place
 from onward.wiring import Policy, local_model
-
-PATIENCE = 0.5
-"""Seconds that stopping may take before it is said what it takes so long for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +93,11 @@ async def run(plan: Plan, input: Any, id: str | None, output: Output) -> int:
     there = await _existing(plan.place.db, id)
     plan.check(there, id, input)
     id = id or secrets.token_hex(6)
-    view, asker = _view(plan.place, output)
     with interrupts() as stop:
         async with Runtime(plan.app, plan.place.db, only=id, policy=Policy(handover=0)) as runtime:
             head = await _begin(runtime, plan, there, id, input)
-            view.opened(head, there is None)
-            following = Following(runtime, id, view, asker)
-            await following.history(head)
-            rested = await _unless(stop, runtime, following)
-            if rested is None:
-                return await _left(stop, following, view, plan)
-            return await _over(rested, following, view, plan)
+            seat = Seat.taken(plan.place, output, runtime.identity)
+            return await attend(stop, runtime, head, there is None, seat, plan.again(id))
 
 
 async def _existing(db: str, id: str | None) -> Head | None:
@@ -125,64 +111,10 @@ async def _existing(db: str, id: str | None) -> Head | None:
             return None
 
 
-def _view(place: Place, output: Output) -> tuple[View, Asker | None]:
-    if output.json:
-        return JsonLines(output.out, place), None
-    screen = Screen(output.out, output.paper)
-    asker = Asker(screen, Keyboard(sys.stdin.fileno())) if output.terminal else None
-    return Timeline(screen, place), asker
-
-
 async def _begin(runtime: Runtime, plan: Plan, there: Head | None, id: str, input: Any) -> Head:
     if there is not None and input is None:
         return await runtime.rejoin(id)
     return await runtime.start(there.program if there else plan.program, input, id=id)
-
-
-async def _unless(stop: Interrupts, runtime: Runtime, following: Following) -> Head | None:
-    """Follow to rest; None if asked to stop first. Raises what kept this process from working."""
-    follow = asyncio.create_task(following.to_rest())
-    others = [asyncio.create_task(stop.wait()), asyncio.create_task(runtime.working())]
-    try:
-        await asyncio.wait({follow, *others}, return_when=asyncio.FIRST_COMPLETED)
-        if others[1].done() and not follow.done():
-            others[1].result()
-        return await follow if follow.done() else None
-    finally:
-        for task in (follow, *others):
-            task.cancel()
-        await asyncio.gather(follow, *others, return_exceptions=True)
-
-
-async def _over(head: Head, following: Following, view: View, plan: Plan) -> int:
-    if head.ended:
-        view.ended(head, plain(await following.output()))
-    else:
-        view.rests(head, list(following.open.values()), plan.again(head.id), following.now())
-    return FAILED if head.status in ("failed", "cancelled") or needs_attention(head) else 0
-
-
-async def _left(stop: Interrupts, following: Following, view: View, plan: Plan) -> int:
-    """Start nothing new, wait for what may not be interrupted, and say how the session is taken up again."""
-    stopping = asyncio.create_task(following.runtime.stop())
-    await asyncio.wait({stopping}, timeout=PATIENCE)
-    if not stopping.done():
-        await _tell_lasting(following, view, plan)
-    await stopping
-    head = await following.catch_up()
-    if head.ended:
-        return await _over(head, following, view, plan)
-    view.left(head, plan.again(head.id))
-    return stop.code
-
-
-async def _tell_lasting(following: Following, view: View, plan: Plan) -> None:
-    state = await following.runtime.state(following.id)
-    begun = [call.tool for call in state.calls.values() if call.status == "started"]
-    view.note(
-        f"stopping; {', '.join(begun) or 'a call'} was begun and is not interrupted. Again Ctrl-C leaves at once, "
-        f"and what came of it is then in doubt; that is taken up with: {plan.again(following.id)}"
-    )
 
 
 # --- worker ----------------------------------------------------------------------------------------------------

@@ -14,14 +14,20 @@ DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a command works: the database, as it was named, and whether a bare command would find it."""
+    """Where a command works: the deployment of a project, or else the database, as they were named, and whether a bare
+    command would find it."""
 
     db: str
     default: bool
+    project: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.db if self.project is None else f"project {self.project}"
 
     def command(self, *words: str, more: tuple[str, ...] = ()) -> str:
-        db = () if self.default else ("--db", self.db)
-        return shlex.join(("onward", *words, *db, *more))
+        where = () if self.default else ("--db", self.db) if self.project is None else ("--project", self.project)
+        return shlex.join(("onward", *words, *where, *more))
 
 
 @dataclass(frozen=True, slots=True)

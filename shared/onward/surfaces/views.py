@@ -79,9 +79,8 @@ class Timeline:
         return self.screen.paper
 
     def opened(self, head: Head, new: bool) -> None:
-        facts = (
-            f"{head.program} {head.version}, {self.place.db}{'' if new else f', {head.status} since event {head.seq}'}"
-        )
+        since = "" if new else f", {head.status} since event {head.seq}"
+        facts = f"{head.program} {head.version}, {self.place.name}{since}"
         self.screen.line(f"{self.paper.tint(f'session {head.id}', 'strong')}  {self.paper.tint(facts, 'dim')}")
 
     def event(self, event: Event) -> None:
@@ -112,8 +111,13 @@ class Timeline:
         self.screen.line()
         for text in rest_lines(head, asked, self.place, self.paper, now):
             self.screen.line(text)
-        self.screen.line("Then it goes on with:" if verbs(head, self.place) else "It goes on with:")
+        self.screen.line(self._goes_on("Then it" if verbs(head, self.place) else "It"))
         self.screen.line(f"  {self.paper.tint(again, 'strong')}")
+
+    def _goes_on(self, subject: str) -> str:
+        if self.place.project is None:
+            return f"{subject} goes on with:"
+        return f"{subject} goes on by itself; follow it again with:"
 
     def ended(self, head: Head, output: Any) -> None:
         if head.status == "completed":
@@ -122,7 +126,9 @@ class Timeline:
 
     def left(self, head: Head, again: str) -> None:
         if not head.ended:
-            self.screen.line(f"Session {head.id} rests. Take it up again with:")
+            here = self.place.project is None
+            does = "rests. Take it up" if here else "goes on without you. Follow it"
+            self.screen.line(f"Session {head.id} {does} again with:")
             self.screen.line(f"  {self.paper.tint(again, 'strong')}")
 
 

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from datetime import datetime
 
+from onward.adapters.gcp.diagnosis import diagnose
 from onward.adapters.gcp.firestore import FirestoreStore
 from onward.adapters.gcp.firestore_client import Client
 from onward.adapters.gcp.firestore_switches import FirestoreSwitches
 from onward.adapters.gcp.pubsub import PubSubFeed, PubSubWakes, Topic
 from onward.adapters.gcp.storage import StorageBlobs
 from onward.adapters.gcp.tasks import TaskTimers
-from onward.config import CloudSettings
+from onward.config import CloudPlace, CloudSettings
 from onward.core.head import Head
-from onward.ports import Clock, Diagnosis, Finding, SessionStore, Wake
+from onward.errors import UsageError
+from onward.ports import Clock, Diagnosis, SessionStore, Timers, Wake
 
 FIRST_LOOK, LAST_LOOK = 0.1, 1.0
 """Seconds between two looks at a head that somebody waits for: fewer at first."""
-
-MANY_OVERDUE = 100
 
 
 class CloudQueue:
     """How wakes go out: at once as messages, later as tasks."""
 
-    def __init__(self, wakes: PubSubWakes, timers: TaskTimers) -> None:
+    def __init__(self, wakes: PubSubWakes, timers: Timers) -> None:
         self._wakes = wakes
         self._timers = timers
 
@@ -38,14 +39,26 @@ class CloudQueue:
         await self._timers.arm(key, at)
 
 
+class NoTimers:
+    """The Timers port of a process that moves no session: it knows no queue, and has no use for one."""
+
+    async def arm(self, key: str, at: datetime) -> None:
+        """Raises UsageError."""
+        raise UsageError("timers are armed by the functions of a deployment, and by nobody else")
+
+    async def close(self) -> None:
+        return None
+
+
 class CloudBackend:
     """Sessions in one project. Nothing is loaded or reached before it is needed, and each event loop has connections of
-    its own. `watch` puts something between the store and its user."""
+    its own. `watch` puts something between the store and its user. With the settings of the functions it has all that
+    moving a session takes; with others, timers and the secret of completion tokens are missing."""
 
     def __init__(
-        self, settings: CloudSettings, clock: Clock, watch: Callable[[SessionStore], SessionStore] | None = None
+        self, settings: CloudPlace, clock: Clock, watch: Callable[[SessionStore], SessionStore] | None = None
     ) -> None:
-        self._clock = clock
+        self._clock, self._place = clock, settings
         client = Client(settings.project, settings.database, settings.firestore_emulator)
         store = FirestoreStore(client, clock, settings.lease)
         self.store: SessionStore = watch(store) if watch else store
@@ -53,10 +66,11 @@ class CloudBackend:
         self.blobs = StorageBlobs(settings.bucket, project=settings.project, endpoint=_url(settings.storage_emulator))
         self._sessions = Topic(settings.sessions_topic_path, endpoint=settings.pubsub_emulator)
         self._events = Topic(settings.events_topic_path, endpoint=settings.pubsub_emulator)
-        self._timers = _timers(settings, clock)
+        self._timers = _timers(settings, clock) if isinstance(settings, CloudSettings) else NoTimers()
         self.queue = CloudQueue(PubSubWakes(self._sessions), self._timers)
         self.feed = PubSubFeed(self._events)
-        self.secret = settings.secret
+        # One that nobody knows accepts no token.
+        self.secret = settings.secret if isinstance(settings, CloudSettings) else secrets.token_bytes(32)
 
     async def wait_for(self, key: str, test: Callable[[Head], bool], timeout: float) -> Head | None:
         """The session's head once it passes the test; None where `timeout` seconds pass without."""
@@ -75,9 +89,8 @@ class CloudBackend:
         return await self.wait_for(key, lambda head: head.seq > after_seq, timeout) is not None
 
     async def diagnose(self) -> Diagnosis:
-        """Whether the database answers, and what nobody has looked at in time."""
-        overdue = len(await self.store.overdue(limit=MANY_OVERDUE))
-        return Diagnosis((Finding("overdue", not overdue, f"{overdue} sessions are overdue"),))
+        """Whether the database answers, what nobody has looked at in time, and what is in use."""
+        return await diagnose(self.store, self._place)
 
     async def close(self) -> None:
         """Close the connections of the running event loop."""

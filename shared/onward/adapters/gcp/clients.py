@@ -39,12 +39,16 @@ class PerLoop(Generic[T]):
 
 
 def credentials(endpoint: str | None, scope: str) -> Any:
-    """The machine's credentials; None for an emulator. Blocks: it may ask a server for them."""
+    """The machine's credentials; None for an emulator. Blocks: it may ask a server for them. Raises GoogleAuthError."""
     if endpoint is not None:
         return None
     import google.auth
+    from google.auth.exceptions import DefaultCredentialsError
 
-    return google.auth.default(scopes=[f"https://www.googleapis.com/auth/{scope}"])[0]
+    try:
+        return google.auth.default(scopes=[f"https://www.googleapis.com/auth/{scope}"])[0]
+    except DefaultCredentialsError as exc:
+        raise DefaultCredentialsError(f"{exc} On a machine of yours: gcloud auth application-default login") from exc
 
 
 def repeats(patience: float, *more: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,6 +34,9 @@ def run(
 
     INPUT is what its program is given; - reads it from standard input. A session that was started before needs none.
     On a terminal you are asked about approvals. Ctrl-C leaves the session at rest, and says how to take it up again.
+
+    With --project the deployment starts and moves it, and APP is the name of one of its programs, with or without what
+    stands before the colon. Ctrl-C then only ends the following.
     """
     import asyncio
 
@@ -42,8 +46,21 @@ def run(
 
     log_to_stderr(verbose, told=frozenset({"step_failed"}))
     text = _stdin() if input == "-" else input
+    if here.place.project is not None:
+        return _run_there(here, app, attached(text, files), id, model)
     plan = running.Plan.load(app or here.settings.app, model, here.place)
     return asyncio.run(running.run(plan, attached(text, files), id, here.output))
+
+
+def _run_there(here: Surroundings, app: str | None, input: Any, id: str | None, model: str | None) -> int:
+    import asyncio
+
+    from onward.surfaces import deployed
+
+    if model is not None:
+        raise click.UsageError("--model is for programs that run here; a deployment's ask the models they name")
+    program = deployed.program_of(app) if app else None
+    return asyncio.run(deployed.run(here.place, program, input, id, here.output))
 
 
 def _stdin() -> str:
@@ -65,6 +82,10 @@ def worker(here: Surroundings, app: str | None, model: str | None, verbose: bool
     """
     import asyncio
 
+    if here.place.project is not None:
+        raise click.UsageError(
+            f"the functions of {here.place.name} move its sessions; a worker moves those of a file: --db FILE"
+        )
     from onward.surfaces import running
     from onward.surfaces.output import log_to_stderr
 

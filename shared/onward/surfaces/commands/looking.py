@@ -12,7 +12,7 @@ from onward.surfaces.options import STATUSES, Surroundings, in_seconds, labels, 
 
 if TYPE_CHECKING:
     from onward.ports import Query
-    from onward.runtime import Runtime
+    from onward.runtime.access import Access
 
 
 @click.command("list")
@@ -38,7 +38,7 @@ def list_(here: Surroundings, attention: bool, **asked: Any) -> None:
 
 
 def _query(
-    runtime: Runtime,
+    runtime: Access,
     statuses: Sequence[Any] = (),
     labelled: Sequence[tuple[str, str]] = (),
     older: float | None = None,
@@ -57,7 +57,7 @@ def _query(
     )
 
 
-def _ago(runtime: Runtime, seconds: float | None) -> datetime | None:
+def _ago(runtime: Access, seconds: float | None) -> datetime | None:
     from datetime import timedelta
 
     return None if seconds is None else runtime.parts.clock.now() - timedelta(seconds=seconds)
@@ -169,8 +169,8 @@ def usage(here: Surroundings, by: Any, since: float | None) -> None:
 def doctor(here: Surroundings, app: str | None) -> int:
     """Look whether all is well.
 
-    The file, who works on it, what is overdue, what needs attention, what is switched off; with APP, whether it has
-    the versions that sessions run. Exit code 1 where something is to be done.
+    The file and who works on it, or the deployment; what is overdue, what needs attention, what is switched off; with
+    APP, whether it has the versions that sessions run. Exit code 1 where something is to be done.
     """
     from onward.surfaces import doctor
     from onward.surfaces.answers import FAILED

@@ -57,9 +57,9 @@ def approve(
 ) -> None:
     """Let a call happen that waits for a decision.
 
-    ONWARD_IDENTITY is who decides. With --digest it is exactly the call that was shown, and none that came after it.
-    Changed arguments are checked against the call's schema and by the program; where several must approve, one change
-    starts the count anew.
+    ONWARD_IDENTITY is who decides; with --project, whom the identity token names. With --digest it is exactly the call
+    that was shown, and none that came after it. Changed arguments are checked against the call's schema and by the
+    program; where several must approve, one change starts the count anew.
     """
     if every:
         if call or digest or edit is not None or editor:
@@ -108,7 +108,7 @@ def _in_editor(shown: dict[str, Any]) -> dict[str, Any]:
 def reject(here: Surroundings, id: str, call: str | None, digest: str | None, reason: str) -> None:
     """Refuse a call that waits for a decision.
 
-    ONWARD_IDENTITY is who decides; the program is told the reason.
+    ONWARD_IDENTITY is who decides, or whom the identity token names; the program is told the reason.
     """
     _decided(here, "decide", id, _which(call, digest), "rejected", reason)
 

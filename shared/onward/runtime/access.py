@@ -1,0 +1,27 @@
+"""What can be done with sessions, wherever they are."""
+
+from __future__ import annotations
+
+import asyncio
+
+from onward.runtime.operating import Operating
+from onward.runtime.signals import Signals
+
+
+class Access(Signals, Operating):
+    """The way to sessions: `Runtime` to those of a file, `Deployed` to those of a deployment."""
+
+    looked: asyncio.Event
+    """Set once what a session says of itself is up to date."""
+
+    async def decider(self) -> str:
+        """Who decides here."""
+        return self.identity
+
+    async def stop(self) -> None:
+        """Start nothing new."""
+        raise NotImplementedError
+
+    async def working(self) -> None:
+        """Return when nothing is advanced here any more. Raises what stopped it, if nobody asked it to."""
+        raise NotImplementedError

@@ -1,0 +1,102 @@
+"""Sessions of a deployment on Google Cloud, for an operator with rights on its project."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from onward.config import OperatorSettings, Settings
+from onward.core.events import Actor
+from onward.core.head import Head
+from onward.core.ids import check_id
+from onward.errors import NotFound, UsageError
+from onward.runtime.access import Access
+from onward.runtime.signals import Outcome
+from onward.wiring import Api, Parts, api, operated
+
+
+class Deployed(Access):
+    """Looks at sessions and tells them something, by the rights of this machine's credentials; the deployment's
+    functions move them. Use it as `async with Deployed(settings) as sessions`.
+
+    Starts and decisions go through its API, in the name of the person whom an identity token names. Whatever else is
+    done is recorded as done by `identity`, unverified, since nobody has checked that name: ONWARD_IDENTITY, or the
+    login name, by default.
+    """
+
+    works = True
+
+    def __init__(self, settings: OperatorSettings, identity: str | None = None) -> None:
+        self._settings = settings
+        self.identity = identity or Settings.from_env().identity
+        self.looked = asyncio.Event()
+        self.looked.set()
+
+    async def __aenter__(self) -> Deployed:
+        self.parts: Parts = operated(self._settings)
+        self.parts.renewer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.parts.close()
+
+    @cached_property
+    def _api(self) -> Api:
+        return api(self._settings)
+
+    async def stop(self) -> None:
+        """There is nothing to stop: what goes on, goes on elsewhere."""
+
+    async def working(self) -> None:
+        """Never return."""
+        await asyncio.Event().wait()
+
+    async def decider(self) -> str:
+        """Whom the identity token names. Raises UsageError."""
+        return await self._api.person()
+
+    # --- by the API --------------------------------------------------------------------------------------------
+
+    async def start(self, program: str, input: Any = None, *, id: str) -> tuple[Head, bool]:
+        """Start a session of a program that the deployment has: its head, and whether it is new. Raises BadInput, and
+        Refused for an id that runs another program, or was given another input."""
+        body = {"id": check_id(id), "program": program, "input": input}
+        told = await self._api.ask("POST", "/sessions", body)
+        return await self.get(id), bool(told.get("new"))
+
+    async def complete(self, id: str, call: str, token: str, **_: Any) -> Outcome:
+        """Raises UsageError: only the functions know the secret that such tokens are made of."""
+        raise UsageError("outcome: it is sent to the deployment's topic, with the token")
+
+    def _sender(self, by: str | None) -> Actor:
+        return Actor(kind="unverified", name=by or self.identity)
+
+    @property
+    def _operator(self) -> Actor:
+        return self._sender(None)
+
+    @property
+    def _deletes_as(self) -> str:
+        return f"unverified {self.identity}"
+
+    async def _signal(
+        self, id: str, kind: str, body: Mapping[str, Any], key: str, tenant: str, by: str | None = None
+    ) -> Outcome:
+        """File a signal; a decision by the API, which knows who decides (G8)."""
+        if kind != "decision":
+            return await super()._signal(id, kind, body, key, tenant, by)
+        if by is not None:
+            raise UsageError("by: who decides is whoever the identity token names")
+        path = f"/sessions/{check_id(id)}/decisions?tenant={check_id(tenant, 'tenant')}"
+        return await self._told(id, tenant, await self._api.ask("POST", path, body))
+
+    async def _told(self, id: str, tenant: str, answer: Mapping[str, Any]) -> Outcome:
+        """The outcome that the API has answered, with its event."""
+        signal, event = str(answer["signal"]), answer.get("event")
+        if event is None:
+            return Outcome(signal, None)
+        async for found in self.events(id, after=int(event["seq"]) - 1, tenant=tenant):
+            return Outcome(signal, found)
+        raise NotFound(f"event {event['seq']} of session {id} is not there: does the API belong to this database?")
