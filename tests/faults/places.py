@@ -82,17 +82,20 @@ class Sqlite:
 
 
 class Firestore:
-    """A project of an emulator. Messages, blobs and the feed are of other services: they are in memory, for all."""
+    """A project of an emulator. Messages and the feed are of other services: they are in memory, for all; and so are
+    blobs, but for those that are given."""
 
     embedded = False
     certain: frozenset[str] = frozenset()
 
-    def __init__(self, host: str, clock: AutoClock) -> None:
+    def __init__(self, host: str, clock: AutoClock, blobs: Any = None) -> None:
         self._clock = clock
+        self._blobs = blobs
         self.bare = a_client(host)
         self._client = ServerTime(Shaped(self.bare), clock)
         self._others = MemoryBackend(clock)
         self._others.queue = _Queue(clock)
+        self._others.blobs = blobs or self._others.blobs
 
     def open(self) -> FirestoreBackend:
         backend = FirestoreBackend(self._client, self._clock)
@@ -111,3 +114,5 @@ class Firestore:
 
     async def close(self) -> None:
         await self._client.close()
+        if self._blobs is not None:
+            await self._blobs.close()

@@ -6,6 +6,7 @@ In JSON a file is `{"$file": {media_type, name, size, digest}}`, and on its way 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import mimetypes
 import re
@@ -15,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError, model_serializer
 
 from onward.core.events import Value
-from onward.errors import BadInput
+from onward.errors import BadInput, CorruptLog
 
 MARK = "$file"
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -107,7 +108,8 @@ def _is_digest(digest: Any) -> bool:
 
 
 async def filled(value: Any, fetch: Callable[[str], Awaitable[str | None]]) -> Any:
-    """The value with the bytes of its files in it. One whose bytes are gone stays a reference."""
+    """The value with the bytes of its files in it. One whose bytes are gone stays a reference; where they are others
+    than its digest says, raises CorruptLog."""
     if isinstance(value, list):
         return [await filled(item, fetch) for item in value]
     if not isinstance(value, Mapping):
@@ -115,8 +117,15 @@ async def filled(value: Any, fetch: Callable[[str], Awaitable[str | None]]) -> A
     reference = value.get(MARK) if len(value) == 1 else None
     if isinstance(reference, Mapping) and "data" not in reference and _is_digest(reference.get("digest")):
         data = await fetch(reference["digest"])
-        return {MARK: {**reference, "data": data}} if data is not None else value
+        return value if data is None else {MARK: {**reference, "data": _genuine(data, reference["digest"])}}
     return {key: await filled(item, fetch) for key, item in value.items()}
+
+
+def _genuine(data: str, digest: str) -> str:
+    with contextlib.suppress(ValueError):
+        if hashlib.sha256(base64.b64decode(data, validate=True)).hexdigest() == digest:
+            return data
+    raise CorruptLog(f"file {digest} holds something else than what was put there")
 
 
 def digests_in(value: Any) -> set[str]:

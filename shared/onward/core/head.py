@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from onward.core.canonical import document
+from pydantic import ValidationError
+
+from onward.core.canonical import document, sha256
 from onward.core.codec import FORMAT, stamp
 from onward.core.events import NO_LIMITS, Failure, Limits, Value
 from onward.core.state import FOLD_VERSION, NOTHING_SPENT, OpenCall, Spent, State
@@ -212,9 +214,19 @@ def fold_text(state: State) -> str:
     return f'{rest[:-1]},"transcript":[{entries}]}}'
 
 
+def snapshot_name(seq: int, text: str) -> str:
+    """Where a fold lies: its name says what it holds, so that another text under it is found out."""
+    return f"snapshots/{seq:012d}-{sha256(text)[:16]}"
+
+
 def unfold(fold: Fold, text: str) -> State | None:
-    """The state in a fold, or None where this release folds differently."""
-    return State.model_validate_json(text) if fold.version == FOLD_VERSION else None
+    """The state in a fold, or None where it is no use: this release folds differently, or it is not what was kept."""
+    if fold.version != FOLD_VERSION or fold.snapshot not in (None, snapshot_name(fold.seq, text)):
+        return None
+    try:
+        return State.model_validate_json(text)
+    except ValidationError:
+        return None
 
 
 # --- as a document ---------------------------------------------------------------------------------------------

@@ -12,7 +12,17 @@ from onward.core.draft import ENGINE
 from onward.core.duties import first_owed
 from onward.core.events import Body, Event, SessionParked
 from onward.core.fold import fold
-from onward.core.head import HEAD_FOLD_BYTES, SNAPSHOT_EVERY, Fold, Head, Status, Wait, fold_text, head_of
+from onward.core.head import (
+    HEAD_FOLD_BYTES,
+    SNAPSHOT_EVERY,
+    Fold,
+    Head,
+    Status,
+    Wait,
+    fold_text,
+    head_of,
+    snapshot_name,
+)
 from onward.core.log import Commit, offload, seal
 from onward.core.state import FOLD_VERSION, State
 from onward.engine.hold import Hold
@@ -119,7 +129,7 @@ class Appender:
             return Fold(state.seq, hash, FOLD_VERSION, number, text=text)
         if last and number - last.commit < SNAPSHOT_EVERY:
             return last
-        name = f"snapshots/{state.seq:012d}-{hash[:16]}"
+        name = snapshot_name(state.seq, text)
         await self._blobs.put(head.key, name, text)
         return Fold(state.seq, hash, FOLD_VERSION, number, snapshot=name)
 

@@ -92,10 +92,18 @@ class Loader:
         cached = self.cache.get(head.key)
         if cached and (cached.seq, cached.hash) == (head.seq, head.hash):
             return cached.state
-        base = await self._base(head, cached)
-        known = await self._tail(head, base)
+        known = await self._known(head, await self._base(head, cached))
         self.cache.put(head.key, known)
         return known.state
+
+    async def _known(self, head: Head, base: Known) -> Known:
+        """What the log amounts to, beginning at this base; from the first event on where the base does not fit it."""
+        try:
+            return await self._tail(head, base)
+        except CorruptLog:
+            if base is NOTHING:
+                raise
+            return await self._tail(head, NOTHING)
 
     async def decidable(self, key: str, state: State) -> State:
         """The state with the large values that are decided on at hand: an answer not yet acted on, arguments that a
