@@ -24,13 +24,21 @@ class Wake:
     """ "Look at this session." `look` asks for its inbox too; `published` is what is known to be out (R12).
 
     A `delayed` one was armed by a visitor who then acknowledged: nobody else may be left to come, so one that is
-    turned away again is armed again (R4). A queue that unites wakes may call any look delayed.
+    turned away again is armed again (R4). A queue that unites wakes may call any look delayed. Whose session it is
+    says who knows it: lanes can be made of that, and nothing else is.
     """
 
     key: str
     look: bool = False
     published: int = 0
     delayed: bool = field(default=False, compare=False)
+    tenant: str | None = field(default=None, compare=False)
+    program: str | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(cls, head: Head, *, look: bool = False, published: int = 0) -> Wake:
+        """A wake for the session of this head."""
+        return cls(head.key, look, published, tenant=head.tenant, program=head.program)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import json
-import logging
 import os
-import re
 import subprocess
 import sys
-from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from onward.config import CloudSettings, OperatorSettings
 from onward.errors import BadInput
-from onward.surfaces.functions import logs
 
 ROOT = Path(__file__).parents[2]
 
@@ -151,41 +146,6 @@ def test_an_effect_that_a_step_has_no_time_for_is_refused_at_the_start(tmp_path:
     settings = CloudSettings.from_env(GOOD | {"ONWARD_APP": str(ROOT / GOOD["ONWARD_APP"]), "ONWARD_BUDGET": "100"})
     with pytest.raises(BadInput, match=r"^agent refund-desk: model_timeout is 120 s, and ONWARD_BUDGET 100 s"):
         load(settings)
-
-
-# --- what is logged ----------------------------------------------------------------------------------------------
-
-
-def test_the_fields_of_the_log_are_documented() -> None:
-    page = (ROOT / "docs/cloud.md").read_text()
-    told = dict(re.findall(r"^\| `([\w./]+)` \| (.+) \|$", page.partition("## What is logged")[2], re.M))
-    assert told == dict(logs.FIELDS)
-
-
-def test_a_line_has_only_fields_of_the_table() -> None:
-    out, root = StringIO(), logging.getLogger("onward")
-    before = (root.handlers, root.propagate, root.level)
-    try:
-        logs.log_to(out)
-        extra = {"action": "step", "session": "s", "seq": 3, "password": "hunter2", "code": None}
-        logging.getLogger("onward.functions").warning("a word", extra=extra)
-        try:
-            raise ValueError("wrong")
-        except ValueError:
-            logging.getLogger("onward.engine").exception("failed")
-    finally:
-        root.handlers, root.propagate = before[:2]
-        root.setLevel(before[2])
-    first, second = map(json.loads, out.getvalue().splitlines())
-    assert first.keys() == {"severity", "time", "message", "action", "session", "seq"}
-    assert first.keys() | second.keys() <= logs.FIELDS.keys()
-    assert (second["severity"], "ValueError: wrong" in second["message"]) == ("ERROR", True)
-
-
-def test_a_trace_is_named_as_cloud_logging_does() -> None:
-    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-    assert logs.trace_field("p", f"00-{trace}-00f067aa0ba902b7-01") == {logs.TRACE: f"projects/p/traces/{trace}"}
-    assert logs.trace_field("p", None) == logs.trace_field("p", "nonsense") == {}
 
 
 # --- what is loaded ----------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import pytest
 
 from onward.adapters.gcp.messages_envelopes import parse_task
 from onward.adapters.gcp.tasks import FURTHEST, TaskTimers
+from onward.adapters.gcp.trace import traced
 from onward.adapters.local.clock import SystemClock
 from onward.errors import Retryable
 from onward.ports import Wake
@@ -69,7 +70,8 @@ async def arrived(sink: Sink, many: int = 1) -> list[Any]:
 
 async def test_t1_a_timer_is_a_delayed_look_at_or_after_its_time(timers: TaskTimers, sink: Sink) -> None:
     at = now() + timedelta(seconds=0.7)
-    await timers.arm(KEY, at, trace="00-aa-bb-01")
+    with traced("00-aa-bb-01"):
+        await timers.arm(KEY, at)
     (arrival,) = await arrived(sink)
     task = parse_task(arrival.headers, arrival.body)
     assert (task.wake, task.wake.delayed) == (Wake(KEY, look=True), True)

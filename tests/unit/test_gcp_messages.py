@@ -25,6 +25,7 @@ from onward.adapters.gcp.messages import (
     wake_message,
 )
 from onward.adapters.gcp.messages_envelopes import PUSHED, parse_push, parse_task
+from onward.adapters.gcp.trace import traced
 from onward.core import events as ev
 from onward.core.events import Actor, Event, Limits
 from onward.core.head import Head
@@ -58,6 +59,14 @@ def test_a_wake_says_what_it_said(wake: Wake) -> None:
     found = parse_session_message(Message("1", data, attributes))
     assert isinstance(found, Wake)
     assert (found, found.delayed) == (wake, wake.delayed)
+
+
+def test_a_wake_says_whose_session_it_is_where_that_is_known_and_carries_the_trace_on() -> None:
+    assert wake_message(Wake(KEY))[1] == {"class": "wake", "key": KEY}
+    with traced(TRACE):
+        attributes = wake_message(Wake.of(head(), look=True))[1]
+    whose = {"tenant": "shop", "program": "desk"}
+    assert attributes == {"class": "wake", "key": KEY, "traceparent": TRACE, **whose}
 
 
 def test_a_session_by_its_name_is_to_be_looked_at() -> None:

@@ -84,7 +84,7 @@ class Engine:
                 await self._step(hold, wake)
             except LeaseLost as exc:
                 _note("lease_lost", hold.lease.head, exc)
-                await self._pass_on(wake)
+                await self._pass_on(hold, wake)
             except Stopping:
                 await self._let_go(hold, wake)
             except Retryable:
@@ -129,8 +129,8 @@ class Engine:
             return await self.store.claim(wake.key, owner, wake.published)
 
     async def _turned_away(self, wake: Wake, why: Busy | Later | None) -> None:
-        """Not now. A holder who is alive will see the mark; if it is dead, the delayed wake comes (R4): at a time of the
-        store's, for this instance's clock may be wrong (R3)."""
+        """Not now. A holder who is alive will see the mark; if it is dead, the delayed wake comes (R4): at a time
+        of the store's, as this instance's clock may be wrong (R3)."""
         if why is None:
             return await self._unknown(wake)
         if isinstance(why, Busy) and why.marked and not wake.delayed:
@@ -206,7 +206,7 @@ class Engine:
             await self.appender.append_by_head(hold, body, absorbed=tuple(signal.id for signal in cancels))
         elif not await self._release(hold):
             return
-        await self.wakes.publish(Wake(hold.key, look=True, published=hold.published))
+        await self.wakes.publish(hold.wake(look=True, published=hold.published))
 
     # --- perform -----------------------------------------------------------------------------------------------
 
@@ -345,12 +345,12 @@ class Engine:
             head = resting(hold.lease.head, session.state) if moved else None
             session.look = await self._release(hold, head) or session.look
         if session.look:
-            await self.wakes.publish(Wake(hold.key, look=True, published=hold.published))
+            await self.wakes.publish(hold.wake(look=True, published=hold.published))
 
     async def _hand_on(self, session: Session) -> None:
         """Work is left: let go and publish the next wake, after the events (R12)."""
         hold, looked = session.hold, session.look
-        wake = Wake(hold.key, look=looked, published=session.state.seq)
+        wake = hold.wake(look=looked, published=session.state.seq)
         if session.changed:
             sent = await self._append(session, release=True, wake=wake)
         else:
@@ -367,10 +367,10 @@ class Engine:
         mark = await self.store.release(hold.lease, head)
         return mark is not None and mark != hold.lease.mark
 
-    async def _pass_on(self, wake: Wake) -> None:
+    async def _pass_on(self, hold: Hold, wake: Wake) -> None:
         """Somebody else has the session now, but need not know of what this wake asked to look at, nor have a wake of
         their own that comes again if they die."""
-        await self.wakes.publish(Wake(wake.key, look=wake.look))
+        await self.wakes.publish(hold.wake(look=wake.look))
 
     async def _give_back(self, hold: Hold) -> None:
         """The store failed, and not the step: let go if that can be done, so that nobody takes it for a death (G13)."""

@@ -75,14 +75,14 @@ class Gateway:
             raise BadInput("program: a name and a version are text without halves of surrogate pairs")
         start = replace(start, input=await self._files.keep(key, start.input))
         head, commit = await self._first(key, start, actor)
-        wake = Wake(key, look=True, published=head.seq)
+        wake = Wake.of(head, look=True, published=head.seq)
         try:
             there = await self._store.create(head, commit, wake)
         except Ambiguous:
             there = await self._store.create(head, commit, wake)
         if there is not None and there.hash != head.hash:
             await self._rejoin(start, there)
-            wake = Wake(key, look=True)
+            wake = Wake.of(there, look=True)
         elif not self._store.embedded:
             await self._feed.publish(head, self._loader.events(commit))
         if not self._store.embedded or there is not None:
@@ -151,7 +151,7 @@ class Gateway:
             if not await self._taken(key, signal.id):
                 raise
         await self._files.put(key, taken)
-        return await self.file(key, signal)
+        return await self.file(key, signal, Wake.of(head, look=True))
 
     async def signal_early(
         self, key: str, kind: str, body: Mapping[str, Any], sender: Actor, idempotency_key: str
@@ -229,14 +229,14 @@ class Gateway:
         """Have somebody look at a session."""
         await self._wakes.publish(Wake(key, look=True))
 
-    async def file(self, key: str, signal: Signal) -> Signal:
-        """Make a signal durable as it is, and wake the session (R16)."""
+    async def file(self, key: str, signal: Signal, wake: Wake | None = None) -> Signal:
+        """Make a signal durable as it is, and wake the session (R16), with this wake if its head is known."""
         try:
             filed = await self._store.file(key, signal)
         except Ambiguous:
             filed = await self._store.file(key, signal)
         if not self._store.embedded:
-            await self._wakes.publish(Wake(key, look=True))
+            await self._wakes.publish(wake or Wake(key, look=True))
         return filed
 
 

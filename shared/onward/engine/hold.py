@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from onward.core.lease import MARGIN, RENEW_AFTER, TTL
-from onward.ports import Clock, Lease, SessionStore
+from onward.ports import Clock, Lease, SessionStore, Wake
 
 T = TypeVar("T")
 log = logging.getLogger("onward.engine")
@@ -42,6 +42,10 @@ class Hold:
         """The store's time, by this process's own monotonic clock since the claim (R3)."""
         now = self.lease.now + timedelta(seconds=self._clock.monotonic() - self._claimed)
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    def wake(self, *, look: bool, published: int = 0) -> Wake:
+        """A wake for this session."""
+        return Wake.of(self.lease.head, look=look, published=published)
 
     @property
     def fresh(self) -> bool:

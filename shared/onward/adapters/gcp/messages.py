@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, ValidationError
 
+from onward.adapters.gcp.trace import HEADER, trace_header
 from onward.core import signals
 from onward.core.canonical import canonical, document
 from onward.core.codec import stamp
@@ -140,16 +141,18 @@ class _Told(Value):
 
 
 def wake_message(wake: Wake) -> tuple[bytes, dict[str, str]]:
-    """The data and attributes of a wake."""
+    """The data and attributes of a wake: whose it is, as far as its sender knew."""
     said = {"look": wake.look, "published": wake.published, "delayed": wake.delayed}
     doc = {"version": VERSION, "key": wake.key} | {name: value for name, value in said.items() if value}
-    return document(doc).encode(), {"class": "wake", "key": wake.key}
+    whose = {"tenant": wake.tenant, "program": wake.program}
+    known = {name: value for name, value in whose.items() if value}
+    return document(doc).encode(), {"class": "wake", "key": wake.key} | known | trace_header()
 
 
 def parse_session_message(message: Message) -> Wake | Told | Started:
     """What a message on the topic of sessions says. Raises BadMessage."""
     doc = _document(message)
-    trace = message.attributes.get("traceparent")
+    trace = message.attributes.get(HEADER)
     try:
         if "session" not in doc:
             wake = _Wake.model_validate(doc)
@@ -252,7 +255,7 @@ def event_message(event: SessionEvent) -> tuple[bytes, dict[str, str]]:
     data = document({"version": VERSION} | doc).encode()
     if len(data) > EVENT_BYTES:
         data = document({"version": VERSION} | doc | {"body": None}).encode()
-    traced = {"traceparent": event.trace} if event.trace else {}
+    traced = {HEADER: event.trace} if event.trace else trace_header()
     return data, _labels(event) | _cloud_event(event) | traced
 
 

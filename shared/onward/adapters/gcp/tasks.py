@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from onward.adapters.gcp.clients import PerLoop, credentials, is_outage, repeats
 from onward.adapters.gcp.messages import wake_message
+from onward.adapters.gcp.trace import trace_header
 from onward.errors import Retryable
 from onward.ports import Clock, Wake
 
@@ -52,13 +53,13 @@ class TaskTimers:
         self._patience = patience
         self._clients = PerLoop(self._client)
 
-    async def arm(self, key: str, at: datetime, trace: str | None = None) -> None:
+    async def arm(self, key: str, at: datetime) -> None:
         """Arm a timer. One further ahead than the service takes is armed for as far as it does: who finds it early
-        arms the next. `trace` is a W3C traceparent. Raises Retryable; the timer may be armed all the same."""
+        arms the next. Raises Retryable; the timer may be armed all the same."""
         try:
             client = await self._clients.get()
             # A queue that lay idle for long is said not to be there until it has woken up: NotFound may pass.
-            task = self._task(key, min(at, self._clock.now() + FURTHEST), trace)
+            task = self._task(key, min(at, self._clock.now() + FURTHEST))
             await client.create_task(
                 parent=self._queue,
                 task=task,
@@ -76,16 +77,15 @@ class TaskTimers:
         if client is not None:
             await client.transport.close()
 
-    def _task(self, key: str, at: datetime, trace: str | None) -> Task:
+    def _task(self, key: str, at: datetime) -> Task:
         from google.cloud.tasks_v2 import HttpMethod, HttpRequest, OidcToken, Task
 
         body, _ = wake_message(Wake(key, look=True, delayed=True))
-        traced = {"traceparent": trace} if trace else {}
         account = self._service_account
         request = HttpRequest(
             url=self._url,
             http_method=HttpMethod.POST,
-            headers={"Content-Type": "application/json"} | traced,
+            headers={"Content-Type": "application/json"} | trace_header(),
             body=body,
             oidc_token=account and OidcToken(service_account_email=account, audience=self._audience),
         )

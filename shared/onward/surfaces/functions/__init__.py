@@ -11,6 +11,7 @@ from typing import Any
 
 from onward.adapters.gcp.messages import BadMessage, Message, parse_session_message
 from onward.adapters.gcp.messages_envelopes import parse_push, parse_task
+from onward.adapters.gcp.trace import HEADER, traced
 from onward.config import CloudSettings
 from onward.engine.sweep import sweep
 from onward.errors import OnwardError, Permanent, Retryable, UsageError
@@ -18,7 +19,7 @@ from onward.ports import Wake
 from onward.programs.app import App
 from onward.surfaces.functions.answers import Answer, Request, status_of
 from onward.surfaces.functions.api import Api
-from onward.surfaces.functions.logs import log_to, trace_field
+from onward.surfaces.functions.logs import log_to
 from onward.surfaces.functions.watch import STEP, Step
 from onward.surfaces.functions.worker import Worker, load
 
@@ -49,7 +50,7 @@ class Functions:
         """As the environment says. Raises BadInput, which names what is wrong."""
         settings = CloudSettings.from_env()
         app = load(settings)
-        log_to()
+        log_to(settings.project)
         return cls(settings, app)
 
     @property
@@ -69,7 +70,8 @@ class Functions:
             said = parse_session_message(message)
         except BadMessage as exc:
             return self._foreign(exc)
-        return await self._guarded(lambda: self._taken(message, said), message.id)
+        with traced(message.attributes.get(HEADER)):
+            return await self._guarded(lambda: self._taken(message, said), message.id)
 
     async def _taken(self, message: Message, said: Any) -> Answer:
         try:
@@ -78,7 +80,7 @@ class Functions:
             return self._refuse(message.id, exc, message)
         if DEAD_LETTER in message.attributes:
             return await self._dead_letter(message, wake)
-        return await self._step(wake, message.id, message.attempt, message.attributes.get("traceparent"))
+        return await self._step(wake, message.id, message.attempt)
 
     async def _dead_letter(self, message: Message, wake: Wake) -> Answer:
         """A delayed wake, and never a reason to park."""
@@ -96,8 +98,8 @@ class Functions:
             task = parse_task(request.headers, request.body)
         except BadMessage as exc:
             return self._foreign(exc)
-        trace = {name.lower(): value for name, value in request.headers.items()}.get("traceparent")
-        return await self._guarded(lambda: self._step(task.wake, task.name, task.retries + 1, trace), task.name)
+        with traced(request.header(HEADER)):
+            return await self._guarded(lambda: self._step(task.wake, task.name, task.retries + 1), task.name)
 
     # --- the sweep ---------------------------------------------------------------------------------------------
 
@@ -116,7 +118,8 @@ class Functions:
     async def api(self, request: Request) -> Answer:
         """What a person, or a service in a person's name, asks for: see `onward.surfaces.functions.api`."""
         try:
-            return await Api(self._worker).answer(request)
+            with traced(request.header(HEADER)):
+                return await Api(self._worker).answer(request)
         except OnwardError as exc:
             status = status_of(exc)
             level = logging.ERROR if status >= 500 else logging.INFO
@@ -128,7 +131,7 @@ class Functions:
 
     # --- one step ----------------------------------------------------------------------------------------------
 
-    async def _step(self, wake: Wake, id: str, attempt: int | None, trace: str | None) -> Answer:
+    async def _step(self, wake: Wake, id: str, attempt: int | None) -> Answer:
         worker, step = self._worker, Step(wake.key)
         began, before = worker.clock.monotonic(), STEP.set(step)
         try:
@@ -142,7 +145,7 @@ class Functions:
             STEP.reset(before)
             said = {"action": "step", "message_id": id, "attempt": attempt}
             took = {"ms": round((worker.clock.monotonic() - began) * 1000, 1)}
-            log.info(step.outcome, extra=said | step.fields() | took | trace_field(self._settings.project, trace))
+            log.info(step.outcome, extra=said | step.fields() | took)
             self._tell_parked(step)
         return DONE
 

@@ -16,12 +16,13 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from onward.adapters.gcp.messages import StartBody
+from onward.adapters.gcp.trace import HEADER
 from onward.core.canonical import digest as digest_of
 from onward.core.codec import stamp
 from onward.core.events import Actor, Event
@@ -115,7 +116,7 @@ class Api:
         except ValidationError as exc:
             error = exc.errors()[0]
             raise BadInput(f"{'.'.join(map(str, error['loc'])) or 'body'}: {error['msg']}") from exc
-        start = start_of(self._worker.app, asked.tenant, session, body)
+        start = replace(start_of(self._worker.app, asked.tenant, session, body), trace=asked.request.header(HEADER))
         head, new = await self._worker.parts.gateway.start(start, Actor(kind="person", name=asked.caller))
         return Answer(201 if new else 200, session_doc(head) | {"new": new})
 

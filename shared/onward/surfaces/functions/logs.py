@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, TextIO
 
+from onward.adapters.gcp.trace import trace_id
+
 TRACE = "logging.googleapis.com/trace"
 
 FIELDS: Mapping[str, str] = MappingProxyType(
@@ -29,7 +31,11 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "kinds": "of the events that the step appended",
         "ms": "how long the step took",
         "claim_ms": "of that, claiming",
+        "load_ms": "of that, loading",
+        "decide_ms": "of that, deciding",
+        "perform_ms": "of that, performing effects",
         "append_ms": "of that, appending",
+        "publish_ms": "of that, publishing events, paying duties and sending wakes and timers",
         "attempt": "which delivery of the message, or which attempt at the step, it was",
         "failures": "how often it failed so far",
         "message_id": "of the message, or the task's name",
@@ -46,7 +52,11 @@ _ALWAYS = ("severity", "time", "message")
 
 
 class JsonLines(logging.Formatter):
-    """Writes a record in one line; of what is attached to it, only fields of the table."""
+    """Writes a record in one line; of what is attached to it, only fields of the table. Traces are of the project."""
+
+    def __init__(self, project: str) -> None:
+        super().__init__()
+        self._project = project
 
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
@@ -54,6 +64,8 @@ class JsonLines(logging.Formatter):
             message = f"{message}\n{self.formatException(record.exc_info)}"
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, Any] = dict(zip(_ALWAYS, (_severity(record), at, message), strict=True))
+        trace = trace_id()
+        line |= {TRACE: f"projects/{self._project}/traces/{trace}"} if trace else {}
         attached = {name: value for name, value in vars(record).items() if name in FIELDS and name not in _ALWAYS}
         return json.dumps(line | {name: value for name, value in attached.items() if value is not None}, default=str)
 
@@ -62,16 +74,10 @@ def _severity(record: logging.LogRecord) -> str:
     return "WARNING" if record.levelno == logging.WARNING else "ERROR" if record.levelno > logging.WARNING else "INFO"
 
 
-def log_to(out: TextIO | None = None) -> None:
+def log_to(project: str, out: TextIO | None = None) -> None:
     """From now on everything of Onward is logged so, by default to this process's own output."""
     handler = logging.StreamHandler(out or sys.__stdout__)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLines(project))
     logger = logging.getLogger("onward")
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(logging.INFO)
-
-
-def trace_field(project: str, trace: str | None) -> dict[str, str]:
-    """The field that says which trace a line belongs to, from a W3C traceparent."""
-    parts = (trace or "").split("-")
-    return {TRACE: f"projects/{project}/traces/{parts[1]}"} if len(parts) == 4 and len(parts[1]) == 32 else {}

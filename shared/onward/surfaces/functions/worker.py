@@ -14,7 +14,7 @@ from onward.errors import BadInput
 from onward.programs.app import App, load_target
 from onward.programs.resources import tools_of
 from onward.surfaces.functions.incoming import Incoming
-from onward.surfaces.functions.watch import watched
+from onward.surfaces.functions.watch import time_parts, watched
 from onward.wiring import Parts, cloud, local_model
 
 SETTLING = 10.0
@@ -28,7 +28,8 @@ class Worker:
         clock = SystemClock()
         reserve = _longest_effect(app) + SETTLING
         self.settings, self.app, self.clock = settings, app, clock
-        self.parts: Parts = cloud(settings, app, reserve=reserve, watch=lambda store: watched(store, clock))
+        self.parts: Parts = cloud(settings, app, reserve=reserve, watch=watched)
+        time_parts(self.parts.engine, clock)
         self.incoming = Incoming(self.parts, app)
         self.identities = Identities(clock, settings.certs_url, settings.audiences, settings.issuers)
         self.parts.renewer.start()
