@@ -31,8 +31,9 @@ class Memory:
         self._backend = MemoryBackend(clock, ttl)
         self._backend.queue = _Queue(clock)
 
-    def open(self) -> Any:
-        """The backend, as a new process sees it."""
+    def open(self, clock: Any = None) -> Any:
+        """The backend, as a new process sees it, which may have a clock of its own; that makes a difference only where
+        the store has one too."""
         return self._backend
 
     def crash(self, backend: Any) -> None:
@@ -62,7 +63,7 @@ class Sqlite:
         self._known = known
         self._open: list[SqliteBackend] = []
 
-    def open(self) -> SqliteBackend:
+    def open(self, clock: Any = None) -> SqliteBackend:
         self._open.append(SqliteBackend.open(self._path, self._clock))
         return self._open[-1]
 
@@ -97,8 +98,8 @@ class Firestore:
         self._others.queue = _Queue(clock)
         self._others.blobs = blobs or self._others.blobs
 
-    def open(self) -> FirestoreBackend:
-        backend = FirestoreBackend(self._client, self._clock)
+    def open(self, clock: Any = None) -> FirestoreBackend:
+        backend = FirestoreBackend(self._client, clock or self._clock)
         backend.queue, backend.blobs, backend.feed = self._others.queue, self._others.blobs, self._others.feed
         return backend
 

@@ -105,7 +105,8 @@ class Outside:
 
 
 class World:
-    """One run. `late` says that a dead process's messages come again only after its lease has lapsed."""
+    """One run. `late` says that a dead process's messages come again only after its lease has lapsed; `clocks` gives
+    each process its own clock, by its number."""
 
     current: World
     outside: Outside
@@ -123,8 +124,10 @@ class World:
         store: Wrap | None = None,
         sweeping: bool = False,
         policy: Policy | None = None,
+        clocks: Callable[[AutoClock, int], Any] = lambda clock, number: clock,
     ) -> None:
         self.clock = AutoClock()
+        self.clocks = clocks
         self.plan = plan or Plan()
         self.programs = programs
         self.place = place(self.clock)
@@ -369,14 +372,15 @@ class Worker:
 
     def __init__(self, world: World, name: str) -> None:
         self.world = world
+        clock = world.clocks(world.clock, len(world.processes))
         self.process = Process(name, world.plan)
-        self.backend = _Backend(world.place.open(), world)
+        self.backend = _Backend(world.place.open(clock), world)
         faulty: Backend = self.process.backend(self.backend)
         self._programs = self.process.programs(world.programs)
-        self.runner = Runner(self._programs, backend=faulty, clock=world.clock, policy=world.policy, seed=f"{name}-")
+        self.runner = Runner(self._programs, backend=faulty, clock=clock, policy=world.policy, seed=f"{name}-")
         owner = getattr(self.backend.real, "process", None)
         if owner is not None:
-            parts = (faulty, world.clock, self._programs)
+            parts = (faulty, clock, self._programs)
             self.runner.parts = assemble(*parts, policy=world.policy, process=owner, entropy=counted_entropy(name))
 
     @property
