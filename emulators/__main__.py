@@ -50,7 +50,8 @@ def _words(cloud: Cloud, logs: Path) -> str:
     urls = [f"# {name:8} {function.url}" for name, function in cloud.functions.items()]
     more = [
         f"# topic {SESSIONS} moves sessions; subscription {FOLLOW} has their events; logs are in {logs}",
-        f"# a token for the API (audience {AUDIENCE}): curl -X POST '{cloud.tokens.url}/token?email=YOU@EXAMPLE.COM'",
+        f"# who decides, for an hour, as a token for the API (audience {AUDIENCE}) says it:",
+        f"export ONWARD_TOKEN=\"$(curl -sX POST '{cloud.tokens.url}/token?email=you@example.com' | tr -d '\\\"')\"",
         "# Ctrl-C ends it all",
     ]
     return "\n".join([*exports, *urls, *more])

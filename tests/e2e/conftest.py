@@ -23,7 +23,7 @@ def here(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     """Run a command in this process."""
     monkeypatch.chdir(desk.path)
     monkeypatch.setenv("ONWARD_IDENTITY", "ann")
-    for name in ("ONWARD_DB", "ONWARD_APP"):
+    for name in ("ONWARD_DB", "ONWARD_APP", "ONWARD_PROJECT"):
         monkeypatch.delenv(name, raising=False)
 
     def run(*words: str) -> Answer:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from onward.errors import Refused
+from onward.errors import Retryable, UsageError
 from onward.runtime.access import Access
 from onward.surfaces.questions import Question, question_lines
 from onward.surfaces.terminal import Keyboard
@@ -127,7 +127,7 @@ class Asking:
                 digest=question.digest,
                 reason=answer.reason,
             )
-        except Refused as no:
+        except (UsageError, Retryable) as no:
             self._view.note(f"not taken: {no}")
         else:
             if not outcome.decided:

@@ -24,7 +24,7 @@ FRESH = 60.0
 """A token is asked for anew so many seconds before it expires."""
 
 COMMAND = ("gcloud", "auth", "print-identity-token")
-_HOW = "log in with: gcloud auth login, or set ONWARD_TOKEN to an identity token"
+_HOW = "Log in with gcloud auth login, or set ONWARD_TOKEN to an identity token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Token:
             claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
             return cls(text, str(claims["email"]), float(claims["exp"]))
         except (ValueError, LookupError, TypeError):
-            raise Unidentified(f"token: it is no identity token that names an e-mail address; {_HOW}") from None
+            raise Unidentified(f"token: it is no identity token that names an e-mail address. {_HOW}") from None
 
 
 class PersonalApi:
@@ -97,10 +97,10 @@ def _from_gcloud() -> str:
     try:
         done = subprocess.run(COMMAND, capture_output=True, text=True, timeout=LOGIN_WITHIN, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired) as exc:
-        raise Unidentified(f"who decides is not known, as gcloud does not run ({type(exc).__name__}); {_HOW}") from exc
+        raise Unidentified(f"who decides is not known, as gcloud does not run ({type(exc).__name__}). {_HOW}") from exc
     if done.returncode or not done.stdout.strip():
-        said = " ".join(done.stderr.split())[:300]
-        raise Unidentified(f"who decides is not known, as gcloud says: {said}; {_HOW}")
+        said = (done.stderr.strip() or "nothing").splitlines()[0][:300]
+        raise Unidentified(f"who decides is not known, as gcloud says: {said} {_HOW}")
     return done.stdout.strip()
 
 
