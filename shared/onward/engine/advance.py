@@ -351,20 +351,18 @@ class Engine:
         """Work is left: let go and publish the next wake, after the events (R12)."""
         hold, looked = session.hold, session.look
         wake = hold.wake(look=looked, published=session.state.seq)
-        if session.changed:
-            sent = await self._append(session, release=True, wake=wake)
-        else:
-            session.look = await self._release(hold) or looked
-            await self.wakes.publish(replace(wake, look=session.look, published=hold.published))
-            return
+        if not session.changed:
+            look = await self._release(hold) or looked
+            return await self.wakes.publish(hold.wake(look=look, published=hold.published))
+        sent = await self._append(session, release=True, wake=wake)
         if not sent or session.look != looked:
             await self.wakes.publish(replace(wake, look=session.look))
 
     async def _release(self, hold: Hold, head: Head | None = None) -> bool:
         """Let go without an append. Whether somebody was turned away since its mark was last seen."""
-        if head is None and hold.paid:
+        if head is None and (hold.paid or hold.published > hold.lease.head.published):
             head = hold.lease.head
-        mark = await self.store.release(hold.lease, head)
+        mark = await self.store.release(hold.lease, head and replace(head, published=hold.published))
         return mark is not None and mark != hold.lease.mark
 
     async def _pass_on(self, hold: Hold, wake: Wake) -> None:
