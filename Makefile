@@ -1,7 +1,7 @@
 # `make` lists the targets. GNU make 3.81 (macOS) is enough. PYTHON=python3.12 chooses the Python that .venv is made from.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-cloud emulators test check fmt docs bench clean FORCE
+.PHONY: help demo demo-cloud emulators test check fmt docs bench bench-cloud clean FORCE
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -41,6 +41,9 @@ docs: .venv/dev.stamp ## write the reference anew from the docstrings
 
 bench: .venv/dev.stamp ## measure speed, size and cost (results in bench-results)
 	@$(PY) tests/benchmarks/bench.py $(ARGS)
+
+bench-cloud: .venv/dev.stamp ## the same for the functions, on the emulators (ARGS=--quick; needs Java)
+	@$(PY) tests/benchmarks/bench_cloud.py $(ARGS)
 
 clean: ## remove .venv, caches and build products; databases stay
 	@rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
