@@ -166,6 +166,11 @@ def parse_session_message(message: Message) -> Wake | Told | Started:
         raise BadMessage(str(exc), message.id) from exc
 
 
+_OPERATOR = "who operates must be known, and a message can't say who published it; use `onward {0}`"
+_KNOWN_SENDERS = {kind: _OPERATOR.format(kind) for kind in ("pause", "resume", "skip", "finish")}
+_KNOWN_SENDERS |= {"child": "only a session's own engine says what became of it"}
+
+
 def _told(told: _Told, id: str, trace: str | None) -> Wake | Told | Started:
     tenant, session = check_id(told.tenant, "tenant"), check_id(told.session, "session")
     if told.kind is None:
@@ -174,8 +179,8 @@ def _told(told: _Told, id: str, trace: str | None) -> Wake | Told | Started:
     if told.kind == "start":
         _only(told, "a start", "key", "token", "by")
         return Started(tenant, session, _start_body(told.body), trace)
-    if told.kind == "child":
-        raise BadInput("kind: a child is not taken from a message: only a session's own engine says what became of it")
+    if told.kind in _KNOWN_SENDERS:
+        raise BadInput(f"kind: a {told.kind} is not taken from a message: {_KNOWN_SENDERS[told.kind]}")
     if (told.kind == "decision") != (told.by is not None):
         raise BadInput("by: a decision says who made it, and nothing else does")
     if (told.kind == "outcome") != (told.token is not None):
