@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -68,6 +69,32 @@ class Around:
 
     async def close(self) -> None:
         await self.real.close()
+
+
+class Counting(Around):
+    """Counts documents read and written as they are billed: a query that finds nothing is one read."""
+
+    def __init__(self, real: Any) -> None:
+        super().__init__(real)
+        self.count: Counter[str] = Counter()
+
+    async def commit(self, writes: Sequence[Write]) -> list[Written]:
+        self.count["writes"] += len(writes)
+        return await super().commit(writes)
+
+    async def get(self, paths: Sequence[str], only: Sequence[str] | None = None) -> Found:
+        self.count["reads"] += len(paths)
+        return await super().get(paths, only)
+
+    async def query(self, question: Question) -> Found:
+        found = await super().query(question)
+        self.count["reads"] += max(1, len(found.documents))
+        return found
+
+    def taken(self) -> tuple[int, int]:
+        """(reads, writes) since the last time."""
+        count, self.count = self.count, Counter()
+        return count["reads"], count["writes"]
 
 
 class Shaped(Around):

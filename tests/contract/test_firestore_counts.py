@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from onward import Agent, App, Limits, ScriptedModel, tool
 from onward.adapters.gcp.firestore_documents import SHARDS
-from onward.adapters.gcp.firestore_wire import Found, Question, Write, Written
 from onward.core.events import Actor
 from onward.core.lease import Busy
 from onward.engine.gateway import Start
@@ -18,36 +16,10 @@ from onward.ports import Lease
 from onward.testing.contracts.story import append_of, begin, claimed, signal
 from onward.testing.runner import AutoClock, Runner
 from onward.wiring import Policy
-from tests.contract.firestore import Around, FirestoreBackend, ServerTime, a_client
+from tests.contract.firestore import Counting, FirestoreBackend, ServerTime, a_client
 
 TURNS = 4
 PERSON = Actor(kind="person", name="ana")
-
-
-class Counting(Around):
-    """Counts documents read and written as they are billed: a query that finds nothing is one read."""
-
-    def __init__(self, real: Any) -> None:
-        super().__init__(real)
-        self.count: Counter[str] = Counter()
-
-    async def commit(self, writes: Sequence[Write]) -> list[Written]:
-        self.count["writes"] += len(writes)
-        return await super().commit(writes)
-
-    async def get(self, paths: Sequence[str], only: Sequence[str] | None = None) -> Found:
-        self.count["reads"] += len(paths)
-        return await super().get(paths, only)
-
-    async def query(self, question: Question) -> Found:
-        found = await super().query(question)
-        self.count["reads"] += max(1, len(found.documents))
-        return found
-
-    def taken(self) -> tuple[int, int]:
-        """(reads, writes) since the last time."""
-        count, self.count = self.count, Counter()
-        return count["reads"], count["writes"]
 
 
 @pytest.fixture

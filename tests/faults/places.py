@@ -93,13 +93,13 @@ class Firestore:
         self._clock = clock
         self._blobs = blobs
         self.bare = a_client(host)
-        self._client = ServerTime(Shaped(self.bare), clock)
+        self.client = ServerTime(Shaped(self.bare), clock)
         self._others = MemoryBackend(clock)
         self._others.queue = _Queue(clock)
         self._others.blobs = blobs or self._others.blobs
 
     def open(self, clock: Any = None) -> FirestoreBackend:
-        backend = FirestoreBackend(self._client, clock or self._clock)
+        backend = FirestoreBackend(self.client, clock or self._clock)
         backend.queue, backend.blobs, backend.feed = self._others.queue, self._others.blobs, self._others.feed
         return backend
 
@@ -114,6 +114,6 @@ class Firestore:
         self._others.queue.redeliver()
 
     async def close(self) -> None:
-        await self._client.close()
+        await self.client.close()
         if self._blobs is not None:
             await self._blobs.close()

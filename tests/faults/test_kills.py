@@ -9,26 +9,21 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from onward.core import log
-from onward.core.events import Actor, SessionCompleted, TimerSet
+from onward.core.events import Actor
 from onward.core.head import Head
-from onward.core.program import Decision, Program, Record, Rest
-from onward.core.state import State
 from onward.engine.gateway import Start
 from onward.ports import Query
-from onward.programs.app import App
-from onward.testing.runner import AutoClock, Runner
+from onward.testing.runner import AutoClock
 from onward.wiring import Parts
 from tests.faults import process
 from tests.faults.desk import ONE_VERSION, TWO_VERSIONS, desk, turn
-from tests.faults.places import Memory, Sqlite
 from tests.faults.scenarios import REFUND
 from tests.faults.world import World
 from tests.ledger import Ledger
@@ -44,6 +39,7 @@ KILLING = 5.0
 
 PATIENCE = 60.0
 ANN = Actor(kind="person", name="ann@example.com")
+Place = Callable[[AutoClock], Any]
 
 
 class Workers:
@@ -180,18 +176,15 @@ async def test_g13_step_that_exits_the_process(tmp_path: Path, run: Ledger) -> N
     await parts.close()
 
 
-# --- clocks and crowds, in virtual time ------------------------------------------------------------------------
+# --- clocks, in virtual time ------------------------------------------------------------------------------------
 
 
-PLACES = {"memory": lambda clock, path: Memory(clock), "sqlite": lambda clock, path: Sqlite(path / "onward.db", clock)}
-
-
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", ["memory", "sqlite"], indirect=True)
 @pytest.mark.parametrize("seconds", [86400.0 * 3, -86400.0 * 3])
-async def test_r3_clock_jumps(place: str, seconds: float, ledger: Ledger, tmp_path: Path) -> None:
+async def test_r3_clock_jumps(place: Place, seconds: float, ledger: Ledger, request: pytest.FixtureRequest) -> None:
     """The wall clock is set while a tool runs: its lease does not notice. An approval's time is what clocks say."""
     app = desk(turn(("jump", {"seconds": seconds})), turn(("pay_out", REFUND)))
-    world = World(app, ledger, f"jump/{place}/{seconds}", place=lambda clock: PLACES[place](clock, tmp_path))
+    world = World(app, ledger, request.node.name, place=place)
     await world.start("desk")
     await world.rest()
     await world.decide("pay_out", "approved")
@@ -205,54 +198,14 @@ async def test_r3_clock_jumps(place: str, seconds: float, ledger: Ledger, tmp_pa
     assert "store.mark" in calls
 
 
-class Sleeper(Program):
-    """A program that sleeps for an hour, and ends."""
-
-    name, version, follows = "sleeper", "1", False
-
-    def performer(self, tool: str) -> Any:
-        return None
-
-    def decide(self, state: State) -> Decision:
-        actor = Actor(kind="program", name=self.name)
-        if state.fired:
-            return Record((SessionCompleted(output="slept"),), actor)
-        if state.timers or state.at is None:
-            return Rest()
-        return Record((TimerSet(timer="alarm", due_at=state.at + timedelta(hours=1)),), actor)
-
-
-@pytest.mark.parametrize("place", PLACES)
-async def test_g5_a_thousand_timers_due_at_once(place: str, tmp_path: Path) -> None:
-    """The machine slept past them all: each is honoured, once."""
-    clock = AutoClock()
-    here = PLACES[place](clock, tmp_path)
-    runner = Runner(App([Sleeper()]), backend=here.open(), clock=clock)
-    await asyncio.gather(*(runner.parts.gateway.start(Start(f"s{n}", "sleeper", "1"), ANN) for n in range(1000)))
-    await _settle_all(runner)
-    clock.advance(86400.0)
-    await _settle_all(runner)
-    heads = await runner.backend.store.list(Query(limit=10_000))
-    assert Counter(head.status for head in heads) == {"completed": 1000}
-    assert {head.seq for head in heads} == {4}
-    await here.close()
-
-
-async def _settle_all(runner: Runner) -> None:
-    """Many at once, as a worker does."""
-    while any(await asyncio.gather(*(runner.deliver() for _ in range(64)))):
-        pass
-
-
 # --- old and new side by side ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("pinned", [False, True])
-async def test_g12_old_and_new_code_take_turns(place: str, pinned: bool, ledger: Ledger, tmp_path: Path) -> None:
+async def test_g12_old_and_new_code_take_turns(place: Place, pinned: bool, ledger: Ledger) -> None:
     """Two processes, one with the old version only, move one session in turn: it takes up the new version once, unless
     it is pinned, and the old process then leaves it to the other."""
-    world = World(ONE_VERSION, ledger, f"turns/{place}/{pinned}", place=lambda clock: PLACES[place](clock, tmp_path))
+    world = World(ONE_VERSION, ledger, f"turns/{pinned}", place=place)
     old, new = world.process("old"), world.process("new")
     new.deploy(TWO_VERSIONS)
     await world.start("desk", pinned=pinned)
