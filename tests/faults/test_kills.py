@@ -23,7 +23,7 @@ from onward.ports import Query
 from onward.testing.runner import AutoClock
 from onward.wiring import Parts
 from tests.faults import process
-from tests.faults.desk import ONE_VERSION, TWO_VERSIONS, desk, turn
+from tests.faults.desk import desk, turn
 from tests.faults.scenarios import REFUND
 from tests.faults.world import World
 from tests.ledger import Ledger
@@ -196,27 +196,3 @@ async def test_r3_clock_jumps(place: Place, seconds: float, ledger: Ledger, requ
     assert head.status == "completed"
     assert done.count("jump") == 1
     assert "store.mark" in calls
-
-
-# --- old and new side by side ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("pinned", [False, True])
-async def test_g12_old_and_new_code_take_turns(place: Place, pinned: bool, ledger: Ledger) -> None:
-    """Two processes, one with the old version only, move one session in turn: it takes up the new version once, unless
-    it is pinned, and the old process then leaves it to the other."""
-    world = World(ONE_VERSION, ledger, f"turns/{pinned}", place=place)
-    old, new = world.process("old"), world.process("new")
-    new.deploy(TWO_VERSIONS)
-    await world.start("desk", pinned=pinned)
-    for _ in range(40):
-        for worker in (old, new):
-            await worker.runner.deliver()
-            world.clock.advance(10.0)
-    head, events, commits = await world.head(), await world.events(), await world.commits()
-    await world.close()
-    assert head is not None
-    assert (head.status, head.version) == ("completed", "1" if pinned else "2")
-    changes = [event for event in events if event.kind == "program_changed"]
-    assert len(changes) == (0 if pinned else 1)
-    assert log.verify(commits, head.hash) == (head.seq, head.hash)
