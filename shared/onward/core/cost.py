@@ -75,7 +75,7 @@ LOOK = Operations(reads=1)
 """A look at the inbox: at least one read."""
 
 AGAIN = Operations(reads=1, message_bytes=LEAST_MESSAGE)
-"""Who finds a session at rest can't know that its last events were published, and publishes them again."""
+"""The first who finds a session at rest can't know that its last events were published, and publishes them again."""
 
 ASKED = Operations(reads=1)
 """The head of a session that is to be told something, or started."""
@@ -86,8 +86,9 @@ FILED = Operations(writes=2, deletes=1)
 TASK = Operations(tasks=2)
 """A timer: armed and delivered."""
 
-VISIT = CLAIM + AGAIN + LOOK + RELEASE
-"""Somebody looks at a session at rest and finds nothing to do."""
+FURTHER_VISIT = CLAIM + LOOK + RELEASE
+VISIT = FURTHER_VISIT + AGAIN
+"""Somebody looks at a session at rest and finds nothing to do. Those who do so after him know what is published."""
 
 PUT = Operations(puts=1)
 SIGNAL = ASKED + FILED + LOOK + AGAIN
@@ -112,7 +113,7 @@ _ALL = (
     Kind("signal", "beside the step that takes it up", SIGNAL),
     Kind("timer", "beside the step that it wakes", TASK + LOOK + AGAIN),
     Kind("approval", "its decision, and its timer, a visit later", SIGNAL + TASK + VISIT),
-    Kind("child", "its start and end, beside its own steps", APPEND + FILED + (ASKED + RELEASE + LOOK) * 2 + AGAIN),
+    Kind("child", "its start and end, beside its own steps", APPEND + FILED + (ASKED + RELEASE + LOOK) * 2),
     Kind("visit", "a wake or timer that finds nothing to do", VISIT),
     Kind("busy", "a wake that finds it held, and comes again", Operations(1, 1) + TASK + WAKE),
     Kind("snapshot", "of a state above 16 KiB, at every 8th commit", PUT),

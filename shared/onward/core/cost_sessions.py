@@ -19,11 +19,11 @@ from onward.core.cost import (
     ASKED,
     CLAIM,
     FILED,
+    FURTHER_VISIT,
     LOOK,
     PUT,
     RELEASE,
     TASK,
-    VISIT,
     WAKE,
     Operations,
     Stored,
@@ -153,20 +153,29 @@ def _held(leases: list[_Lease], epoch: int, events: Sequence[Event], timer: date
 def _serve(found: Tally, leases: Sequence[_Lease], parent: str | None) -> None:
     held = [lease for lease in leases if lease.epoch]
     found.steps = len(held)
-    fired = 0
+    fired, between = 0, 0
     for before, lease in pairwise(leases):
         due = before.timer is not None and before.timer <= lease.events[0].at
         came = bool(lease.signals) or due
         found.timers += came and before.timer is not None
         fired += due and not lease.signals
-        found.operations += AGAIN if came and before.epoch else Operations()
+        silent = max(0, lease.epoch - before.epoch - 1)
+        between += silent
+        found.operations += _again(before, parent) if came or silent else Operations()
         found.wakes += not due or bool(lease.signals)
         found.operations += CLAIM + LOOK * max(len(lease.signals), came or not before.epoch)
     found.timers += bool(leases) and leases[-1].timer is not None
     for lease in held:
         _tell(found, lease, parent)
     _visits(found, fired, (held[-1].epoch if held else 0) - len(held))
+    found.operations += _again(leases[-1], parent) if found.visits > between else Operations()
     found.operations += TASK * found.timers + WAKE * found.wakes
+
+
+def _again(lease: _Lease, parent: str | None) -> Operations:
+    """What the first who comes after it does. What was started, or let go of only after something owed, is known to be
+    published."""
+    return AGAIN if lease.epoch and not list(duties_of(lease.last, parent)) else Operations()
 
 
 def _tell(found: Tally, lease: _Lease, parent: str | None) -> None:
@@ -188,7 +197,7 @@ def _visits(found: Tally, fired: int, silent: int) -> None:
     """Timers come also where somebody was there before. Epochs that left no trace were visits, of those or others."""
     found.visits = max(found.timers - fired, silent)
     found.wakes += max(0, silent - (found.timers - fired))
-    found.operations += VISIT * found.visits
+    found.operations += FURTHER_VISIT * found.visits
 
 
 # --- what is kept ----------------------------------------------------------------------------------------------
