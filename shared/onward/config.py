@@ -86,6 +86,28 @@ class CloudPlace:
     storage_emulator: str | None = None
     tasks_emulator: str | None = None
 
+    @staticmethod
+    def _told(env: _Checked, project: str) -> dict[str, Any]:
+        """These fields; the names are those that a deployment gives by default."""
+        return {
+            "project": project,
+            "database": env.get("ONWARD_DATABASE", _DATABASE, "the Firestore database", "onward", needed=False),
+            "bucket": env.get(
+                "ONWARD_BUCKET", _BUCKET, "the bucket for large values", f"{project}-onward", needed=False
+            ),
+            "sessions_topic": env.get(
+                "ONWARD_SESSIONS_TOPIC", _NAME, "the topic that moves sessions", "onward-sessions", needed=False
+            ),
+            "events_topic": env.get(
+                "ONWARD_EVENTS_TOPIC", _NAME, "the topic of committed events", "onward-events", needed=False
+            ),
+            "lease": env.number("ONWARD_LEASE", CloudPlace.lease, "seconds that a lease lasts"),
+            "firestore_emulator": env.given("FIRESTORE_EMULATOR_HOST"),
+            "pubsub_emulator": env.given("PUBSUB_EMULATOR_HOST"),
+            "storage_emulator": env.given("STORAGE_EMULATOR_HOST"),
+            "tasks_emulator": env.given("CLOUD_TASKS_EMULATOR_HOST"),
+        }
+
     @property
     def sessions_topic_path(self) -> str:
         return f"projects/{self.project}/topics/{self.sessions_topic}"
@@ -112,7 +134,7 @@ class OperatorSettings(CloudPlace):
         BadInput, which names the variable, what it is and an example."""
         env = _Checked(os.environ if environ is None else environ)
         url = env.given("ONWARD_API_URL") and env.get("ONWARD_API_URL", _SAFE_URL, "the URL of the api function", _API)
-        return cls(api_url=url, token=env.given("ONWARD_TOKEN"), **_place(env, _checked(project)))
+        return cls(api_url=url, token=env.given("ONWARD_TOKEN"), **cls._told(env, _checked(project)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +167,7 @@ class CloudSettings(CloudPlace):
         env = _Checked(os.environ if environ is None else environ)
         project = env.get("GOOGLE_CLOUD_PROJECT", _PROJECT, "the project", "my-project")
         settings = cls(
-            **_place(env, project),
+            **cls._told(env, project),
             location=env.get("ONWARD_LOCATION", _LOCATION, "the location of the queue", "europe-west1"),
             queue=env.get("ONWARD_QUEUE", _NAME, "the Cloud Tasks queue of timers", "onward-timers", needed=False),
             resume_url=env.get("ONWARD_RESUME_URL", _URL, "the URL of the resume function", "https://resume.run.app"),
@@ -213,26 +235,6 @@ class _Checked:
         if not 1 <= value <= 3600:
             raise BadInput(f"{name} is wrong: {self.given(name)!r}; it is {what}, from 1 to 3600, such as {default:g}")
         return value
-
-
-def _place(env: _Checked, project: str) -> dict[str, Any]:
-    """What a `CloudPlace` is made of; the names are those that a deployment gives by default."""
-
-    def name(variable: str, form: str, what: str, usual: str) -> str:
-        return env.get(variable, form, what, usual, needed=False)
-
-    return {
-        "project": project,
-        "database": name("ONWARD_DATABASE", _DATABASE, "the Firestore database", "onward"),
-        "bucket": name("ONWARD_BUCKET", _BUCKET, "the bucket for large values", f"{project}-onward"),
-        "sessions_topic": name("ONWARD_SESSIONS_TOPIC", _NAME, "the topic that moves sessions", "onward-sessions"),
-        "events_topic": name("ONWARD_EVENTS_TOPIC", _NAME, "the topic of committed events", "onward-events"),
-        "lease": env.number("ONWARD_LEASE", CloudPlace.lease, "seconds that a lease lasts"),
-        "firestore_emulator": env.given("FIRESTORE_EMULATOR_HOST"),
-        "pubsub_emulator": env.given("PUBSUB_EMULATOR_HOST"),
-        "storage_emulator": env.given("STORAGE_EMULATOR_HOST"),
-        "tasks_emulator": env.given("CLOUD_TASKS_EMULATOR_HOST"),
-    }
 
 
 def _checked(project: str) -> str:

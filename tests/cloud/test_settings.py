@@ -156,6 +156,7 @@ LOADED_OF_GOOGLE = {
     "onward.adapters.gcp.identity",
     "onward.adapters.gcp.messages",
     "onward.adapters.gcp.messages_envelopes",
+    "onward.adapters.gcp.trace",
 }
 """What of the adapters to Google is loaded before the first request: nothing that needs a package of Google's."""
 

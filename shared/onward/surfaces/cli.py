@@ -40,6 +40,8 @@ def onward() -> None:
 
     APP is a Python file or module with an application: FILE.py, package.module, or either with :PROGRAM.
 
+    Sessions are in a file, or with --project in that project's deployment on Google Cloud.
+
     Exit codes: 0 done, or at rest; 1 the session failed, was cancelled or needs attention; 2 usage; 3 not found;
     4 refused.
     """
