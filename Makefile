@@ -12,7 +12,7 @@ ASKED := $(if $(filter file,$(origin PYTHON)),,$(PYTHON))
 INSTALL = @sh .ci/venv install "$(PYTHON)" "$(ASKED)" "$(firstword $(MAKECMDGOALS))"
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/runtime.stamp ## an agent refunds a customer once, through an approval and a kill -9 (ASK=1: you approve)
 	@$(PY) functions/agents/demo.py

@@ -13,10 +13,10 @@ import platform
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,19 +61,29 @@ def row_of(found: Sequence[float]) -> Row:
 
 
 class Bench:
-    """Measures on one cloud, whose functions run the benchmark's application; prints as it goes."""
+    """Measures, and prints as it goes. Each group of rows has emulators of its own: they keep whatever was written, and
+    with time do little else."""
 
-    def __init__(self, cloud: Cloud, amount: Amount, open_: ExitStack) -> None:
-        self.cloud, self.amount, self._open = cloud, amount, open_
+    def __init__(self, amount: Amount) -> None:
+        self.amount = amount
         self.results: dict[str, Row] = {}
+        self._open = ExitStack()
 
-    @cached_property
-    def made(self) -> dict[int, Instances]:
-        """Two instances for each number of steps per wake, which have seen some load before any of it is measured."""
-        made = self._open.enter_context(instances(self.cloud, 2))
-        for each in made.values():
-            each.run(2, sessions=32, at_once=32, length=LENGTH // 2)
-        return made
+    def close(self) -> None:
+        self._open.close()
+
+    def _begin(self) -> None:
+        self.close()
+        self.cloud = self._open.enter_context(Cloud(APP, sweep_every=3600))
+        make_topics(self.cloud)
+        self._made: Instances | None = None
+
+    def _instances(self, per_wake: int) -> Instances:
+        """Two, which have seen some load before any of it is measured."""
+        if self._made is None:
+            self._made = self._open.enter_context(instances(self.cloud, 2, per_wake))
+            self._made.run(2, sessions=32, at_once=32, length=LENGTH)
+        return self._made
 
     def _sessions(self, at_once: int) -> int:
         """How many are played in one round."""
@@ -81,8 +91,8 @@ class Bench:
 
     # --- steps -------------------------------------------------------------------------------------------------
 
-    def steps(self, name: str, at_once: int, count: int, per_wake: int) -> None:
-        sessions, made = self._sessions(at_once), self.made[per_wake]
+    def steps(self, at_once: int, count: int, per_wake: int, name: str) -> None:
+        sessions, made = self._sessions(at_once), self._instances(per_wake)
         runs = [made.run(count, sessions=sessions, at_once=at_once, length=LENGTH) for _ in range(self.amount.rounds)]
         requests = statistics.median(sum(run.requests.values()) / run.steps for run in runs)
         row = row_of([run.rate for run in runs])
@@ -94,11 +104,11 @@ class Bench:
 
     # --- shares ------------------------------------------------------------------------------------------------
 
-    def shares(self, name: str, at_once: int, per_wake: int) -> None:
+    def shares(self, at_once: int, per_wake: int, name: str) -> None:
         if not shares.readable():
             return print(f"{name}: not here: it needs /proc")
         asked = {"sessions": self._sessions(at_once), "at_once": at_once, "length": LENGTH}
-        found = [shares.measured(self.cloud, self.made[per_wake], **asked) for _ in range(self.amount.rounds)]
+        found = [shares.measured(self.cloud, self._instances(per_wake), **asked) for _ in range(self.amount.rounds)]
         row = row_of([one.whole for one in found])
         row["ms"] = {part: statistics.median(one.ms[part] for one in found) for part in shares.NAMES}
         row["bench_ms"] = statistics.median(one.bench for one in found)
@@ -110,18 +120,7 @@ class Bench:
         if at_once == 1:
             print(f"    {row['waiting']:.0%} of a step's time it waits for an answer of a service")
 
-    # --- commits, messages, starts -----------------------------------------------------------------------------
-
-    def commits(self, name: str) -> None:
-        found: dict[str, list[commits.Cost]] = {way: [] for way in commits.WAYS}
-        for number in range(self.amount.rounds):
-            for way, costs in found.items():
-                costs.append(commits.cost(self.cloud, way, f"{way}-{number}", self.amount.commits))
-        ours = statistics.median(cost.ms for cost in found["onward"])
-        for way, costs in found.items():
-            row = row_of([cost.ms for cost in costs]) | {"rate": statistics.median(cost.rate for cost in costs)}
-            more = f"{row['rate']:5.0f} commits/s   {row['median'] / ours:.2f} of Onward's"
-            self.show(f"{name}_{way}", f"processor of a commit, 32 at once: {commits.NAMES[way]}", "ms", row, more)
+    # --- messages, starts, commits -----------------------------------------------------------------------------
 
     def messages(self, name: str) -> None:
         times.delays(self.cloud, "post", 2)
@@ -143,33 +142,46 @@ class Bench:
         more = f"<= 1   {found[-1].modules} modules"
         self.show(f"{name}_answers", "start of advance: until it has answered, a step made", "s", row, more)
 
+    def commits(self, name: str) -> None:
+        found: dict[str, list[commits.Cost]] = {way: [] for way in commits.WAYS}
+        for way in found:
+            commits.cost(self.cloud, way, "first", self.amount.commits)
+        for number in range(self.amount.rounds):
+            for way, costs in found.items():
+                costs.append(commits.cost(self.cloud, way, f"{way}-{number}", self.amount.commits))
+        ours = statistics.median(cost.ms for cost in found["onward"])
+        for way, costs in found.items():
+            row = row_of([cost.ms for cost in costs]) | {"rate": statistics.median(cost.rate for cost in costs)}
+            more = f"{row['rate']:5.0f} commits/s   {row['median'] / ours:.2f} of Onward's"
+            self.show(f"{name}_{way}", f"processor of a commit, 32 at once: {commits.NAMES[way]}", "ms", row, more)
+
     # --- the run -----------------------------------------------------------------------------------------------
 
-    def rows(self) -> dict[str, Callable[[str], None]]:
-        """What can be measured, by name."""
-        rows: dict[str, Callable[[str], None]] = {}
+    def rows(self) -> Iterator[tuple[str, str, Callable[[str], None]]]:
+        """What can be measured: group, name, and how."""
         for per_wake, kind in ((1, ""), (MANY, "many_")):
             for at_once in (1, 8, 32):
+                group = f"{kind}{at_once if self.amount.rounds > 1 else ''}"
                 for count in (1, 2):
-                    rows[f"steps_{kind}{at_once}x{count}"] = _bound(self.steps, at_once, count, per_wake)
-        for per_wake, kind in ((1, ""), (MANY, "many_")):
-            for at_once in (1, 32):
-                rows[f"shares_{kind}{at_once}"] = _bound(self.shares, at_once, per_wake)
-        return rows | {"commit": self.commits, "event": self.messages, "cold": self.starts}
+                    yield group, f"steps_{kind}{at_once}x{count}", partial(self.steps, at_once, count, per_wake)
+                if at_once != 8:
+                    yield group, f"shares_{kind}{at_once}", partial(self.shares, at_once, per_wake)
+        for name, measure in (("event", self.messages), ("cold", self.starts), ("commit", self.commits)):
+            yield "others", name, measure
 
     def run(self, wanted: Sequence[str]) -> None:
-        for name, measure in self.rows().items():
+        begun = None
+        for group, name, measure in self.rows():
             if not wanted or any(name.startswith(prefix) for prefix in wanted):
+                if group != begun:
+                    self._begin()
+                    begun = group
                 measure(name)
 
     def show(self, name: str, label: str, unit: str, row: Row, more: str = "") -> None:
         self.results[name] = {**row, "unit": unit}
         spread = f"({row['min']:.4g} - {row['max']:.4g}, n={row['n']})"
         print(f"{label:66} {row['median']:8.4g} {unit:8} {spread:26} {more}".rstrip(), flush=True)
-
-
-def _bound(measure: Callable[..., None], *args: int) -> Callable[[str], None]:
-    return lambda name: measure(name, *args)
 
 
 def _p90(seconds: Sequence[float]) -> float:
@@ -190,11 +202,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", help="rows whose names begin so; all if none is given")
     asked = parser.parse_args(arguments)
     print(f"onward on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n{HOW}")
+    bench = Bench(QUICK if asked.quick else Amount())
     try:
-        with ExitStack() as open_:
-            cloud = open_.enter_context(Cloud(APP, sweep_every=3600))
-            make_topics(cloud)
-            bench = Bench(cloud, QUICK if asked.quick else Amount(), open_)
+        with closing(bench):
             bench.run(asked.names)
     except (cloud_sdk.Missing, cloud_sdk.Failed) as exc:
         print(exc, file=sys.stderr)

@@ -17,8 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,8 +150,7 @@ class Instances:
     """So many processes of `advance`, with these many steps per wake."""
 
     def __init__(self, cloud: Cloud, folder: Path, count: int, steps_per_wake: int) -> None:
-        self.folder = folder / str(steps_per_wake)
-        self.folder.mkdir()
+        self.folder = folder
         self.names = [f"{steps_per_wake}-{number}" for number in range(count)]
         self.functions = [Function("advance", self.folder / f"{name}.log") for name in self.names]
         said = {"ONWARD_APP": APP, "ONWARD_SESSIONS_TOPIC": WAKES, "ONWARD_EVENTS_TOPIC": EVENTS}
@@ -217,13 +215,12 @@ def make_topics(cloud: Cloud) -> None:
 
 
 @contextmanager
-def instances(cloud: Cloud, count: int, steps: tuple[int, ...] = (1, MANY)) -> Iterator[dict[int, Instances]]:
-    """So many for each number of steps per wake."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        made = {number: Instances(cloud, folder, count, number) for number in steps}
-        for each in made.values():
-            stack.callback(each.close)
-        with ThreadPoolExecutor() as starting:
-            list(starting.map(Instances.start, made.values()))
-        yield made
+def instances(cloud: Cloud, count: int, steps_per_wake: int) -> Iterator[Instances]:
+    """So many, until the end of the block."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        made = Instances(cloud, Path(folder), count, steps_per_wake)
+        try:
+            made.start()
+            yield made
+        finally:
+            made.close()

@@ -22,8 +22,8 @@ def test_requests_are_counted_and_processor_time_is_divided(world: World) -> Non
     if not shares.readable():
         pytest.skip("processor time of processes is read from /proc")
     make_topics(world.cloud)
-    with instances(world.cloud, 1, (1,)) as made:
-        found = shares.measured(world.cloud, made[1], sessions=SESSIONS, at_once=2, length=LENGTH)
+    with instances(world.cloud, 1, 1) as made:
+        found = shares.measured(world.cloud, made, sessions=SESSIONS, at_once=2, length=LENGTH)
     run = found.run
     assert run.steps == STEPS
     exact = {
