@@ -1,6 +1,8 @@
-"""A worker in a process of its own, to be killed: `python -m tests.faults.process DB LEDGER`.
+"""A worker in a process of its own, to be killed or frozen: `python -m tests.faults.process PLACE LEDGER TTL SESSION`.
 
-Its clock goes ten times as fast as the machine's, the same in all processes, so that leases and delays take less time.
+PLACE is an SQLite file, or `firestore:HOST/PROJECT`, where each process has its messages to itself and begins with a
+wake for SESSION. Its clock goes ten times as fast as the machine's, the same in all processes, and there the server's
+with it, so that leases and delays take less time. SESSION may be left out.
 """
 
 from __future__ import annotations
@@ -13,10 +15,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from onward import Agent, App, Call, Done, NotDone, ScriptedModel, tool
+from onward import Agent, App, Call, Done, NotDone, ScriptedModel, Unknown, tool
+from onward.adapters.local.memory import MemoryQueue
 from onward.adapters.local.sqlite import SqliteBackend
 from onward.adapters.local.worker import Worker
+from onward.core.ids import session_key
 from onward.engine.deciding import Registry
+from onward.ports import Wake
 from onward.wiring import Parts, Policy, assemble
 from tests.ledger import Ledger, end_with_parent
 
@@ -76,6 +81,21 @@ async def paid(call: Call) -> Done[str] | NotDone:
     return Done("7") if ("pay", {"key": call.idempotency_key}) in entries else NotDone()
 
 
+@tool(effect="irreversible", timeout="10s")
+async def pay_late(order: str, *, call: Call) -> str:
+    """Pay; the first attempt learns only when it is told to that it is done."""
+    LEDGER.book_surely(RUN, "pay_late", {"attempt": call.attempt, "process": os.getpid()})
+    while call.attempt == 1 and ("tell", {}) not in LEDGER.entries(RUN):
+        await asyncio.sleep(0.02)
+    return f"paid by attempt {call.attempt}"
+
+
+@pay_late.reconcile
+async def paid_late(call: Call) -> NotDone | Unknown:
+    """What they say who know nothing of it yet."""
+    return NotDone() if ("deny", {}) in LEDGER.entries(RUN) else Unknown()
+
+
 @tool(effect="read", retry=1)
 async def exit_now(order: str, *, call: Call) -> str:
     """Take the process along."""
@@ -89,7 +109,7 @@ def _turn(name: str) -> dict[str, Any]:
 
 def _agent(name: str, *tools: str) -> Agent:
     model = ScriptedModel([*map(_turn, tools), {"text": "done"}])
-    return Agent(name, model=model, tools=[look, wait_for_others, block, pay, exit_now])
+    return Agent(name, model=model, tools=[look, wait_for_others, block, pay, pay_late, exit_now])
 
 
 _PAYER = _agent("payer", "look", "pay", "look", "pay")
@@ -103,25 +123,48 @@ APP = App(
         _agent("waiter", "wait_for_others"),
         _agent("blocker", "block"),
         _agent("deadly", "exit_now"),
+        _agent("late", "pay_late", "look"),
     ]
 )
 
 
-def open_parts(db: Path, programs: Registry | None = None, ttl: float = 90.0) -> Parts:
-    """The parts of one process on this file."""
+class Polled(MemoryQueue):
+    """Messages of one process, whose timers come by themselves."""
+
+    async def wait(self, timeout: float | None) -> None:
+        await asyncio.sleep(0.02)
+
+
+def _on_firestore(address: str, clock: FastClock, ttl: float) -> Any:
+    """Imported here, for a worker on a file starts in no time."""
+    from onward.adapters.gcp.firestore_client import Client
+    from tests.contract.firestore import FirestoreBackend, ServerTime
+
+    host, _, project = address.partition("/")
+    backend = FirestoreBackend(ServerTime(Client(project, emulator=host), clock), clock, ttl)  # type: ignore[arg-type]
+    backend.queue = Polled(clock)
+    return backend
+
+
+def open_parts(place: str | Path, programs: Registry | None = None, ttl: float = 90.0) -> Parts:
+    """The parts of one process at this place."""
     clock, policy = FastClock(), Policy(ttl=ttl)
-    backend = SqliteBackend.open(db, clock, ttl=ttl)
-    return assemble(backend, clock, programs, policy=policy, process=backend.process)
+    kind, _, address = str(place).partition(":")
+    backend: Any = _on_firestore(address, clock, ttl) if kind == "firestore" else None
+    backend = backend or SqliteBackend.open(Path(place), clock, ttl=ttl)
+    return assemble(backend, clock, programs, policy=policy, process=getattr(backend, "process", None))
 
 
-async def work(db: Path, ttl: float) -> None:
+async def work(place: str, ttl: float, *sessions: str) -> None:
     """Advance whatever is due, until killed."""
-    parts = open_parts(db, APP, ttl)
+    parts = open_parts(place, APP, ttl)
     parts.renewer.start()
-    await Worker(parts.backend.queue, parts.engine.advance).run()
+    for session in sessions:
+        await parts.queue.publish(Wake(session_key("default", session), look=True))
+    await Worker(parts.queue, parts.engine.advance).run()
 
 
 if __name__ == "__main__":
     end_with_parent()
     LEDGER = Ledger(sys.argv[2])
-    asyncio.run(work(Path(sys.argv[1]), float(sys.argv[3])))
+    asyncio.run(work(sys.argv[1], float(sys.argv[3]), *sys.argv[4:]))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,10 +22,10 @@ from onward.wiring import Parts
 from tests.faults import process
 from tests.faults.desk import desk, turn
 from tests.faults.scenarios import REFUND
+from tests.faults.workers import Workers
 from tests.faults.world import World
 from tests.ledger import Ledger
 
-ROOT = Path(__file__).parents[2]
 SESSIONS = 120
 LEADERS = 30
 PAYERS = SESSIONS + 2 * LEADERS
@@ -40,41 +37,6 @@ KILLING = 5.0
 PATIENCE = 60.0
 ANN = Actor(kind="person", name="ann@example.com")
 Place = Callable[[AutoClock], Any]
-
-
-class Workers:
-    """Worker processes on one file, each replaced when it has died."""
-
-    def __init__(self, db: Path, ledger: Ledger, count: int, ttl: float = 90.0) -> None:
-        self._command = [sys.executable, "-m", "tests.faults.process", str(db), ledger.address, str(ttl)]
-        self._workers = [self._start() for _ in range(count)]
-        self.died = 0
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        path = os.pathsep.join([str(ROOT / "shared"), str(ROOT)])
-        return subprocess.Popen(
-            self._command,
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": path},
-            stdin=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def kill(self, index: int) -> None:
-        """SIGKILL."""
-        self._workers[index].kill()
-
-    def replace_dead(self) -> None:
-        for index, worker in enumerate(self._workers):
-            if worker.poll() is not None:
-                worker.communicate()
-                self.died += 1
-                self._workers[index] = self._start()
-
-    def end(self) -> None:
-        for worker in self._workers:
-            worker.kill()
-            worker.communicate()
 
 
 @pytest.fixture
