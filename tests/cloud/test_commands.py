@@ -6,8 +6,10 @@ import asyncio
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -207,3 +209,31 @@ def test_g15_what_is_not_there_is_said_in_one_line(operator: Operator) -> None:
     assert (missing.code, missing.err) == (3, "onward: not_found: there is no session c-nobody\n")
     program = operator.run("run", "no-desk", "Hello")
     assert (program.code, program.err.startswith("onward: bad_input: there is no program 'no-desk'")) == (2, True)
+
+
+WHO = """
+import asyncio
+from onward.config import OperatorSettings, Settings
+from onward.runtime.deployed import Deployed
+
+print(asyncio.run(Deployed(OperatorSettings.from_env(Settings.from_env().project)).decider()))
+"""
+
+
+def test_the_settings_that_the_emulators_print_are_all_that_is_needed(world: World, tmp_path: Path) -> None:
+    from emulators.__main__ import _words
+
+    if shutil.which("curl") is None:
+        pytest.skip("curl is missing, by which the emulators' token is fetched")
+    command = " ".join(map(shlex.quote, [*COMMAND, "doctor", "--json"]))
+    who = " ".join(map(shlex.quote, [sys.executable, "-c", WHO]))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ONWARD", "GOOGLE"))}
+    done = subprocess.run(
+        ["sh", "-c", f"{_words(world.cloud, tmp_path)}\n{command}; {who}"],
+        cwd=tmp_path,
+        env=kept | {"PYTHONPATH": str(ROOT / "shared"), "LEDGER": str(world.ledger)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines()[-1] == "you@example.com", done.stderr
+    assert '"database"' in done.stdout
