@@ -209,7 +209,9 @@ def main(arguments: Sequence[str]) -> int:
     except (cloud_sdk.Missing, cloud_sdk.Failed) as exc:
         print(exc, file=sys.stderr)
         return 1
-    _write(bench.results)
+    finally:
+        if bench.results:
+            _write(bench.results)
     return 0
 
 

@@ -30,6 +30,7 @@ from tests.benchmarks.bench_cloud_instance import ask
 APP = "tests.benchmarks.bench_cloud_app"
 WAKES, EVENTS = "bench-wakes", "bench-events"
 MANY = 1000
+HEAD = ("POST / HTTP/1.1", "Host: bench", "Content-Type: application/json")
 PATIENCE = 60.0
 """Seconds without any session's end after which a run is given up."""
 
@@ -43,9 +44,7 @@ class Connection:
 
     async def post(self, body: bytes) -> int:
         """The status of the answer."""
-        head = (
-            f"POST / HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
+        head = "\r\n".join((*HEAD, f"Content-Length: {len(body)}", "", ""))
         if self._open is not None:
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # it was closed, as it lay idle
                 return await self._ask(*self._open, head.encode() + body)
@@ -109,7 +108,7 @@ class Pushes(asyncio.DatagramProtocol):
         connection = idle.pop() if idle else self._opened(port)
         try:
             status = await connection.post(body)
-        except OSError as exc:
+        except (OSError, EOFError) as exc:
             return self._fail(str(exc))
         idle.append(connection)
         if status != 204:
@@ -133,7 +132,7 @@ class Pushes(asyncio.DatagramProtocol):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of a load: steps, the seconds they took, and what the instances noted."""
+    """What came of a load: steps that were published, the seconds they took, and what the instances noted."""
 
     steps: int
     seconds: float
@@ -182,7 +181,6 @@ class Instances:
         notes = tuple(ask(self.folder, name) for name in self.names[used])
         requests, waited = (sum((Counter(note[part]) for note in notes), Counter()) for part in ("requests", "seconds"))
         steps = sum(note["steps"] for note in notes)
-        assert steps == sessions * length, f"{steps} steps, and not {sessions * length}"
         return Run(steps, seconds, requests, waited, notes)
 
     def _played(self, used: slice, sessions: int, at_once: int, length: int) -> float:
