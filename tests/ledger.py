@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,7 @@ class Ledger:
         self._line.close()
         if self._process is not None:
             self._process.communicate()
+            shutil.rmtree(Path(self.address).parent, ignore_errors=True)
 
 
 def start() -> Ledger:
