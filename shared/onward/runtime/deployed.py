@@ -64,7 +64,10 @@ class Deployed(Access):
         Refused for an id that runs another program, or was given another input."""
         body = {"id": check_id(id), "program": program, "input": input}
         told = await self._api.ask("POST", "/sessions", body)
-        return await self.get(id), bool(told.get("new"))
+        try:
+            return await self.get(id), bool(told.get("new"))
+        except NotFound:
+            raise self._elsewhere(f"session {id} was started, and") from None
 
     async def complete(self, id: str, call: str, token: str, **_: Any) -> Outcome:
         """Raises UsageError: only the functions know the secret that such tokens are made of."""
@@ -99,4 +102,9 @@ class Deployed(Access):
             return Outcome(signal, None)
         async for found in self.events(id, after=int(event["seq"]) - 1, tenant=tenant):
             return Outcome(signal, found)
-        raise NotFound(f"event {event['seq']} of session {id} is not there: does the API belong to this database?")
+        raise self._elsewhere(f"event {event['seq']} of session {id}")
+
+    def _elsewhere(self, what: str) -> NotFound:
+        place = self._settings
+        where = f"database {place.database} of project {place.project}"
+        return NotFound(f"{what} is not in {where}: do ONWARD_API_URL and ONWARD_DATABASE belong together?")
