@@ -133,7 +133,7 @@ def assemble(
     process = process or entropy(8).hex()
     loader = Loader(backend.store, backend.blobs, Cache(policy.cache))
     appender = Appender(backend.store, backend.blobs, loader, clock, entropy)
-    late, files = LateOutcomes(backend.store, backend.queue), Files(backend.blobs)
+    late, files = LateOutcomes(backend.store, backend.queue, clock), Files(backend.blobs)
     supply = _supply(programs)
     performing = Performing(loader, files, backend.secret, late.file, Admission(clock, supply))
 

@@ -138,24 +138,30 @@ class Appender:
 
         A lease seems lost, too, when an append that was not answered arrives before the next try does.
         """
-        for delay in (*RETRY_DELAYS, None):
+        for delay in RETRY_DELAYS:
             try:
-                return await self._store.append(hold.lease, request)
-            except (Ambiguous, LeaseLost) as exc:
-                settled = await self._settled(hold.lease, request)
-                if settled:
-                    return settled
-                if isinstance(exc, LeaseLost):
-                    raise
+                return await self._append_or_settle(hold.lease, request)
             except StoreUnavailable as exc:
-                if delay is None or not hold.fresh:
+                if not hold.fresh:
                     raise
                 log.warning(
                     "append not answered",
                     extra={"action": "append_retry", "session": request.head.id, "error": str(exc)},
                 )
-            await self._clock.sleep(delay or 0.0)
-        raise StoreUnavailable(f"session {request.head.id}: the append was not answered")
+            await self._clock.sleep(delay)
+        return await self._append_or_settle(hold.lease, request)
+
+    async def _append_or_settle(self, lease: Lease, request: Append) -> Appended:
+        """Raises StoreUnavailable where it did not happen, or nobody can tell yet."""
+        try:
+            return await self._store.append(lease, request)
+        except (Ambiguous, LeaseLost) as exc:
+            settled = await self._settled(lease, request)
+            if settled:
+                return settled
+            if isinstance(exc, LeaseLost):
+                raise
+            raise StoreUnavailable(str(exc)) from exc
 
     async def _settled(self, lease: Lease, request: Append) -> Appended | None:
         commits = await self._store.commits(lease.key, after=request.commit.first_seq - 1, limit=1)

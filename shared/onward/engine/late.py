@@ -10,15 +10,19 @@ from onward.core.ids import signal_id
 from onward.core.signals import Signal
 from onward.core.state import OpenCall
 from onward.errors import Retryable
-from onward.ports import SessionStore, Wake, Wakes
+from onward.ports import Clock, SessionStore, Wake, Wakes
+
+FILING_DELAYS = (0.1, 1.0, 5.0, 15.0, *[30.0] * 9)
+"""Seconds between tries, five minutes in all: if this process gives up, nobody knows what came of the effect (G13)."""
 
 
 class LateOutcomes:
     """Files outcomes that their holder can't append any more."""
 
-    def __init__(self, store: SessionStore, wakes: Wakes) -> None:
+    def __init__(self, store: SessionStore, wakes: Wakes, clock: Clock) -> None:
         self._store = store
         self._wakes = wakes
+        self._clock = clock
 
     async def file(self, key: str, call: OpenCall, body: Body) -> None:
         """File what this attempt came to; an attempt that is itself in doubt has nothing to say."""
@@ -27,10 +31,12 @@ class LateOutcomes:
             return
         id = signal_id("engine", "outcome", f"{call.id}/{call.attempt}")
         signal = Signal(id, "outcome", outcome, Actor(kind="engine", name=call.tool))
-        try:
-            await self._send(key, signal)
-        except Retryable:
-            await self._send(key, signal)
+        for delay in FILING_DELAYS:
+            try:
+                return await self._send(key, signal)
+            except Retryable:
+                await self._clock.sleep(delay)
+        await self._send(key, signal)
 
     async def _send(self, key: str, signal: Signal) -> None:
         await self._store.file(key, signal)
