@@ -21,6 +21,7 @@ from onward.testing.runner import AutoClock
 from onward.wiring import Parts
 from tests.faults import process
 from tests.faults.desk import desk, turn
+from tests.faults.matrix import WHOLE
 from tests.faults.scenarios import REFUND
 from tests.faults.workers import Workers
 from tests.faults.world import World
@@ -31,7 +32,7 @@ LEADERS = 30
 PAYERS = SESSIONS + 2 * LEADERS
 """Sessions that pay: those that are started by themselves, and two for each leader."""
 
-KILLING = 5.0
+KILLING = 5.0 if WHOLE else 3.0
 """Seconds during which workers are killed."""
 
 PATIENCE = 60.0

@@ -42,6 +42,7 @@ def test_matrix_on_firestore(part: int, work: dict[str, Future[Any]], request: p
     assert not complaints
 
 
+@pytest.mark.usefixtures("firestore")
 def test_matrix_on_firestore_missed_no_call() -> None:
     """Every call that these sessions make met every fault that fits it, there too."""
     if not MATRIX.has_all(here.NAME):
