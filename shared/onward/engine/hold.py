@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from onward.core.lease import MARGIN, RENEW_AFTER, TTL
+from onward.errors import LeaseLost
 from onward.ports import Clock, Lease, SessionStore, Wake
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class Hold:
         self._claimed = lease.confirmed
         self._deadline = lease.confirmed + budget
         self._reserve = reserve
+        self._lost = False
         self._writing = threading.Lock()
 
     @property
@@ -73,16 +75,17 @@ class Hold:
 
     def renewable(self, after: float) -> bool:
         now = self._clock.monotonic()
-        return now < self._deadline and now - self.confirmed >= after
+        return not self._lost and now < self._deadline and now - self.confirmed >= after
 
     def renew(self, store: SessionStore, loop: asyncio.AbstractEventLoop) -> None:
         """Renew from the renewing thread, unless the holder is writing: an append renews too. Whatever goes wrong is
-        only noted, for the thread has other leases to renew, and this one is tried again."""
+        only noted, for the thread has other leases to renew, and this one is tried again unless it is lost."""
         if not self._writing.acquire(blocking=False):
             return
         try:
             self.confirmed = loop.run_until_complete(store.renew(self.lease)).confirmed
         except Exception as exc:
+            self._lost = isinstance(exc, LeaseLost)
             log.warning(
                 "lease not renewed", extra={"action": "renew_failed", "session": self.lease.head.id, "error": str(exc)}
             )

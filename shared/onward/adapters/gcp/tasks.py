@@ -15,8 +15,8 @@ from onward.ports import Clock, Wake
 if TYPE_CHECKING:
     from google.cloud.tasks_v2 import CloudTasksAsyncClient, Task
 
-FURTHEST = timedelta(days=30) - timedelta(minutes=5)
-"""The service takes no task for more than 30 days ahead, on its clock."""
+FURTHEST = timedelta(days=30) - timedelta(hours=1)
+"""The service takes no task for more than 30 days ahead, on its clock, which may be behind this one."""
 
 PATIENCE = 20.0
 """Seconds that one task is tried again for."""
