@@ -99,7 +99,7 @@ async def test_r14_a_timer_of_31_days(world: World) -> None:
     await world.start(not_before=due.isoformat())
     waiting = await world.until(lambda head: head.wake_at is not None and head.status == "scheduled")
     (first,) = await world.armed(lambda tasks: len(tasks) == 1)
-    assert MONTH - 10 * MINUTE < first - began < MONTH
+    assert MONTH - 120 * MINUTE < first - began < MONTH
 
     world.pass_days(30)
     (second,) = await world.armed(lambda tasks: len(tasks) == 1 and tasks != [first])
