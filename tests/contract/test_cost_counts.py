@@ -21,6 +21,7 @@ from onward.testing.runner import AutoClock, Runner
 from onward.wiring import Policy
 from tests.contract.firestore import FirestoreBackend, ServerTime, a_client
 from tests.contract.test_firestore_counts import Counting
+from tests.counted import look, pay
 
 PERSON = Actor(kind="person", name="ana")
 DECIDED = {"verdict": "approved"}
@@ -115,18 +116,6 @@ async def world(firestore: str) -> AsyncIterator[Make]:
     yield make
     for one in made:
         await one.backend.close()
-
-
-@tool(effect="read")
-async def look(number: int) -> str:
-    """Look."""
-    return "x" * 200
-
-
-@tool(effect="irreversible")
-async def pay(number: int) -> str:
-    """Pay."""
-    return "paid"
 
 
 @tool(effect="irreversible", approval=Approval())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from onward import Agent, App, Limits, ScriptedModel, tool
+from onward import Agent, App, Limits, ScriptedModel
 from onward.adapters.gcp.firestore_documents import SHARDS
 from onward.core.events import Actor
 from onward.core.lease import Busy
@@ -17,6 +17,7 @@ from onward.testing.contracts.story import append_of, begin, claimed, signal
 from onward.testing.runner import AutoClock, Runner
 from onward.wiring import Policy
 from tests.contract.firestore import Counting, FirestoreBackend, ServerTime, a_client
+from tests.counted import look, pay
 
 TURNS = 4
 PERSON = Actor(kind="person", name="ana")
@@ -32,18 +33,6 @@ async def counted(firestore: str) -> AsyncIterator[tuple[FirestoreBackend, Count
 
 
 Counted = tuple[FirestoreBackend, Counting, AutoClock]
-
-
-@tool(effect="read")
-async def look(number: int) -> str:
-    """Look."""
-    return "x" * 200
-
-
-@tool(effect="irreversible")
-async def pay(number: int) -> str:
-    """Pay."""
-    return "paid"
 
 
 def application(name: str) -> App:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
-import importlib.util
-import itertools
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from emulators.cloud_sdk import Missing
 from emulators.pubsub import PubSub
 from onward.adapters.gcp.messages import SessionEvent, parse_event, parse_session_message, session_event
 from onward.adapters.gcp.messages_envelopes import parse_push
@@ -31,30 +27,6 @@ from tests.emulator.sink import Sink
 KEY = "a" * 32
 AT = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
 HEAD = Head(KEY, "shop", "order-7", "desk", "1", "running", 9, "h" * 64, 4, AT, AT)
-PROJECTS = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def pubsub() -> Iterator[PubSub]:
-    with contextlib.suppress(ModuleNotFoundError):
-        if importlib.util.find_spec("google.pubsub_v1"):
-            try:
-                emulator = PubSub()
-            except Missing as exc:
-                pytest.skip(str(exc))
-            with emulator:
-                yield emulator
-            return
-    pytest.skip("google-cloud-pubsub is missing: pip install -e '.[gcp]'")
-
-
-@pytest.fixture
-def project(pubsub: PubSub) -> str:
-    """One of its own for each test, with a topic `sessions` and a topic `events`."""
-    name = f"projects/project-{next(PROJECTS)}"
-    for topic in ("sessions", "events"):
-        pubsub.make_topic(f"{name}/topics/{topic}")
-    return name
 
 
 @pytest.fixture

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
-import importlib.util
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from emulators.cloud_sdk import Missing
 from emulators.pubsub import PubSub
 from onward import Agent, App, ScriptedModel, sleep, tool
 from onward.adapters.gcp.messages import SessionEvent, Told, parse_session_message, session_event
@@ -35,8 +32,6 @@ from onward.ports import Wake
 from onward.wiring import Parts, assemble
 from tests.emulator.sink import Arrival, Sink
 
-PROJECT = "projects/engine"
-QUEUE = "projects/engine/locations/l/queues/resume"
 DONE = "session_completed"
 
 
@@ -55,20 +50,6 @@ def app() -> App:
     return App(programs=[Agent("desk", model=ScriptedModel(turns), tools=[look_up, sleep])])
 
 
-@pytest.fixture
-def pubsub() -> Iterator[PubSub]:
-    with contextlib.suppress(ModuleNotFoundError):
-        if all(map(importlib.util.find_spec, ("google.pubsub_v1", "google.cloud.tasks_v2", "google.cloud.storage"))):
-            try:
-                emulator = PubSub()
-            except Missing as exc:
-                pytest.skip(str(exc))
-            with emulator:
-                yield emulator
-            return
-    pytest.skip("google-cloud-pubsub, -tasks or -storage is missing: pip install -e '.[gcp]'")
-
-
 class Queue:
     """Wakes and timers, as the engine wants them."""
 
@@ -85,20 +66,19 @@ class Queue:
 class World:
     """One process of the engine, and the services around it."""
 
-    def __init__(self, pubsub: PubSub, tasks: Any, storage: Any) -> None:
+    def __init__(self, project: str, pubsub: PubSub, tasks: Any, storage: Any) -> None:
         self.loop = asyncio.get_running_loop()
         self.push, self.resume = Sink(self.on_push), Sink(self.on_task)
-        for name in ("sessions", "events"):
-            pubsub.make_topic(f"{PROJECT}/topics/{name}")
-        pubsub.make_subscription(f"{PROJECT}/subscriptions/advance", f"{PROJECT}/topics/sessions", push=self.push.url)
-        pubsub.make_subscription(f"{PROJECT}/subscriptions/follow", f"{PROJECT}/topics/events")
-        tasks.make_queue(QUEUE)
+        queue = f"{project}/locations/l/queues/resume"
+        pubsub.make_subscription(f"{project}/subscriptions/advance", f"{project}/topics/sessions", push=self.push.url)
+        pubsub.make_subscription(f"{project}/subscriptions/follow", f"{project}/topics/events")
+        tasks.make_queue(queue)
         storage.make_bucket("sessions")
         clock = SystemClock()
-        self.topics = [Topic(f"{PROJECT}/topics/{name}", endpoint=pubsub.address) for name in ("sessions", "events")]
-        self.timers = TaskTimers(QUEUE, self.resume.url, clock, service_account=None, endpoint=tasks.address)
+        self.topics = [Topic(f"{project}/topics/{name}", endpoint=pubsub.address) for name in ("sessions", "events")]
+        self.timers = TaskTimers(queue, self.resume.url, clock, service_account=None, endpoint=tasks.address)
         self.blobs = StorageBlobs("sessions", endpoint=storage.url)
-        self.source = Subscription(f"{PROJECT}/subscriptions/follow", endpoint=pubsub.address, wait=2.0)
+        self.source = Subscription(f"{project}/subscriptions/follow", endpoint=pubsub.address, wait=2.0)
         backend: Any = MemoryBackend(clock)
         backend.blobs, backend.feed = self.blobs, PubSubFeed(self.topics[1])
         backend.queue = Queue(PubSubWakes(self.topics[0]), self.timers)
@@ -145,12 +125,14 @@ class World:
 
 
 @pytest.fixture
-async def world(pubsub: PubSub) -> AsyncIterator[World]:
+async def world(pubsub: PubSub, project: str) -> AsyncIterator[World]:
+    for package in ("google.cloud.tasks_v2", "google.cloud.storage"):
+        pytest.importorskip(package, reason=f"{package} is missing: pip install -e '.[gcp]'")
     from emulators.storage import Storage
     from emulators.tasks import Tasks
 
     with Tasks() as tasks, Storage() as storage:
-        world = World(pubsub, tasks, storage)
+        world = World(project, pubsub, tasks, storage)
         yield world
         await world.close()
 
@@ -186,9 +168,9 @@ def keys_of(tasks: list[Arrival]) -> set[str]:
     return {parse_task(task.headers, task.body).wake.key for task in tasks}
 
 
-async def test_a_signal_that_anybody_publishes_reaches_its_session(world: World, pubsub: PubSub) -> None:
+async def test_a_signal_that_anybody_publishes_reaches_its_session(world: World, pubsub: PubSub, project: str) -> None:
     said = b'{"version": 1, "session": "order-1", "kind": "cancel", "body": {"reason": "a mistake"}}'
-    pubsub.publish(f"{PROJECT}/topics/sessions", base64.b64encode(said).decode())
+    pubsub.publish(f"{project}/topics/sessions", base64.b64encode(said).decode())
     (arrival, *_) = await asyncio.to_thread(world.push.wait, 1)
     assert arrival.status == 204
     inbox = await world.parts.backend.store.pending(session_key("default", "order-1"))

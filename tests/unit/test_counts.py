@@ -7,27 +7,16 @@ from typing import Any
 
 import pytest
 
-from onward import Agent, App, Limits, ScriptedModel, tool
+from onward import Agent, App, Limits, ScriptedModel
 from onward.core.events import Actor
 from onward.core.head import SNAPSHOT_EVERY
 from onward.core.ids import session_key
 from onward.engine.gateway import Start
 from onward.testing.runner import Runner
 from onward.wiring import Policy
+from tests.counted import look, pay
 
 KEY = session_key("default", "s")
-
-
-@tool(effect="read")
-async def look(number: int) -> str:
-    """Look."""
-    return "x" * 200
-
-
-@tool(effect="irreversible")
-async def pay(number: int) -> str:
-    """Pay."""
-    return "paid"
 
 
 class Counting:
