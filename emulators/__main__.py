@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 
 from emulators import cloud_sdk
-from emulators.cloud import AUDIENCE, FOLLOW, SESSIONS, Cloud
+from emulators.cloud import AUDIENCE, FOLLOW, SESSIONS, Cloud, CloudSdk
+from emulators.firebase import Firebase
 
 APP = "functions/agents/refund_desk.py"
 FOLDER = Path("build/emulators")
+GOOGLE = {"sdk": CloudSdk, "firebase": Firebase}
 
 
 def main() -> int:
@@ -20,11 +22,14 @@ def main() -> int:
     parser.add_argument("--app", default=APP, help=f"what the functions run (default {APP})")
     parser.add_argument("--project", default="local-project")
     parser.add_argument("--logs", type=Path, default=FOLDER, help=f"where the functions log to (default {FOLDER})")
+    starts = "what starts Firestore and Pub/Sub: the Cloud SDK (default) or the Firebase CLI"
+    parser.add_argument("--with", dest="google", choices=GOOGLE, default="sdk", help=starts)
     options = parser.parse_args()
     for ends in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell's background job would ignore the first
         signal.signal(ends, _interrupt)
     try:
-        with Cloud(options.app, project=options.project, folder=options.logs) as cloud:
+        google = GOOGLE[options.google]
+        with Cloud(options.app, project=options.project, folder=options.logs, google=google) as cloud:
             print(_words(cloud, options.logs), flush=True)
             _until_interrupted()
     except (cloud_sdk.Missing, cloud_sdk.Failed) as exc:

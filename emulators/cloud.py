@@ -16,11 +16,12 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 from emulators.firestore import FirestoreEmulator
 from emulators.functions import NAMES, Function
 from emulators.gemini import Emulator as Gemini
-from emulators.pubsub import PubSub
+from emulators.pubsub import PubSub, Topics
 from emulators.scheduler import Scheduler
 from emulators.storage import Storage
 from emulators.tasks import Tasks
@@ -33,9 +34,46 @@ ACCOUNT, AUDIENCE = "onward@local.iam.gserviceaccount.com", "onward-api"
 ACK_SECONDS = 600
 
 
+class Listens(Protocol):
+    address: str
+
+
+class Google(Protocol):
+    """Google's own emulators, started somehow."""
+
+    @property
+    def firestore(self) -> Listens: ...
+
+    @property
+    def pubsub(self) -> Topics: ...
+
+    def close(self) -> None:
+        """Stop both, and wait until they are gone."""
+
+
+class CloudSdk:
+    """Those of the Cloud SDK. Raises Missing and Failed."""
+
+    def __init__(self) -> None:
+        """Both at the same time, since each takes a second or two."""
+        makers: tuple[Callable[[], FirestoreEmulator], Callable[[], PubSub]] = (FirestoreEmulator, PubSub)
+        with ThreadPoolExecutor(2) as starting:
+            firestore, pubsub = starting.submit(makers[0]), starting.submit(makers[1])
+        with ExitStack() as opened:
+            for made in (firestore, pubsub):
+                if made.exception() is None:
+                    opened.enter_context(made.result())
+            self.firestore, self.pubsub = firestore.result(), pubsub.result()
+            self._open = opened.pop_all()
+
+    def close(self) -> None:
+        self._open.close()
+
+
 class Cloud:
     """All of it, from its making until it is closed. `settings` are put over those that the functions get; what they
-    log goes to `NAME.log` in `folder`. Raises Missing and Failed (of `emulators.cloud_sdk`).
+    log goes to `NAME.log` in `folder`. `google` starts Firestore and Pub/Sub: those of the Cloud SDK if not given.
+    Raises Missing and Failed (of `emulators.cloud_sdk`).
     """
 
     def __init__(
@@ -46,11 +84,12 @@ class Cloud:
         folder: Path | None = None,
         settings: Mapping[str, str] | None = None,
         sweep_every: float = 60.0,
+        google: Callable[[], Google] = CloudSdk,
     ) -> None:
         self.project = project
         self._open = ExitStack()
         try:
-            self._start_services()
+            self._start_services(google)
             logs = self._folder(folder)
             self.functions = {name: Function(name, logs / f"{name}.log") for name in NAMES}
             self.environment = self._environment(app) | dict(settings or {})
@@ -87,15 +126,10 @@ class Cloud:
 
     # --- making ------------------------------------------------------------------------------------------------
 
-    def _start_services(self) -> None:
-        """The two that need Java at the same time, since each takes a second or two."""
-        makers: tuple[Callable[[], FirestoreEmulator], Callable[[], PubSub]] = (FirestoreEmulator, PubSub)
-        with ThreadPoolExecutor(2) as starting:
-            firestore, pubsub = starting.submit(makers[0]), starting.submit(makers[1])
-        for made in (firestore, pubsub):
-            if made.exception() is None:
-                self._open.enter_context(made.result())
-        self.firestore, self.pubsub = firestore.result(), pubsub.result()
+    def _start_services(self, google: Callable[[], Google]) -> None:
+        started = google()
+        self._open.callback(started.close)
+        self.firestore, self.pubsub = started.firestore, started.pubsub
         self.storage, self.tasks = self._open.enter_context(Storage()), self._open.enter_context(Tasks())
         self.gemini = self._open.enter_context(Gemini())
         self.tokens = self._open.enter_context(Tokens(commands={"/token": lambda asked: self.token(asked["email"])}))

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m")
 """For runs of a few minutes. Long ones are quicker without."""
@@ -59,19 +60,24 @@ def find_in_sdk(pattern: str, component: str, environment: Mapping[str, str] = o
 class SdkEmulator:
     """A command that serves HTTP on this machine at `address` from its making until it is closed. Raises Failed."""
 
-    def __init__(self, name: str, command: Sequence[str], port: int) -> None:
+    guard = _GUARDED
+    starts_in = STARTS_IN
+
+    def __init__(self, name: str, command: Sequence[str], port: int, **settings: Any) -> None:
+        """`settings` are those of `subprocess.Popen`: where it runs, and in which environment."""
         self.address = f"127.0.0.1:{port}"
         self._name = name
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", _GUARDED, name, *command],
+            ["/bin/sh", "-c", self.guard, name, *command],
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            **settings,
         )
         try:
-            self._await_answer()
+            self.await_answers()
         except BaseException:
             self.close()
             raise
@@ -97,9 +103,14 @@ class SdkEmulator:
         """Until it has ended by itself."""
         self._process.wait()
 
-    def _await_answer(self) -> None:
-        end = time.monotonic() + STARTS_IN
-        while not _answers(self.address):
+    def await_answers(self) -> None:
+        """Until it can be used. Raises Failed."""
+        self.await_answer(self.address)
+
+    def await_answer(self, address: str) -> None:
+        """Until it serves there. Raises Failed."""
+        end = time.monotonic() + self.starts_in
+        while not answers(address):
             if self._process.poll() is not None or time.monotonic() > end:
                 self._log.seek(0)
                 said = self._log.read().decode(errors="replace")[-1000:].strip() or "it said nothing"
@@ -118,7 +129,8 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """For what is on this machine: no proxy."""
 
 
-def _answers(address: str) -> bool:
+def answers(address: str) -> bool:
+    """Whether something serves HTTP there."""
     try:
         with OPENER.open(f"http://{address}/", timeout=1) as answer:
             return bool(answer.status == 200)

@@ -25,19 +25,11 @@ COMPONENT = "pubsub-emulator"
 JAR = "platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar"
 
 
-class PubSub(SdkEmulator):
-    """Listens on this machine at `address` from its making until it is closed; keeps all in memory.
+class Topics:
+    """The topics and subscriptions of the emulator at `address`."""
 
-    Raises Missing and Failed.
-    """
-
-    def __init__(self, *, port: int = 0, flags: tuple[str, ...] = QUICK) -> None:
-        port = port or free_port()
-        jar = find_in_sdk(JAR, COMPONENT)
-        super().__init__(COMPONENT, [find_java(), *flags, "-jar", str(jar), "--host=127.0.0.1", f"--port={port}"], port)
-
-    def __enter__(self) -> PubSub:
-        return self
+    def __init__(self, address: str) -> None:
+        self.address = address
 
     def make_topic(self, name: str) -> None:
         """Make a topic, `projects/P/topics/T`."""
@@ -77,6 +69,21 @@ class PubSub(SdkEmulator):
         request.add_header("Content-Type", "application/json")
         with OPENER.open(request, timeout=30) as answer:
             return json.loads(answer.read() or b"{}")
+
+
+class PubSub(SdkEmulator, Topics):
+    """Listens on this machine at `address` from its making until it is closed; keeps all in memory.
+
+    Raises Missing and Failed.
+    """
+
+    def __init__(self, *, port: int = 0, flags: tuple[str, ...] = QUICK) -> None:
+        port = port or free_port()
+        jar = find_in_sdk(JAR, COMPONENT)
+        super().__init__(COMPONENT, [find_java(), *flags, "-jar", str(jar), "--host=127.0.0.1", f"--port={port}"], port)
+
+    def __enter__(self) -> PubSub:
+        return self
 
 
 def main() -> int:
