@@ -89,7 +89,8 @@ class Cloud:
         self.project = project
         self._open = ExitStack()
         try:
-            self._start_services(google)
+            self._start_google(google)
+            self._start_services()
             logs = self._folder(folder)
             self.functions = {name: Function(name, logs / f"{name}.log") for name in NAMES}
             self.environment = self._environment(app) | dict(settings or {})
@@ -126,10 +127,12 @@ class Cloud:
 
     # --- making ------------------------------------------------------------------------------------------------
 
-    def _start_services(self, google: Callable[[], Google]) -> None:
+    def _start_google(self, google: Callable[[], Google]) -> None:
         started = google()
         self._open.callback(started.close)
         self.firestore, self.pubsub = started.firestore, started.pubsub
+
+    def _start_services(self) -> None:
         self.storage, self.tasks = self._open.enter_context(Storage()), self._open.enter_context(Tasks())
         self.gemini = self._open.enter_context(Gemini())
         self.tokens = self._open.enter_context(Tokens(commands={"/token": lambda asked: self.token(asked["email"])}))
