@@ -21,7 +21,6 @@ from onward.adapters.gcp.pubsub import PubSubFeed, PubSubWakes, Topic
 from onward.adapters.gcp.tasks import TaskTimers
 from onward.adapters.local.clock import SystemClock
 from onward.core.ids import session_key
-from onward.engine import late
 from tests.cloud.chaos_plan import LATE, PARTS, WRONG
 from tests.cloud.chaos_wrong import go_wrong
 
@@ -226,7 +225,6 @@ if ahead := os.environ.get("CLOCK_OFFSET"):
 # What lasts minutes is shorter here, as leases are.
 assert Topic.__init__.__kwdefaults__
 Topic.__init__.__kwdefaults__["patience"] = 3.0
-late.FILING_DELAYS = (0.1, *[2.0] * 40)
 
 if os.environ.get("WRONG"):
     go_wrong()

@@ -25,6 +25,7 @@ from onward.ports import Wake
 from tests.emulator.sink import Sink
 
 KEY = "a" * 32
+TRACE = f"00-{'ab' * 16}-{'cd' * 8}-01"
 AT = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
 HEAD = Head(KEY, "shop", "order-7", "desk", "1", "running", 9, "h" * 64, 4, AT, AT)
 
@@ -90,10 +91,10 @@ async def test_w1_many_at_once_all_come(topics: dict[str, Topic], sink: Sink) ->
 
 async def test_what_anybody_publishes_by_hand_is_a_signal(pubsub: PubSub, project: str, sink: Sink) -> None:
     said = b'{"version": 1, "session": "order-7", "kind": "input", "body": {"content": "Hello"}}'
-    id = pubsub.publish(f"{project}/topics/sessions", base64.b64encode(said).decode(), traceparent="00-aa-bb-01")
+    id = pubsub.publish(f"{project}/topics/sessions", base64.b64encode(said).decode(), traceparent=TRACE)
     (arrival,) = await asyncio.to_thread(sink.wait, 1)
     told: Any = parse_session_message(parse_push(arrival.headers, arrival.body))
-    assert (told.session, told.body, told.key, told.trace) == ("order-7", {"content": "Hello"}, id, "00-aa-bb-01")
+    assert (told.session, told.body, told.key, told.trace) == ("order-7", {"content": "Hello"}, id, TRACE)
 
 
 async def test_it_works_in_every_loop(topics: dict[str, Topic], sink: Sink) -> None:

@@ -23,6 +23,7 @@ from onward.errors import Retryable
 from onward.ports import Wake
 from tests.emulator.sink import Sink
 
+TRACE = f"00-{'ab' * 16}-{'cd' * 8}-01"
 KEY = "a" * 32
 QUEUE = "projects/p/locations/l/queues/resume"
 ACCOUNT, AUDIENCE = "tasks@p.iam.gserviceaccount.com", "https://resume.example.com"
@@ -70,13 +71,13 @@ async def arrived(sink: Sink, many: int = 1) -> list[Any]:
 
 async def test_t1_a_timer_is_a_delayed_look_at_or_after_its_time(timers: TaskTimers, sink: Sink) -> None:
     at = now() + timedelta(seconds=0.7)
-    with traced("00-aa-bb-01"):
+    with traced(TRACE):
         await timers.arm(KEY, at)
     (arrival,) = await arrived(sink)
     task = parse_task(arrival.headers, arrival.body)
     assert (task.wake, task.wake.delayed) == (Wake(KEY, look=True), True)
     assert arrival.at >= at.timestamp()
-    assert arrival.headers["traceparent"] == "00-aa-bb-01"
+    assert arrival.headers["traceparent"] == TRACE
     assert arrival.headers["content-type"] == "application/json"
 
 

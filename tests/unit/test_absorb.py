@@ -373,6 +373,15 @@ def test_a_skipped_call_has_the_given_result() -> None:
     assert (completed.by, completed.reason, completed.result) == ("skip", "the bank did it", "done by hand")
 
 
+def test_g8_what_waits_for_a_decision_is_not_skipped_by_somebody_unknown() -> None:
+    nobody = Actor(kind="unverified", name="root")
+    with pytest.raises(Refused, match="made by who is known"):
+        say(asked(), "skip", nobody, call="3.0", result="paid, trust me")
+    here = proposed()
+    say(here, "skip", nobody, call="3.0", result="done by hand")
+    assert "call_completed" in [event.kind for event in here.events]
+
+
 def test_what_is_under_way_is_not_skipped() -> None:
     here = proposed()
     here.add(ANN, ev.CallStarted(call="3.0", attempt=1, not_after=LATER))

@@ -251,6 +251,9 @@ def _skip(state: State, signal: Signal, body: SkipBody) -> Bodies:
     if call is None or call.status == "started":
         stands = "it is under way" if call else "it is settled, or there is none"
         raise Refused("skip refused", "not_open", f"call {body.call}: {stands}")
+    if call.status == "asked" and signal.sender.kind == "unverified":
+        who = "it waits for a decision, which is made by who is known: respond, or reject"
+        raise Refused("skip refused", "unverified", f"call {body.call}: {who}")
     outcome = OutcomeBody(call=call.id, status="done", result=body.result, reason=body.reason)
     return [*_left(state, call, cancel=True), *settle(call, signal.id, outcome, "skip")]
 

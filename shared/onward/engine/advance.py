@@ -96,6 +96,9 @@ class Engine:
         if session is not None:
             try:
                 await self._go_on(session)
+            except (LeaseLost, Retryable, Stopping):
+                await self._save_outcomes(session)
+                raise
             except UsageError as exc:  # what was to be written down can't be
                 session.start_over()
                 self.decider.failed(session, exc)
@@ -111,7 +114,7 @@ class Engine:
             if isinstance(decision, Leave):
                 return await self._leave(session, OTHERS)
             if isinstance(decision, Perform):
-                if steps >= self.steps_per_wake or hold.spent:
+                if steps >= self.steps_per_wake or hold.spent or (steps and self.performing.stopping):
                     return await self._hand_on(session)
                 if not await self._attempt(session, decision.effects):
                     return
@@ -309,11 +312,8 @@ class Engine:
         """
         hold, events = session.hold, session.draft.events
         hold.owed = hold.owed or first_owed(events, hold.lease.head.parent)
-        try:
-            mark = await self.appender.append(session, at_rest=at_rest, release=release, wake=wake)
-        except (LeaseLost, Retryable):
-            await self._save_outcomes(session)
-            raise
+        mark = await self.appender.append(session, at_rest=at_rest, release=release, wake=wake)
+        session.outcomes = []
         session.look = session.look or mark is not None
         await self.outbox.publish(hold, events)
         owed = bool(hold.owed)

@@ -173,7 +173,9 @@ class Appender:
         if request.release:
             return Appended(mine, mark=(lease.epoch, request.commit.first_seq - 1))
         again = await self._store.claim(lease.key, lease.owner)
-        if not isinstance(again, Lease):
+        if not isinstance(again, Lease) or again.epoch != lease.epoch:
+            if isinstance(again, Lease):  # it was lost, others went on, and a new one says nothing of what they did
+                await self._store.release(again)
             raise LeaseLost(f"session {request.head.id}: appended, and the lease has gone since")
         return Appended(replace(again, now=lease.now, confirmed=lease.confirmed), again.mark)
 

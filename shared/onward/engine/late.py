@@ -12,8 +12,9 @@ from onward.core.state import OpenCall
 from onward.errors import Retryable
 from onward.ports import Clock, SessionStore, Wake, Wakes
 
-FILING_DELAYS = (0.1, 1.0, 5.0, 15.0, *[30.0] * 9)
-"""Seconds between tries, five minutes in all: if this process gives up, nobody knows what came of the effect (G13)."""
+FILED_WITHIN, PAUSE = 300.0, 1.0
+"""Seconds that it is tried for, and between two tries: if this process gives up, or is not left running for so long,
+nobody knows what came of the effect (G13)."""
 
 
 class LateOutcomes:
@@ -31,12 +32,14 @@ class LateOutcomes:
             return
         id = signal_id("engine", "outcome", f"{call.id}/{call.attempt}")
         signal = Signal(id, "outcome", outcome, Actor(kind="engine", name=call.tool))
-        for delay in FILING_DELAYS:
+        end = self._clock.monotonic() + FILED_WITHIN
+        while True:
             try:
                 return await self._send(key, signal)
             except Retryable:
-                await self._clock.sleep(delay)
-        await self._send(key, signal)
+                if self._clock.monotonic() >= end:
+                    raise
+                await self._clock.sleep(PAUSE)
 
     async def _send(self, key: str, signal: Signal) -> None:
         await self._store.file(key, signal)

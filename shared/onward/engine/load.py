@@ -136,11 +136,18 @@ class Loader:
         if head.fold and head.fold.seq > best.seq:
             text = head.fold.text
             if text is None and head.fold.snapshot:
-                text = await self._blobs.get(head.key, head.fold.snapshot)
+                text = await self._snapshot(head.key, head.fold.snapshot)
             state = unfold(head.fold, text) if text else None
             if state and state.seq == head.fold.seq:
                 return Known(head.fold.seq, head.fold.hash, state)
         return best
+
+    async def _snapshot(self, key: str, name: str) -> str | None:
+        """A snapshot, if it can be read: what is damaged is no loss, as the log has it all."""
+        try:
+            return await self._blobs.get(key, name)
+        except CorruptLog:
+            return None
 
     async def _tail(self, head: Head, base: Known) -> Known:
         seq, last, state = base.seq, base.hash, base.state

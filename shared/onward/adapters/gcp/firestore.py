@@ -133,7 +133,7 @@ class FirestoreStore:
             verdict = self._judge(standing, owner, found.now)
             if not isinstance(verdict, Free):
                 return replace(verdict, now=found.now)
-            known = max(published, standing.published)
+            known = max(min(published, standing.seq), standing.published)
             claimed = standing.next(epoch=verdict.epoch, owner=owner, held=True, published=known)
             after = await self._try(key, claimed, [_lease_write(key, claimed, "renewed_at")])
             if after is not None:

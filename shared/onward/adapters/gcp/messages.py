@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, ValidationError
 
-from onward.adapters.gcp.trace import HEADER, trace_header
+from onward.adapters.gcp.trace import HEADER, trace_header, well_formed
 from onward.core import signals
 from onward.core.canonical import canonical, document
 from onward.core.codec import stamp
@@ -123,7 +123,7 @@ class _Wake(Value):
     version: int
     key: str = Field(pattern=r"^[0-9a-f]{32}$")
     look: bool = False
-    published: int = Field(default=0, ge=0)
+    published: int = Field(default=0, ge=0, le=2**53)
     delayed: bool = False
 
 
@@ -152,7 +152,7 @@ def wake_message(wake: Wake) -> tuple[bytes, dict[str, str]]:
 def parse_session_message(message: Message) -> Wake | Told | Started:
     """What a message on the topic of sessions says. Raises BadMessage."""
     doc = _document(message)
-    trace = message.attributes.get(HEADER)
+    trace = well_formed(message.attributes.get(HEADER))
     try:
         if "session" not in doc:
             wake = _Wake.model_validate(doc)

@@ -93,6 +93,7 @@ class MemoryStore:
         if isinstance(verdict, Busy | Later):
             return verdict
         row.epoch, row.owner, row.held, row.renewed = verdict.epoch, owner, True, sent
+        published = min(published, row.head.seq)
         if published > row.head.published:
             row.head = replace(row.head, published=published)
         return self._lease(row, sent, verdict.stalls)

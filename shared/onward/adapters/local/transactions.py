@@ -103,11 +103,12 @@ class Transactions:
             if not isinstance(verdict, Free):
                 return verdict
             free = verdict
+        out = max(min(published, row[9]), row[12])
         c.execute(
             "UPDATE sessions SET epoch = ?, owner = ?, held = 1, renewed = ?, boot = ?, published = ? WHERE id = ?",
-            (free.epoch, owner, self._clock.monotonic(), self._boot, max(published, row[12]), id),
+            (free.epoch, owner, self._clock.monotonic(), self._boot, out, id),
         )
-        return self._claimed(c, row, free, known, max(published, row[12]))
+        return self._claimed(c, row, free, known, out)
 
     def _claimed(self, c: Connection, row: Sequence[Any], free: Free, known: Version | None, published: int) -> Claimed:
         head, version = None, (row[11], row[6])

@@ -73,15 +73,21 @@ class LeaseContract:
         assert answer.reason == "format"
 
     async def test_s2_a_claim_notes_what_is_known_to_be_published(self, backend: Backend) -> None:
-        key = await begin(backend.store, published=3)
-        lease = await claimed(backend.store, key, published=2)
-        assert lease.head.published == 3
-        await backend.store.release(lease)
-        lease = await claimed(backend.store, key, published=7)
-        assert lease.head.published == 7
+        key = await begin(backend.store, published=0)
+        lease = await claimed(backend.store, key)
+        assert lease.head.published == 0
+        for known in (1, 0):
+            await backend.store.release(lease)
+            lease = await claimed(backend.store, key, published=known)
+            assert lease.head.published == 1
         head = await backend.store.read(key)
         assert head is not None
-        assert head.published == 7
+        assert head.published == 1
+
+    async def test_s2_no_claim_notes_more_than_there_is(self, backend: Backend) -> None:
+        """Else a wake that says too much would keep everything to come from subscribers (R12)."""
+        lease = await claimed(backend.store, await begin(backend.store, published=0), published=10**9)
+        assert lease.head.published == lease.head.seq == 1
 
     async def test_s2_attempts_without_a_trace_are_counted_and_back_off(self, backend: Backend, clock: Clock) -> None:
         key = await begin(backend.store)
