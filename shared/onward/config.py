@@ -89,6 +89,7 @@ class CloudPlace:
     @staticmethod
     def _told(env: _Checked, project: str) -> dict[str, Any]:
         """These fields; the names are those that a deployment gives by default."""
+        env.all_or_none("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
         return {
             "project": project,
             "database": env.get("ONWARD_DATABASE", _DATABASE, "the Firestore database", "onward", needed=False),
@@ -226,6 +227,13 @@ class _Checked:
             shown = "" if form is _SECRET else f": {value[:60]!r}"
             raise BadInput(f"{name} is wrong{shown}; it is {what}, such as {example}")
         return value
+
+    def all_or_none(self, *hosts: str) -> None:
+        """What is left out of these emulators would be the real service: nobody means that."""
+        missing = [name for name in hosts if self.given(name) is None]
+        if 0 < len(missing) < len(hosts):
+            there = " and ".join(name for name in hosts if name not in missing)
+            raise BadInput(f"{missing[0]} is missing: {there} names an emulator, and this would be the real service")
 
     def number(self, name: str, default: float, what: str) -> float:
         try:

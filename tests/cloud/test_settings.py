@@ -127,6 +127,23 @@ def test_the_address_of_the_api_is_read(url: str) -> None:
     assert "secret" not in repr(settings)
 
 
+HOSTS = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
+
+
+@pytest.mark.parametrize("given", [HOSTS[:1], HOSTS[1:], HOSTS[::2]])
+def test_g15_the_emulators_are_given_all_or_none(given: tuple[str, ...]) -> None:
+    """What is left out would be the real service: nobody means that."""
+    (missing, *_) = [name for name in HOSTS if name not in given]
+    for read in (
+        lambda env: OperatorSettings.from_env("my-project", env),
+        lambda env: CloudSettings.from_env(GOOD | env),
+    ):
+        with pytest.raises(BadInput, match=rf"^{missing} is missing: .*{given[0]}.* names an emulator"):
+            read(dict.fromkeys(given, "127.0.0.1:1"))
+    settings = OperatorSettings.from_env("my-project", dict.fromkeys(HOSTS, "127.0.0.1:1"))
+    assert {settings.firestore_emulator, settings.pubsub_emulator, settings.storage_emulator} == {"127.0.0.1:1"}
+
+
 def test_times_are_in_order() -> None:
     for wrong in ({"ONWARD_BUDGET": "570"}, {"ONWARD_ACK_DEADLINE": "500"}, {"ONWARD_TIMEOUT": "30"}):
         with pytest.raises(BadInput, match="each must be longer than the one before"):

@@ -15,6 +15,8 @@ from onward.surfaces.options import Surroundings
 from onward.surfaces.verbs import Place
 from tests.e2e.command import DONE, Desk, Here
 
+EMULATORS = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
+
 
 def place(db: str | None = None, project: str | None = None) -> Place:
     return Surroundings(db, project, as_json=False).place
@@ -139,7 +141,7 @@ async def test_who_knows_no_secret_accepts_no_token_of_completion(tmp_path: Path
     from onward.config import OperatorSettings
     from onward.runtime.deployed import Deployed
 
-    settings = OperatorSettings.from_env("my-project", {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1"})
+    settings = OperatorSettings.from_env("my-project", dict.fromkeys(EMULATORS, "127.0.0.1:1"))
     async with Deployed(settings, "ann") as sessions, Deployed(settings, "ann") as others:
         assert sessions.parts.backend.secret != others.parts.backend.secret
         with pytest.raises(UsageError, match="it is sent to the deployment's topic"):
