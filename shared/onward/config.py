@@ -17,18 +17,19 @@ from onward.errors import BadInput
 class Settings:
     """`identity` is who decides and operates on this machine; `app` and `db` are what commands use by default; with
     `project` they work on that project's deployment instead of the file; `color` says that a terminal may be written to
-    in colour."""
+    in colour. `roles` is the table of who may do what in an API that is served here; None lets `identity` do all."""
 
     identity: str
     app: str
     db: str
     project: str | None = None
     color: bool = True
+    roles: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """ONWARD_IDENTITY (else the login name), ONWARD_APP (else `app`), ONWARD_DB (else `onward.db`), ONWARD_PROJECT,
-        NO_COLOR."""
+        ONWARD_ROLES, NO_COLOR."""
         env = os.environ if environ is None else environ
         return cls(
             identity=env.get("ONWARD_IDENTITY") or _login(),
@@ -36,6 +37,7 @@ class Settings:
             db=env.get("ONWARD_DB") or "onward.db",
             project=env.get("ONWARD_PROJECT", "").strip() or None,
             color=not env.get("NO_COLOR") and env.get("TERM") != "dumb",
+            roles=env.get("ONWARD_ROLES", "").strip() or None,
         )
 
 
@@ -144,7 +146,9 @@ class CloudSettings(CloudPlace):
 
     Times are in seconds: a step may take `budget`, a request `timeout`, a message `ack_deadline` until it comes again;
     each must be longer than the one before. `certs_url` is where the keys are that callers' tokens are verified by,
-    `issuers` and `audiences` whom a token must come from and be meant for.
+    `issuers` and `audiences` whom a token must come from and be meant for. `iap_audiences` are those of Identity-Aware
+    Proxy where the API stands behind it, and `iap_certs_url` has its keys. `roles` is the table of who may do what;
+    without one the API lets nobody do anything.
     """
 
     location: str
@@ -160,6 +164,9 @@ class CloudSettings(CloudPlace):
     ack_deadline: float = 600.0
     issuers: tuple[str, ...] = ("https://accounts.google.com", "accounts.google.com")
     certs_url: str = "https://www.googleapis.com/oauth2/v1/certs"
+    iap_audiences: tuple[str, ...] = ()
+    iap_certs_url: str = "https://www.gstatic.com/iap/verify/public_key"
+    roles: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> CloudSettings:
@@ -184,6 +191,9 @@ class CloudSettings(CloudPlace):
             ack_deadline=env.number("ONWARD_ACK_DEADLINE", cls.ack_deadline, "seconds until a message comes again"),
             issuers=_list(env.given("ONWARD_ISSUERS") or ",".join(cls.issuers)),
             certs_url=env.given("ONWARD_CERTS_URL") or cls.certs_url,
+            iap_audiences=_list(env.given("ONWARD_IAP_AUDIENCE") or ""),
+            iap_certs_url=env.given("ONWARD_IAP_CERTS_URL") or cls.iap_certs_url,
+            roles=env.given("ONWARD_ROLES"),
         )
         return settings._in_order()
 

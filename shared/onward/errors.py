@@ -17,7 +17,9 @@ OnwardError                  .code: stable, the same in logs, the command line a
 └─ UsageError                the caller's mistake: it changed nothing
     ├─ BadInput              a value is wrong; the message names the field
     ├─ NotFound              no such session, approval or call
-    └─ Refused               right form, wrong moment: the message says what stands instead
+    ├─ Refused               right form, wrong moment: the message says what stands instead
+    ├─ Unidentified          nobody is known by what the caller has shown
+    └─ NotAllowed            it is known who asks, and they may not
 """
 
 from __future__ import annotations
@@ -147,3 +149,19 @@ class Refused(UsageError):
         super().__init__(f"{message}: {stands}" if stands else message)
         self.code = code
         self.stands = stands
+
+
+class Unidentified(UsageError):
+    """Nobody is known by what the caller has shown."""
+
+    code = "unidentified"
+
+
+class NotAllowed(UsageError):
+    """Whoever asks is known, and may not do this."""
+
+    code = "not_allowed"
+
+    def __init__(self, message: str, code: str = "not_allowed") -> None:
+        super().__init__(message)
+        self.code = code

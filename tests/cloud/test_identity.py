@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import crypt, jwt
 
 from emulators.tokens import KEY_ID, Tokens
-from onward.adapters.gcp.identity import AGAIN, Identities, Unidentified
-from onward.errors import Retryable
+from onward.adapters.gcp.identity import AGAIN, PROXY, Identities, Issued
+from onward.errors import Retryable, Unidentified
 from onward.testing.clock import ManualClock
 
 AUDIENCE, ISSUER = "onward-api", "https://accounts.google.com"
@@ -37,7 +37,11 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def identities(tokens: Tokens, clock: ManualClock) -> Identities:
-    return Identities(clock, f"{tokens.url}/certs", (AUDIENCE, "another"), (ISSUER,))
+    return Identities(bearer(clock, f"{tokens.url}/certs"))
+
+
+def bearer(clock: ManualClock, url: str) -> Issued:
+    return Issued(clock, "authorization", url, "RS256", (AUDIENCE, "another"), (ISSUER,))
 
 
 def signed(tokens: Tokens, kid: str = KEY_ID, **claims: Any) -> str:
@@ -117,6 +121,6 @@ async def test_keys_are_fetched_anew_for_a_new_one_but_not_for_every_stranger(
 
 
 async def test_without_keys_nobody_is_refused_for_good(clock: ManualClock) -> None:
-    identities = Identities(clock, "http://127.0.0.1:9/certs", (AUDIENCE,), (ISSUER,))
+    identities = Identities(bearer(clock, "http://127.0.0.1:9/certs"))
     with Tokens() as tokens, pytest.raises(Retryable, match="keys"):
         await identities.email(f"Bearer {signed(tokens)}")

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from onward.adapters.gcp.api import FRESH, PersonalApi
-from onward.adapters.gcp.identity import Unidentified
 from onward.core.files import File
-from onward.errors import BadInput, NotFound, OnwardError, Refused, Retryable
+from onward.errors import BadInput, NotAllowed, NotFound, OnwardError, Refused, Retryable, Unidentified
 from onward.testing.clock import ManualClock
 
 

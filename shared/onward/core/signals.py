@@ -8,11 +8,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from onward.core.canonical import digest
-from onward.core.events import Actor, Failure, Limits, Value
+from onward.core.events import NO_LIMITS, Actor, Failure, Limits, Value
 from onward.core.ids import signal_id
 from onward.errors import BadInput
 
@@ -21,6 +21,20 @@ Name = Annotated[str, Field(max_length=256)]
 
 KEPT_DAYS = 45
 """How long an absorbed signal still makes a repeat of it harmless."""
+
+
+class StartBody(Value):
+    """What a start says. `version` None means the newest; times have a time zone."""
+
+    program: str
+    version: str | None = None
+    input: Any = None
+    labels: dict[str, str | int | bool] = Field(default={}, max_length=16)
+    limits: Limits = NO_LIMITS
+    deadline: AwareDatetime | None = None
+    not_before: AwareDatetime | None = None
+    pinned: bool = False
+    exists: Literal["rejoin", "reject"] = "rejoin"
 
 
 class InputBody(Value):

@@ -12,10 +12,11 @@ from onward.core.payload import Blob, Erased
 from onward.runtime.access import Access
 
 
-async def whole(runtime: Access, session: str, event: Event) -> Event:
+async def whole(runtime: Access, session: str, event: Event, tenant: str = "default") -> Event:
     """The event with its large values fetched from where they are kept."""
     found = {name: getattr(event.body, name) for name in event.body.private}
-    far = {name: await runtime.value(session, value) for name, value in found.items() if isinstance(value, Blob)}
+    kept = {name: value for name, value in found.items() if isinstance(value, Blob)}
+    far = {name: await runtime.value(session, value, tenant) for name, value in kept.items()}
     return event.model_copy(update={"body": event.body.model_copy(update=far)}) if far else event
 
 

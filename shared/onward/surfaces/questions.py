@@ -97,9 +97,10 @@ class Question:
 
 async def questions(runtime: Access, head: Head) -> list[Question]:
     """The open approvals of a session, with the whole arguments."""
-    state = await runtime.state(head.id)
+    state = await runtime.state(head.id, head.tenant)
     asked = [call for call in state.calls.values() if call.status == "asked"]
-    return [Question.from_call(head.id, call, await runtime.value(head.id, call.arguments)) for call in asked]
+    shown = [await runtime.value(head.id, call.arguments, head.tenant) for call in asked]
+    return [Question.from_call(head.id, call, arguments) for call, arguments in zip(asked, shown, strict=True)]
 
 
 def question_lines(question: Question, paper: Paper, now: datetime) -> list[str]:

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from onward.adapters.gcp.identity import Unidentified
-from onward.errors import BadInput, NotFound, OnwardError, Refused, Retryable
+from onward.errors import BadInput, NotFound, OnwardError, Refused, Retryable, Unidentified
 from onward.ports import Clock
 
 ANSWERS_WITHIN = 60.0

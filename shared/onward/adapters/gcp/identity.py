@@ -1,14 +1,17 @@
-"""Who calls: what a bearer token says that Google, or another issuer that is trusted, has signed."""
+"""Who calls: what a token says that Google, or another issuer that is trusted, has signed.
+
+It comes from the caller as a bearer token, or from Identity-Aware Proxy as its assertion."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from onward.errors import Retryable, UsageError
+from onward.errors import Retryable, Unidentified
 from onward.ports import Clock
 
 KEYS_LAST = 3600.0
@@ -20,52 +23,44 @@ AGAIN = 30.0
 SKEW = 10
 """Seconds that the issuer's clock may differ."""
 
+PROXY = ("https://cloud.google.com/iap",)
+"""Who issues the assertions of Identity-Aware Proxy."""
 
-class Unidentified(UsageError):
-    """Nobody is known by this token."""
+ASSERTION = "x-goog-iap-jwt-assertion"
 
-    code = "unidentified"
+_PLAIN = re.compile(r"[^@\s:/]+@[^@\s:/]+")
+"""An address. An account of another directory comes with its name before it: that is nobody's address."""
 
 
-class Identities:
-    """Verifies tokens: the signature, by keys that are fetched from `certs_url` when first needed; that they are meant
-    for one of `audiences`, come from one of `issuers`, and have not expired; and that the address was verified."""
+class Issued:
+    """Tokens of one kind: signed by `algorithm` with keys that are fetched from `url` when first needed, meant for one
+    of `audiences`, from one of `issuers`, and not expired. `name` is the header they come in."""
 
-    def __init__(self, clock: Clock, certs_url: str, audiences: tuple[str, ...], issuers: tuple[str, ...]) -> None:
-        self._clock = clock
-        self._url = certs_url
+    def __init__(
+        self, clock: Clock, name: str, url: str, algorithm: str, audiences: tuple[str, ...], issuers: tuple[str, ...]
+    ) -> None:
+        self._clock, self._name, self._url, self._algorithm = clock, name, url, algorithm
         self._audiences = audiences
         self._issuers = issuers
         self._keys: Mapping[str, str] = {}
         self._fetched: float | None = None
         self._fetching = asyncio.Lock()
 
-    async def email(self, authorization: str | None) -> str:
-        """The address of whoever sent this header. Raises Unidentified, and Retryable where the keys can't be had."""
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Unidentified("authorization: an identity token is needed: Authorization: Bearer TOKEN")
-        return self._address(await self._claims(token.strip()))
-
-    async def _claims(self, token: str) -> Mapping[str, Any]:
+    async def claims(self, token: str) -> Mapping[str, Any]:
+        """What the token says. Raises Unidentified, and Retryable where the keys can't be had."""
         from google.auth import exceptions, jwt
 
         try:
-            keys = await self._known(str(jwt.decode_header(token).get("kid", "")))
-            claims: Mapping[str, Any] = jwt.decode(
-                token, keys, audience=list(self._audiences), clock_skew_in_seconds=SKEW
-            )
-            return claims
+            header = jwt.decode_header(token)
+            if header.get("alg") != self._algorithm:
+                raise ValueError(f"it is not signed by {self._algorithm}")
+            keys = await self._known(str(header.get("kid", "")))
+            claims = jwt.decode(token, keys, audience=list(self._audiences), clock_skew_in_seconds=SKEW)
         except (exceptions.GoogleAuthError, ValueError, TypeError, KeyError) as exc:
-            raise Unidentified(f"authorization: the token is not valid: {str(exc)[:200]}") from exc
-
-    def _address(self, claims: Mapping[str, Any]) -> str:
+            raise Unidentified(f"{self._name}: the token is not valid: {str(exc)[:200]}") from exc
         if claims.get("iss") not in self._issuers:
-            raise Unidentified("authorization: the token comes from an issuer that is not trusted here")
-        email = claims.get("email")
-        if not isinstance(email, str) or not email or claims.get("email_verified") is not True:
-            raise Unidentified("authorization: the token names no verified e-mail address")
-        return email
+            raise Unidentified(f"{self._name}: the token comes from an issuer that is not trusted here")
+        return dict(claims)
 
     async def _known(self, kid: str) -> Mapping[str, str]:
         """The keys, with this one if there is one."""
@@ -75,6 +70,35 @@ class Identities:
                 self._keys = await asyncio.to_thread(_fetch, self._url)
                 self._fetched = self._clock.monotonic()
         return self._keys
+
+
+class Identities:
+    """Names callers. `bearer` are the tokens of people and services; `proxied` those of Identity-Aware Proxy, if this
+    deployment stands behind it: then its word goes before a bearer token."""
+
+    def __init__(self, bearer: Issued, proxied: Issued | None = None) -> None:
+        self._bearer = bearer
+        self._proxied = proxied
+
+    async def email(self, authorization: str | None, assertion: str | None = None) -> str:
+        """The verified address of whoever sent these headers. Raises Unidentified, and Retryable where the keys can't
+        be had."""
+        if self._proxied is not None and assertion:
+            return _address(ASSERTION, await self._proxied.claims(assertion))
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unidentified("authorization: an identity token is needed: Authorization: Bearer TOKEN")
+        claims = await self._bearer.claims(token.strip())
+        if claims.get("email_verified") is not True:
+            raise Unidentified("authorization: the token names no verified e-mail address")
+        return _address("authorization", claims)
+
+
+def _address(header: str, claims: Mapping[str, Any]) -> str:
+    email = claims.get("email")
+    if not isinstance(email, str) or not _PLAIN.fullmatch(email):
+        raise Unidentified(f"{header}: the token names no verified e-mail address")
+    return email
 
 
 def _fetch(url: str) -> Mapping[str, str]:

@@ -20,18 +20,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import AwareDatetime, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from onward.adapters.gcp.trace import HEADER, trace_header, well_formed
 from onward.core import signals
 from onward.core.canonical import canonical, document
 from onward.core.codec import stamp
-from onward.core.events import NO_LIMITS, Actor, Event, Limits, Value
+from onward.core.events import Actor, Event, Value
 from onward.core.head import Head
 from onward.core.ids import check_id, session_key
 from onward.core.payload import pack
+from onward.core.signals import StartBody
 from onward.errors import BadInput
 from onward.ports import Wake
 
@@ -71,20 +72,6 @@ class Message:
 
 
 # --- the topic of sessions -------------------------------------------------------------------------------------
-
-
-class StartBody(Value):
-    """What a start says. `version` None means the newest; times have a time zone."""
-
-    program: str
-    version: str | None = None
-    input: Any = None
-    labels: dict[str, str | int | bool] = Field(default={}, max_length=16)
-    limits: Limits = NO_LIMITS
-    deadline: AwareDatetime | None = None
-    not_before: AwareDatetime | None = None
-    pinned: bool = False
-    exists: Literal["rejoin", "reject"] = "rejoin"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from onward.adapters.gcp.messages import StartBody, Started, Told
-from onward.core.events import NO_LIMITS, Actor, Limits
+from onward.adapters.gcp.messages import Started, Told
+from onward.core.events import Actor
 from onward.engine.files import Files
-from onward.engine.gateway import Gateway, Start
+from onward.engine.gateway import Gateway
 from onward.errors import NotFound
 from onward.ports import Ports, Wake
 from onward.programs.app import App
+from onward.surfaces.starting import start_of
 from onward.wiring import Parts
 
 PUBLISHER = Actor(kind="external", name="topic")
@@ -59,24 +60,3 @@ class Incoming:
 def _sender(told: Told) -> Actor:
     """Nobody has checked who made a decision that comes as a message: it counts only where an approval allows that."""
     return PUBLISHER if told.by is None else Actor(kind="unverified", name=told.by)
-
-
-def start_of(app: App, tenant: str, session: str, body: StartBody) -> Start:
-    """The start of a session of this application's, with what its program says where nothing else is said. Raises
-    BadInput where there is no such program."""
-    chosen = app.choose(body.program)
-    limits = body.limits if body.limits != NO_LIMITS else getattr(chosen, "limits", None) or Limits()
-    return Start(
-        id=session,
-        program=chosen.name,
-        version=body.version or chosen.version,
-        input=body.input,
-        tenant=tenant,
-        labels=body.labels,
-        limits=limits,
-        deadline=body.deadline,
-        not_before=body.not_before,
-        pinned=body.pinned,
-        on_input=getattr(chosen, "on_input", "enqueue"),
-        exists=body.exists,
-    )

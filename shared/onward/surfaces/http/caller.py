@@ -1,0 +1,108 @@
+"""Sessions for one who asks from outside, and what may be decided by whom."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from onward.core import events as ev
+from onward.core.canonical import digest
+from onward.core.events import Actor
+from onward.core.head import Head
+from onward.core.signals import DecisionBody, parse
+from onward.errors import NotAllowed, NotFound, Refused
+from onward.runtime.access import Access
+from onward.runtime.signals import Outcome
+from onward.surfaces.http.roles import Roles
+from onward.wiring import Parts
+
+GENERATIONS = 100
+"""So far up it is looked for whoever asked for what a session does."""
+
+
+class Caller(Access):
+    """Sessions, in the name of somebody who is known; others advance them."""
+
+    works = True
+
+    def __init__(self, parts: Parts, identity: str) -> None:
+        self.parts = parts
+        self.identity = identity
+        self.looked = asyncio.Event()
+        self.looked.set()
+
+    async def stop(self) -> None:
+        """There is nothing to stop: what goes on, goes on elsewhere."""
+
+    async def working(self) -> None:
+        """Never return."""
+        await asyncio.Event().wait()
+
+    async def tell(self, id: str, kind: str, body: Mapping[str, Any], key: str | None, tenant: str) -> Outcome:
+        """File a signal and wait for what becomes of it, for a while. Without a key, a decision is its own: the same
+        again is the same; anything else is new."""
+        known = parse(kind, body)
+        made = digest(dict(body)) if kind == "decision" else secrets.token_hex(8)
+        outcome = await self._signal(id, kind, body, key or made, tenant)
+        edited = isinstance(known, DecisionBody) and known.arguments is not None
+        return await self._checked(id, outcome, tenant) if edited else outcome
+
+    # --- who may decide ----------------------------------------------------------------------------------------
+
+    async def check_may_decide(self, roles: Roles, head: Head, body: DecisionBody) -> None:
+        """Raises NotAllowed where the table's rules of approvals don't let this caller decide that, Refused where
+        nothing was ever proposed under this name."""
+        if not roles.approvals:
+            return
+        tool = await self._tool(head, body.call)
+        rules = [rule for rule in roles.approvals if rule.fits(head.tenant, head.program, tool)]
+        for rule in rules:
+            if rule.by is not None and not roles.names(rule.by, self.identity):
+                raise NotAllowed(f"{self.identity} may not decide {tool}: {', '.join(rule.by)} may", "not_approver")
+        if body.verdict in ("approved", "responded") and any(rule.not_requester for rule in rules):
+            await self._check_no_requester(head, tool)
+
+    async def _tool(self, head: Head, call: str) -> str:
+        """The tool that a call was proposed for: recorded, and the same for ever."""
+        seq, _, index = call.partition(".")
+        if seq.isdecimal() and index.isdecimal() and 0 < int(seq[:12]) <= head.seq:
+            for commit in await self.parts.backend.store.commits(head.key, after=int(seq) - 1, limit=1):
+                for event in self.parts.loader.events(commit):
+                    if event.seq == int(seq) and isinstance(event.body, ev.CallsProposed):
+                        return _item(event.body, int(index), call)
+        raise _not_open(call)
+
+    async def _check_no_requester(self, head: Head, tool: str) -> None:
+        async for actor in self._requesters(head):
+            if actor.name.casefold() == self.identity.casefold():
+                stands = f"{tool} is approved by somebody else than whoever asked for it"
+                raise NotAllowed(f"{self.identity} asked for this: {stands}", "requester")
+
+    async def _requesters(self, head: Head) -> AsyncIterator[Actor]:
+        """Whoever started a session or said something to it; of one that another started, theirs too."""
+        for _ in range(GENERATIONS):
+            async for event in self.events(head.id, tenant=head.tenant):
+                if isinstance(event.body, ev.SessionStarted | ev.InputReceived):
+                    yield event.actor
+            if head.parent is None:
+                return
+            head = await self._parent(head, head.parent)
+        raise NotAllowed(f"session {head.id} has too many before it to tell who asked", "requester")
+
+    async def _parent(self, head: Head, parent: str) -> Head:
+        try:
+            return await self._with_log(parent, head.tenant)
+        except NotFound:
+            raise NotAllowed(f"who asked for session {head.id} can't be told: {parent} is gone", "requester") from None
+
+
+def _item(body: ev.CallsProposed, index: int, call: str) -> str:
+    if index >= len(body.calls):
+        raise _not_open(call)
+    return body.calls[index].tool
+
+
+def _not_open(call: str) -> Refused:
+    return Refused("decision refused", "not_open", f"there is no open approval for call {call[:60]}")

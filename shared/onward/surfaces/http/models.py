@@ -1,0 +1,317 @@
+"""The forms of what the API is asked and what it answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from onward.core.events import ActorKind, EffectClass, Failure, Limits
+from onward.core.head import Status, WaitKind
+from onward.core.signals import StartBody
+from onward.core.state import Spent
+from onward.surfaces.http.roles import Role
+
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$", examples=["order-7"])]
+Reason = Annotated[str, Field(max_length=2000, description="Recorded, and told to the program.")]
+Call = Annotated[str, Field(max_length=64, description="The call's id, as the session's waits name it.")]
+Digest = Annotated[str, Field(max_length=64, description="Of the exact call that was shown.")]
+
+
+class Asking(BaseModel):
+    """Base of what is asked: a field that is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Answering(BaseModel):
+    """Base of what is answered. A newer release may add fields."""
+
+
+# --- what is asked ---------------------------------------------------------------------------------------------
+
+
+class StartRequest(StartBody):
+    """A session to start. An id that is taken is the same session again, if program and input are the same."""
+
+    model_config = ConfigDict(
+        defer_build=False,
+        json_schema_extra={"examples": [{"program": "refund-desk", "input": "My grinder came broken."}]},
+    )
+
+    id: Id | None = Field(default=None, description="Made, if not given: from the Idempotency-Key, if there is one.")
+
+
+class InputRequest(Asking):
+    """Something said to the session."""
+
+    content: Any = Field(description="Any JSON value; a file is `{$file: {media_type, name, data}}`.", examples=["Hi"])
+
+
+class DecisionRequest(Asking):
+    """What a person decides on exactly the call that they were shown.
+
+    approved: perform it, with `arguments` instead if they are given · rejected: don't · responded: don't, and take
+    `result` for what it came to · delegated: `to` is to decide.
+    """
+
+    call: Call
+    digest: Digest
+    verdict: Literal["approved", "rejected", "responded", "delegated"]
+    reason: Reason = ""
+    arguments: dict[str, Any] | None = Field(default=None, description="Goes with approved.")
+    result: Any = Field(default=None, description="Goes with responded.")
+    to: str | None = Field(default=None, max_length=256, description="Goes with delegated.")
+
+
+class ReasonRequest(Asking):
+    """Why."""
+
+    reason: Reason = ""
+
+
+class RetryRequest(ReasonRequest):
+    """Set it going, if need be under other limits: these replace those that it has."""
+
+    limits: Limits | None = None
+
+
+class SkipRequest(ReasonRequest):
+    """Take `result` for what a call came to, without performing it."""
+
+    call: Call
+    result: Any = None
+
+
+class ResolveRequest(ReasonRequest):
+    """What became of a call that is in doubt: it happened, it did not and may be tried again, or it failed for good."""
+
+    call: Call
+    status: Literal["done", "not_done", "failed"]
+    result: Any = Field(default=None, description="Goes with done.")
+
+
+class FinishRequest(ReasonRequest):
+    """End it as completed."""
+
+    output: Any = Field(default=None, description="What it came to; else its newest answer.")
+
+
+# --- what is answered ------------------------------------------------------------------------------------------
+
+
+class Actor(Answering):
+    """Who made something happen."""
+
+    kind: ActorKind
+    name: str = ""
+
+
+class Waiting(Answering):
+    """One reason to be at rest."""
+
+    kind: WaitKind
+    call: str | None = None
+    tool: str | None = None
+    rule: str | None = None
+    digest: str | None = None
+    until: datetime | None = None
+    note: str | None = None
+    session: str | None = Field(default=None, description="The session that is waited for.")
+    needed: int | None = None
+    approved_by: list[str] | None = None
+    approvers: list[str] | None = None
+
+
+class Attempt(Answering):
+    """One time that a call was made."""
+
+    number: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    outcome: str
+    error: Failure | None
+
+
+class Decided(Answering):
+    """What one person decided on a call."""
+
+    by: Actor
+    verdict: str
+    at: datetime
+    reason: str
+
+
+class Effect(Answering):
+    """One call: what it was, who let it happen, each attempt, and what came of it."""
+
+    tenant: str | None = None
+    session: str
+    call: str
+    tool: str
+    effect: EffectClass
+    key: str = Field(description="The idempotency key of all its attempts.")
+    digest: str
+    arguments: Any
+    proposed_at: datetime
+    ended_at: datetime | None
+    outcome: str = Field(
+        description="open, started, pending, in_doubt, done, failed, not_performed, answered or left.",
+        examples=["done"],
+    )
+    doubted: bool
+    attempts: list[Attempt]
+    rule: str | None
+    approvals: list[Decided]
+    error: Failure | None
+    receipt: Any
+    reconciled: str | None
+    resolved_by: Actor | None
+    reason: str
+
+
+class Session(Answering):
+    """What is known of a session without its log."""
+
+    id: str
+    tenant: str
+    status: Status
+    program: str
+    version: str
+    seq: int = Field(description="Of its last event.")
+    hash: str = Field(description="Of its last commit: kept elsewhere, it shows a tail that was cut off.")
+    created_at: datetime
+    updated_at: datetime
+    wake_at: datetime | None
+    waits: list[Waiting]
+    error: Failure | None
+    spent: Spent
+    limits: Limits
+    labels: dict[str, str | int | bool]
+    parent: str | None = None
+    switch: str | None = None
+
+
+class StartedSession(Session):
+    """A session that was started, or was there already."""
+
+    new: bool
+
+
+class WholeSession(Session):
+    """A session, with what was asked for besides."""
+
+    input: Any = Field(default=None, description="If `include=input`; what was erased is null.")
+    output: Any = Field(default=None, description="If `include=output`.")
+    evidence: list[Effect] | None = Field(
+        default=None,
+        description="If `include=evidence`: calls that were tried and are not settled, in full.",
+    )
+
+
+class Sessions(Answering):
+    """A page of sessions, and the cursor of the next one."""
+
+    sessions: list[Session]
+    next: str | None
+
+
+class Event(Answering):
+    """One event of a session; `body` has the fields of its kind."""
+
+    seq: int
+    at: datetime
+    kind: str
+    actor: Actor
+    body: dict[str, Any]
+    erased: list[str] | None = None
+    trace: str | None = None
+
+
+class Events(Answering):
+    """A page of events. `after` is where the next one begins; `more` says that it is not empty."""
+
+    events: list[Event]
+    after: int
+    more: bool
+
+
+class EventPlace(Answering):
+    """An event, without what it says."""
+
+    seq: int
+    kind: str
+    at: datetime
+
+
+class Told(Answering):
+    """What became of what a session was told: its event, or that it is accepted and not yet decided."""
+
+    signal: str
+    decided: bool
+    event: EventPlace | None = None
+    events: str = Field(description="Where the session's events are.")
+
+
+class Approval(Answering):
+    """A call that a person is to decide, with its whole arguments."""
+
+    tenant: str
+    session: str
+    program: str
+    call: str
+    tool: str
+    arguments: Any
+    digest: str
+    rule: str
+    effect: EffectClass
+    needed: int
+    approved_by: list[str]
+    approvers: list[str]
+    expires_at: datetime | None
+    on_timeout: Literal["deny", "approve"]
+
+
+class Approvals(Answering):
+    """Open approvals of a page of sessions, and the cursor of the next page."""
+
+    approvals: list[Approval]
+    next: str | None
+
+
+class Effects(Answering):
+    """Calls of a page of sessions, and the cursor of the next page."""
+
+    effects: list[Effect]
+    next: str | None
+
+
+class UsedUp(Answering):
+    """What the sessions of one name have used up."""
+
+    name: str
+    sessions: int
+    turns: int
+    calls: int
+    tokens: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    thinking_tokens: int
+    lost: int
+    children_tokens: int
+
+
+class UsageTable(Answering):
+    """What was used up, the largest first."""
+
+    by: Literal["program", "tenant", "session"]
+    rows: list[UsedUp]
+
+
+class Me(Answering):
+    """Whoever asks, and the roles that they hold in each tenant; `*` is every tenant."""
+
+    name: str
+    roles: dict[str, list[Role]]

@@ -1,0 +1,129 @@
+"""The routes that tell a session something: each files a signal, and waits a while for what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from onward.core.codec import stamp
+from onward.core.signals import DecisionBody, parse
+from onward.errors import Refused
+from onward.runtime.signals import Outcome
+from onward.surfaces.http import models
+from onward.surfaces.http.door import BODY
+from onward.surfaces.http.roles import Role
+from onward.surfaces.http.service import Asked, Key, Known
+from onward.surfaces.http.sessions import Id
+from onward.surfaces.http.sizes import check_size
+
+router = APIRouter(
+    tags=["moving"],
+    responses={
+        202: {"model": models.Told, "description": "Accepted, and not yet decided: its event will be among `events`."}
+    },
+)
+Reasoned = models.ReasonRequest | None
+
+
+async def _tell(
+    asked: Asked, answer: Response, role: Role, id: str, kind: str, body: Mapping[str, Any], key: str | None
+) -> Any:
+    tenant = asked.tenant(role)
+    outcome = await asked.caller.tell(id, kind, body, key, tenant)
+    answer.status_code = 200 if outcome.decided else 202
+    return _told(id, tenant, outcome)
+
+
+def _told(id: str, tenant: str, outcome: Outcome) -> dict[str, Any]:
+    where = f"/v1/sessions/{id}/events?tenant={tenant}"
+    doc: dict[str, Any] = {"signal": outcome.signal, "decided": outcome.decided, "events": where}
+    event = outcome.event
+    return doc if event is None else doc | {"event": {"seq": event.seq, "kind": event.kind, "at": stamp(event.at)}}
+
+
+def _given(said: models.Asking | None) -> dict[str, Any]:
+    """What was said, as a signal has it."""
+    return {} if said is None else said.model_dump(exclude_unset=True)
+
+
+@router.post("/sessions/{id}/inputs", response_model=models.Told, response_model_exclude_unset=True)
+async def send_input(id: Id, said: models.InputRequest, asked: Known, answer: Response, key: Key = None) -> Any:
+    """Give a session an input. Takes an operator."""
+    check_size(said.content, BODY)
+    return await _tell(asked, answer, "operator", id, "input", _given(said), key)
+
+
+@router.post("/sessions/{id}/decisions", response_model=models.Told, response_model_exclude_unset=True)
+async def decide(id: Id, said: models.DecisionRequest, asked: Known, answer: Response, key: Key = None) -> Any:
+    """Decide an approval.
+
+    Takes an approver whom the rules of approvals let decide. Who decides is whoever the request's identity names, and
+    nothing in its body. Without a key a decision is its own: the same again gets the same answer.
+    """
+    body, tenant = _given(said), asked.tenant("approver")
+    if asked.rights.name == asked.service.own_account:
+        raise Refused("decision refused", "own_account", "what runs sessions decides nothing about them")
+    form: DecisionBody = parse("decision", body)
+    caller = asked.caller
+    await caller.check_may_decide(asked.service.roles, await caller.get(id, tenant), form)
+    return await _tell(asked, answer, "approver", id, "decision", body, key)
+
+
+@router.post("/sessions/{id}/cancel", response_model=models.Told, response_model_exclude_unset=True)
+async def cancel(id: Id, asked: Known, answer: Response, said: Reasoned = None, key: Key = None) -> Any:
+    """End a session as cancelled, once nothing that was begun is unsettled. Takes an operator."""
+    return await _tell(asked, answer, "operator", id, "cancel", _given(said), key)
+
+
+@router.post("/sessions/{id}/pause", response_model=models.Told, response_model_exclude_unset=True)
+async def pause(id: Id, asked: Known, answer: Response, said: Reasoned = None, key: Key = None) -> Any:
+    """Start nothing new in a session until it is resumed; what is under way is finished. Takes an operator."""
+    return await _tell(asked, answer, "operator", id, "pause", _given(said), key)
+
+
+@router.post("/sessions/{id}/resume", response_model=models.Told, response_model_exclude_unset=True)
+async def resume(id: Id, asked: Known, answer: Response, said: Reasoned = None, key: Key = None) -> Any:
+    """Let a paused session go on. Takes an operator."""
+    return await _tell(asked, answer, "operator", id, "resume", _given(said), key)
+
+
+@router.post("/sessions/{id}/retry", response_model=models.Told, response_model_exclude_unset=True)
+async def retry(
+    id: Id,
+    asked: Known,
+    answer: Response,
+    said: models.RetryRequest | None = None,
+    key: Key = None,
+) -> Any:
+    """Set a session going that needs attention, if need be under other limits. Takes an operator."""
+    return await _tell(asked, answer, "operator", id, "resume", _given(said), key)
+
+
+@router.post("/sessions/{id}/skip", response_model=models.Told, response_model_exclude_unset=True)
+async def skip(id: Id, said: models.SkipRequest, asked: Known, answer: Response, key: Key = None) -> Any:
+    """Give an open call this result instead of performing it. Takes an operator."""
+    return await _tell(asked, answer, "operator", id, "skip", _given(said), key)
+
+
+@router.post("/sessions/{id}/resolve", response_model=models.Told, response_model_exclude_unset=True)
+async def resolve(id: Id, said: models.ResolveRequest, asked: Known, answer: Response, key: Key = None) -> Any:
+    """Say what became of a call that is in doubt. Takes an operator."""
+    body = _given(said)
+    if said.status == "failed":
+        body["error"] = {"code": "failed", "message": said.reason or "an operator says that it failed"}
+    return await _tell(asked, answer, "operator", id, "outcome", body, key)
+
+
+@router.post("/sessions/{id}/finish", response_model=models.Told, response_model_exclude_unset=True)
+async def finish(
+    id: Id,
+    asked: Known,
+    answer: Response,
+    said: models.FinishRequest | None = None,
+    key: Key = None,
+) -> Any:
+    """End a session as completed. Refused while the outcome of something that was begun is not known. Takes an
+    operator."""
+    return await _tell(asked, answer, "operator", id, "finish", _given(said), key)
