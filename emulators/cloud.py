@@ -162,6 +162,7 @@ class Cloud:
             "ONWARD_AUDIENCE": AUDIENCE,
             "ONWARD_CERTS_URL": f"{self.tokens.url}/certs",
             "ONWARD_SECRET": secrets.token_hex(32),
+            "ONWARD_ROLES": str(Path(__file__).with_name("roles.toml")),
             "FIRESTORE_EMULATOR_HOST": self.firestore.address,
             "PUBSUB_EMULATOR_HOST": self.pubsub.address,
             "STORAGE_EMULATOR_HOST": self.storage.url,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from onward.surfaces.functions import Functions, answers
 
@@ -33,12 +34,18 @@ async def sweep(request: Request) -> Response:
 
 @functions_framework.aio.http
 async def api(request: Request) -> Response:
-    return _response(await functions.api(await _request(request)))
+    return HandedOver()
+
+
+class HandedOver(Response):
+    """The answer that another application gives: it gets the request as it came, and sends as it likes."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await functions.api(scope, receive, send)
 
 
 async def _request(request: Request) -> answers.Request:
-    headers, query = dict(request.headers), dict(request.query_params)
-    return answers.Request(headers, await request.body(), request.method, request.url.path, query)
+    return answers.Request(dict(request.headers), await request.body())
 
 
 def _response(answer: answers.Answer) -> Response:

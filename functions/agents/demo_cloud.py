@@ -50,7 +50,7 @@ class Demo:
         """The story. Raises Failed."""
         from onward.adapters.gcp.reader import EventReader, Subscription
         from onward.config import CloudSettings
-        from onward.surfaces.functions.api import Caller
+        from onward.surfaces.http.caller import Caller
         from onward.wiring import cloud
 
         parts = cloud(CloudSettings.from_env(self.cloud.environment))
@@ -96,7 +96,7 @@ class Demo:
         status, _ = await self._ask("POST", path, decision)
         self._check(f"{APPROVER} has approved it: {quoted(REASON)}", status == 200)
         status, said = await self._ask("POST", path, decision, who=STRANGER)
-        self._check(f"It counts once: {said['error']['message']}.", status == 409)
+        self._check(f"It counts once: {said['detail']}.", status == 409)
 
     async def crashes(self) -> None:
         self.page.title("3  A crash in the worst place")
@@ -164,9 +164,10 @@ class Demo:
         return [session_event(head, event) async for event in self.sessions.events(session, after)]
 
     async def _ask(self, method: str, path: str, doc: Any = None, who: str | None = APPROVER) -> tuple[int, Any]:
-        headers = {"Authorization": f"Bearer {self.cloud.token(who)}"} if who else {}
+        headers = {"Content-Type": "application/json"}
+        headers |= {"Authorization": f"Bearer {self.cloud.token(who)}"} if who else {}
         body = None if doc is None else json.dumps(doc).encode()
-        request = urllib.request.Request(f"{self.cloud.functions['api'].url}{path}", body, headers, method=method)
+        request = urllib.request.Request(f"{self.cloud.functions['api'].url}v1/{path}", body, headers, method=method)
         return await asyncio.to_thread(_answered, request)
 
     def _steps(self) -> list[tuple[str, ...]]:

@@ -18,7 +18,7 @@ from onward.adapters.gcp.firestore_client import Client
 from onward.adapters.gcp.firestore_documents import commit_path
 from onward.config import CloudSettings
 from onward.core.ids import session_key
-from onward.surfaces.functions.api import Caller
+from onward.surfaces.http.caller import Caller
 from onward.wiring import cloud as parts_of
 from tests.benchmarks.bench_cloud_load import APP, WAKES, Connection, pushed, start_of
 

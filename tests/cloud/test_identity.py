@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import crypt, jwt
 
 from emulators.tokens import KEY_ID, Tokens
-from onward.adapters.gcp.identity import AGAIN, PROXY, Identities, Issued
+from onward.adapters.gcp.identity import AGAIN, Identities, Issued
 from onward.errors import Retryable, Unidentified
 from onward.testing.clock import ManualClock
 

@@ -19,7 +19,7 @@ from onward.adapters.gcp.messages import SessionEvent, session_event
 from onward.adapters.gcp.reader import EventReader, Subscription
 from onward.config import CloudSettings
 from onward.errors import NotFound
-from onward.surfaces.functions.api import Caller
+from onward.surfaces.http.caller import Caller
 from onward.wiring import cloud as parts_of
 
 DESK = Path(__file__).with_name("desk.py")
@@ -60,7 +60,8 @@ class World:
         """A request to the API, with a token of this person; status and answer."""
         headers = {"Authorization": f"Bearer {self.cloud.token(who)}"} if who else {}
         body, url = b"" if doc is None else json.dumps(doc).encode(), self.cloud.functions["api"].url
-        return await asyncio.to_thread(_ask, f"{url}{path}", method, body, headers)
+        headers |= {"Content-Type": "application/json"} if body else {}
+        return await asyncio.to_thread(_ask, f"{url}v1/{path}", method, body, headers)
 
     # --- seeing ------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import pytest
 
 from onward.adapters.gcp.api import FRESH, PersonalApi
 from onward.core.files import File
-from onward.errors import BadInput, NotAllowed, NotFound, OnwardError, Refused, Retryable, Unidentified
+from onward.errors import BadInput, NotFound, OnwardError, Refused, Retryable, Unidentified
 from onward.testing.clock import ManualClock
 
 

@@ -63,7 +63,7 @@ class Deployed(Access):
         """Start a session of a program that the deployment has: its head, and whether it is new. Raises BadInput, and
         Refused for an id that runs another program, or was given another input."""
         body = {"id": check_id(id), "program": program, "input": input}
-        told = await self._api.ask("POST", "/sessions", body)
+        told = await self._api.ask("POST", "/v1/sessions?tenant=default", body)
         try:
             return await self.get(id), bool(told.get("new"))
         except NotFound:
@@ -92,7 +92,7 @@ class Deployed(Access):
             return await super()._signal(id, kind, body, key, tenant, by)
         if by is not None:
             raise UsageError("by: who decides is whoever the identity token names")
-        path = f"/sessions/{check_id(id)}/decisions?tenant={check_id(tenant, 'tenant')}"
+        path = f"/v1/sessions/{check_id(id)}/decisions?tenant={check_id(tenant, 'tenant')}"
         return await self._told(id, tenant, await self._api.ask("POST", path, body))
 
     async def _told(self, id: str, tenant: str, answer: Mapping[str, Any]) -> Outcome:

@@ -50,6 +50,7 @@ def onward() -> None:
 for _command in (
     advancing.run,
     advancing.worker,
+    advancing.dev,
     looking.list_,
     looking.show,
     looking.events,

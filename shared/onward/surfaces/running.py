@@ -122,23 +122,28 @@ async def _begin(runtime: Runtime, plan: Plan, there: Head | None, id: str, inpu
 
 async def work(plan: Plan, output: Output) -> int:
     """Advance whatever is due until asked to stop."""
-    if plan.program is not None:
-        raise BadInput(f"{plan.source}: {plan.program!r} is a program; a worker runs the whole application")
-    for program in plan.app.programs.values():
-        _reachable(program)
+    check_whole(plan)
     log = WorkLog(output)
     with interrupts() as stop:
         async with Runtime(plan.app, plan.place.db, observe=log.moved) as runtime:
             programs = ", ".join(f"{name} {version}" for name, version in plan.app.programs)
             log.says("working", f"{programs}, on {plan.place.db}; Ctrl-C stops it")
-            await _until_asked(stop, runtime)
+            await until_asked(stop, runtime)
             log.says("stopping", "nothing new is begun")
             await runtime.stop()
     log.says("stopped", f"{log.commits:,} commits")
     return 0
 
 
-async def _until_asked(stop: Interrupts, runtime: Runtime) -> None:
+def check_whole(plan: Plan) -> None:
+    """Before a worker begins: whether it runs all of the application, and can. Raises BadInput."""
+    if plan.program is not None:
+        raise BadInput(f"{plan.source}: {plan.program!r} is a program; a worker runs the whole application")
+    for program in plan.app.programs.values():
+        _reachable(program)
+
+
+async def until_asked(stop: Interrupts, runtime: Runtime) -> None:
     """Return when asked to stop. Raises what kept this process from working."""
     working, asked = asyncio.create_task(runtime.working()), asyncio.create_task(stop.wait())
     try:

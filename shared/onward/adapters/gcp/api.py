@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from onward.errors import BadInput, NotFound, OnwardError, Refused, Retryable, Unidentified
+from onward.errors import BadInput, NotAllowed, NotFound, OnwardError, Refused, Retryable, Unidentified
 from onward.ports import Clock
 
 ANSWERS_WITHIN = 60.0
@@ -67,7 +67,7 @@ class PersonalApi:
         doc = _document(text)
         if status < 300 and doc:
             return doc
-        raise self._refusal(status, doc.get("error"))
+        raise self._refusal(status, doc)
 
     async def _known(self) -> Token:
         if self._token is None or self._token.expires - FRESH < self._clock.now().timestamp():
@@ -75,14 +75,17 @@ class PersonalApi:
             self._token = Token.read(text)
         return self._token
 
-    def _refusal(self, status: int, error: Any) -> OnwardError:
-        if not isinstance(error, Mapping):
+    def _refusal(self, status: int, problem: Mapping[str, Any]) -> OnwardError:
+        """The error that a problem document tells of."""
+        if "code" not in problem:
             return self._foreign(status)
-        code, message = str(error.get("code", "")), str(error.get("message", ""))
+        code, detail, stands = (str(problem.get(name) or "") for name in ("code", "detail", "stands"))
         if status == 409:
-            return Refused(message, code)
+            return Refused(detail.removesuffix(f": {stands}"), code, stands)
+        if status == 403:
+            return NotAllowed(detail, code)
         kinds: dict[int, type[OnwardError]] = {400: BadInput, 401: Unidentified, 404: NotFound}
-        return kinds.get(status, Retryable if status >= 500 else OnwardError)(message)
+        return kinds.get(status, Retryable if status >= 500 else OnwardError)(detail)
 
     def _foreign(self, status: int) -> OnwardError:
         """What was not said by the API, but by what stands before it."""

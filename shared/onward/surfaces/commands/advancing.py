@@ -72,6 +72,42 @@ def _stdin() -> str:
 
 @click.command()
 @click.argument("app", required=False)
+@click.option("--port", type=click.IntRange(0, 65535), default=8600, show_default=True, help="Where; 0 for any.")
+@click.option("--no-browser", is_flag=True, help="Open no browser.")
+@click.option("--model", metavar="scripted:FILE", help="Have every agent ask this model.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the log, with tracebacks.")
+@surrounded
+def dev(here: Surroundings, app: str | None, port: int, no_browser: bool, model: str | None, verbose: bool) -> int:
+    """Advance whatever is due, and serve the API.
+
+    A worker and the API of its sessions in one process, for this machine alone, until Ctrl-C or SIGTERM. Who asks is
+    ONWARD_IDENTITY, and may do everything unless ONWARD_ROLES names a table.
+    """
+    import asyncio
+
+    if here.place.project is not None:
+        raise click.UsageError(f"{here.place.name} has an API of its own; this one is for a file: --db FILE")
+    from onward.surfaces.output import log_to_stderr
+    from onward.surfaces.running import Plan
+
+    _check_served()
+    from onward.surfaces import developing
+
+    log_to_stderr(verbose)
+    plan = Plan.load(app or here.settings.app, model, here.place)
+    return asyncio.run(developing.develop(plan, port, not no_browser, here.settings.roles, here.output))
+
+
+def _check_served() -> None:
+    from importlib.util import find_spec
+
+    for name in ("fastapi", "uvicorn"):
+        if find_spec(name) is None:
+            raise click.UsageError(f"{name} is missing: pip install 'onward[api]'")
+
+
+@click.command()
+@click.argument("app", required=False)
 @click.option("--model", metavar="scripted:FILE", help="Have every agent ask this model.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the log, with tracebacks.")
 @surrounded

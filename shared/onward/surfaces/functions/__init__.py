@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,11 +17,11 @@ from onward.engine.sweep import sweep
 from onward.errors import OnwardError, Permanent, Retryable, UsageError
 from onward.ports import Wake
 from onward.programs.app import App
-from onward.surfaces.functions.answers import Answer, Request, status_of
-from onward.surfaces.functions.api import Api
+from onward.surfaces.functions.answers import Answer, Request
 from onward.surfaces.functions.logs import log_to
 from onward.surfaces.functions.watch import STEP, Step
 from onward.surfaces.functions.worker import Worker, load
+from onward.surfaces.http.roles import NOBODY, Roles
 
 DEAD_LETTER = "CloudPubSubDeadLetterSourceSubscription"
 """The attribute of a message that was given up elsewhere."""
@@ -41,7 +41,9 @@ class Functions:
 
     def __init__(self, settings: CloudSettings, app: App) -> None:
         self._settings, self._app = settings, app
+        self._roles = _roles(settings)
         self._made: Worker | None = None
+        self._web: Any = None
         self._refused = 0
         self._logged: OrderedDict[str, None] = OrderedDict()
 
@@ -115,19 +117,16 @@ class Functions:
 
     # --- the api -----------------------------------------------------------------------------------------------
 
-    async def api(self, request: Request) -> Answer:
-        """What a person, or a service in a person's name, asks for: see `onward.surfaces.functions.api`."""
-        try:
-            with traced(request.header(HEADER)):
-                return await Api(self._worker).answer(request)
-        except OnwardError as exc:
-            status = status_of(exc)
-            level = logging.ERROR if status >= 500 else logging.INFO
-            log.log(level, "request refused: %s", exc, extra={"action": "refused", "code": exc.code})
-            return Answer(status, {"error": {"code": exc.code, "message": str(exc)}})
-        except Exception:
-            log.exception("a request failed", extra={"action": "failed"})
-            return Answer(500, {"error": {"code": "error", "message": "something went wrong; the log says more"}})
+    async def api(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
+        """What a person, or a service in a person's name, asks for: an ASGI application (`onward.surfaces.http`). The
+        other functions never load it."""
+        if self._web is None:
+            from onward.surfaces.functions.web import web
+
+            self._web = web(self._worker, self._roles)
+        trace = dict(scope["headers"]).get(HEADER.encode())
+        with traced(trace.decode("latin-1") if trace else None):
+            await self._web(dict(scope), receive, send)
 
     # --- one step ----------------------------------------------------------------------------------------------
 
@@ -186,6 +185,11 @@ class Functions:
         if len(self._logged) > REMEMBERED:
             self._logged.popitem(last=False)
         return DONE
+
+
+def _roles(settings: CloudSettings) -> Roles:
+    """Who may do what; without a table nobody anything. Raises BadInput for one that is wrong."""
+    return NOBODY if settings.roles is None else Roles.read(settings.roles)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ import signal
 import threading
 from types import FrameType
 
-from onward.adapters.gcp.identity import Identities
+from onward.adapters.gcp.identity import ASSERTION, PROXY, Identities, Issued
 from onward.adapters.local.clock import SystemClock
 from onward.config import CloudSettings
 from onward.errors import BadInput
+from onward.ports import Clock
 from onward.programs.app import App, load_target
 from onward.programs.resources import tools_of
 from onward.surfaces.functions.incoming import Incoming
@@ -31,7 +32,7 @@ class Worker:
         self.parts: Parts = cloud(settings, app, reserve=reserve, watch=watched)
         time_parts(self.parts.engine, clock)
         self.incoming = Incoming(self.parts, app)
-        self.identities = Identities(clock, settings.certs_url, settings.audiences, settings.issuers)
+        self.identities = _identities(settings, clock)
         self.parts.renewer.start()
         _on_termination(self.parts)
 
@@ -41,6 +42,14 @@ def load(settings: CloudSettings) -> App:
     target = load_target(settings.app)
     _check_times(target.app, settings.budget)
     return target.app.resolved(lambda name: local_model(name, target.directory))
+
+
+def _identities(settings: CloudSettings, clock: Clock) -> Identities:
+    """Who callers are: by their own tokens, and by the proxy's word where its audience is known."""
+    said, signed_by = settings.audiences, settings.issuers
+    bearer = Issued(clock, "authorization", settings.certs_url, "RS256", said, signed_by)
+    proxied = Issued(clock, ASSERTION, settings.iap_certs_url, "ES256", settings.iap_audiences, PROXY)
+    return Identities(bearer, proxied if settings.iap_audiences else None)
 
 
 def _longest_effect(app: App) -> float:

@@ -19,19 +19,6 @@ from onward.errors import BadInput, NotAllowed, NotFound, OnwardError, Refused, 
 
 MEDIA = "application/problem+json"
 
-STATUSES: Mapping[type[OnwardError], int] = MappingProxyType(
-    {
-        Unidentified: 401,
-        NotAllowed: 403,
-        NotFound: 404,
-        Refused: 409,
-        UsageError: 400,
-        Retryable: 503,
-        OnwardError: 500,
-    }
-)
-"""The answer to each error: of those that fit, the first."""
-
 log = logging.getLogger("onward.http")
 
 
@@ -59,7 +46,21 @@ class WrongMedia(UsageError):
     code = "wrong_media_type"
 
 
-_OTHERS: Mapping[type[OnwardError], int] = MappingProxyType({TooLarge: 413, WrongMedia: 415})
+STATUSES: Mapping[type[OnwardError], int] = MappingProxyType(
+    {
+        Unidentified: 401,
+        NotAllowed: 403,
+        NotFound: 404,
+        Refused: 409,
+        TooLarge: 413,
+        WrongMedia: 415,
+        UsageError: 400,
+        Retryable: 503,
+        OnwardError: 500,
+    }
+)
+"""The answer to each error: of those that fit, the first."""
+
 _HEADERS: Mapping[int, Mapping[str, str]] = MappingProxyType(
     {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 )
@@ -67,7 +68,7 @@ _HEADERS: Mapping[int, Mapping[str, str]] = MappingProxyType(
 
 def status_of(exc: OnwardError) -> int:
     """The HTTP status that tells of this error."""
-    return next(status for kind, status in (_OTHERS | STATUSES).items() if isinstance(exc, kind))
+    return next(status for kind, status in STATUSES.items() if isinstance(exc, kind))
 
 
 def answer(exc: OnwardError) -> Response:
