@@ -31,6 +31,7 @@ LOCATION, BUCKET, QUEUE = "local", "onward", "onward-timers"
 SESSIONS, EVENTS, DEAD_LETTERS = "onward-sessions", "onward-events", "onward-dead-letters"
 ADVANCE, FOLLOW = "onward-advance", "onward-follow"
 ACCOUNT, AUDIENCE = "onward@local.iam.gserviceaccount.com", "onward-api"
+PROXY_AUDIENCE = "/projects/1/locations/local/services/api"
 ACK_SECONDS = 600
 
 
@@ -161,6 +162,8 @@ class Cloud:
             "ONWARD_SERVICE_ACCOUNT": ACCOUNT,
             "ONWARD_AUDIENCE": AUDIENCE,
             "ONWARD_CERTS_URL": f"{self.tokens.url}/certs",
+            "ONWARD_IAP_AUDIENCE": PROXY_AUDIENCE,
+            "ONWARD_IAP_CERTS_URL": f"{self.tokens.url}/iap",
             "ONWARD_SECRET": secrets.token_hex(32),
             "ONWARD_ROLES": str(Path(__file__).with_name("roles.toml")),
             "FIRESTORE_EMULATOR_HOST": self.firestore.address,

@@ -1,7 +1,8 @@
 """Identity tokens as Google signs them for pushes, tasks and jobs, by a key of this process alone.
 
 A receiver verifies them as in production, with the keys that `Tokens.url` serves: `/certs` in the form of Google's
-own list (`google.oauth2.id_token.verify_token(..., certs_url=...)`), `/jwks` as a JSON Web Key Set.
+own list (`google.oauth2.id_token.verify_token(..., certs_url=...)`), `/jwks` as a JSON Web Key Set. Assertions are
+signed as Identity-Aware Proxy signs them, by a key that is served at `/iap`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
 from emulators.serving import Reply, Served
 
 ISSUER = "https://accounts.google.com"
+PROXY = "https://cloud.google.com/iap"
 KEY_ID = "local"
 LIVES = 3600
 
@@ -34,6 +36,7 @@ class Tokens(Served):
 
     def __init__(self, *, port: int = 0, commands: Mapping[str, Command] | None = None) -> None:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._proxy = ec.generate_private_key(ec.SECP256R1())
         self._commands = commands or {}
         super().__init__(port)
 
@@ -51,11 +54,21 @@ class Tokens(Served):
         signature = self._key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         return f"{signed}.{_text(signature)}"
 
+    def vouch(self, email: str, audience: str, **more: Any) -> str:
+        """What the proxy says of whoever it lets through: a person, to this audience. For ten minutes."""
+        now = int(time.time())
+        claims = {"iss": PROXY, "aud": audience, "iat": now, "exp": now + 600, "email": email, "sub": email} | more
+        signed = f"{_part({'alg': 'ES256', 'kid': KEY_ID, 'typ': 'JWT'})}.{_part(claims)}"
+        r, s = utils.decode_dss_signature(self._proxy.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
+        return f"{signed}.{_text(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+
     def certs(self) -> dict[str, str]:
         """The public key by its id, in PEM."""
-        form = serialization.PublicFormat.SubjectPublicKeyInfo
-        pem = self._key.public_key().public_bytes(serialization.Encoding.PEM, form)
-        return {KEY_ID: pem.decode()}
+        return {KEY_ID: _pem(self._key)}
+
+    def proxy_certs(self) -> dict[str, str]:
+        """The same of the proxy's."""
+        return {KEY_ID: _pem(self._proxy)}
 
     def jwks(self) -> dict[str, Any]:
         numbers = self._key.public_key().public_numbers()
@@ -75,8 +88,13 @@ class Tokens(Served):
         if method == "POST":
             command = self._commands.get(split.path)
             return command(dict(parse_qsl(split.query))) if command else None
-        served: dict[str, Callable[[], Any]] = {"/certs": self.certs, "/jwks": self.jwks}
+        served: dict[str, Callable[[], Any]] = {"/certs": self.certs, "/iap": self.proxy_certs, "/jwks": self.jwks}
         return served[split.path]() if split.path in served else None
+
+
+def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
 
 
 def _part(value: Any) -> str:

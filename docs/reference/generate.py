@@ -6,6 +6,7 @@ What is rendered depends on the source alone: annotations as they are written, d
 from __future__ import annotations
 
 import inspect
+import json
 import pkgutil
 import re
 import sys
@@ -26,6 +27,7 @@ from onward.core import events, signals
 from onward.errors import OnwardError
 from onward.surfaces import cli
 from onward.surfaces.answers import exit_code
+from onward.surfaces.http.app import openapi
 
 GROUPS = {
     "onward.programs": "Programs",
@@ -269,6 +271,7 @@ def write(directory: Path) -> None:
             old.unlink()
     for name, make in PAGES.items():
         (directory / name).write_text(make(), encoding="utf-8")
+    (directory / "openapi.json").write_text(f"{json.dumps(openapi(), indent=1, ensure_ascii=False)}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

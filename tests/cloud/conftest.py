@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,20 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         pytest.skip(str(exc))
     yield made
     made.cloud.close()
+
+
+@pytest.fixture(params=["sqlite", "functions"])
+async def api(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Any]:
+    """The API, as it is served on this machine and as it is on the cloud."""
+    if not _installed("fastapi"):
+        pytest.skip("fastapi is missing: pip install -e '.[api]'")
+    from tests.cloud import servers
+
+    if request.param == "functions":
+        yield servers.under_the_framework(request.getfixturevalue("world"))
+    else:
+        async with servers.on_sqlite(tmp_path) as made:
+            yield made
 
 
 def _installed(package: str) -> bool:

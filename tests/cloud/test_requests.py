@@ -6,11 +6,11 @@ import asyncio
 import base64
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from emulators.cloud import ACCOUNT, SESSIONS
+from emulators.cloud import SESSIONS
 from emulators.functions import Function
 from emulators.posting import post
 from onward.core.ids import session_key
@@ -104,82 +104,3 @@ async def test_a_message_comes_again_where_nothing_can_be_written(world: World, 
     again = [(line["severity"], line["code"]) for line in lines if line["action"] == "again"]
     assert (status, again) == (503, [("WARNING", "store_unavailable")])
     assert [line["outcome"] for line in lines if line["action"] == "step"] == ["failed"]
-
-
-# --- the api -----------------------------------------------------------------------------------------------------
-
-
-async def test_nobody_without_a_token_is_answered(world: World) -> None:
-    status, answer = await world.ask("GET", "sessions/s", who=None)
-    assert (status, answer["error"]["code"]) == (401, "unidentified")
-
-
-REFUSED: list[tuple[str, str, Any, int, str]] = [
-    ("GET", "sessions/none", None, 404, "not_found"),
-    ("GET", "elsewhere", None, 404, "not_found"),
-    ("POST", "sessions/none", {}, 404, "not_found"),
-    ("POST", "sessions", {"program": "none"}, 400, "bad_input"),
-    ("POST", "sessions", {"program": "pack-desk", "colour": "red"}, 400, "bad_input"),
-    ("POST", "sessions", [], 400, "bad_input"),
-    ("POST", "sessions", {"program": "pack-desk", "id": "a/b"}, 400, "bad_input"),
-    ("GET", "sessions/none/events?after=-1", None, 400, "bad_input"),
-    ("POST", "sessions/none/inputs", {"content": 1, "by": "ann"}, 400, "bad_input"),
-    ("POST", "sessions/none/inputs", {"content": 1, "key": 7}, 400, "bad_input"),
-    ("POST", "sessions/none/decisions", {"call": "2.0", "verdict": "approved"}, 400, "bad_input"),
-    ("POST", "sessions/none/cancel", {}, 404, "not_found"),
-]
-
-
-@pytest.mark.parametrize(("method", "path", "doc", "status", "code"), REFUSED)
-async def test_g15_the_api_says_what_is_wrong(
-    world: World, method: str, path: str, doc: Any, status: int, code: str
-) -> None:
-    answered, answer = await world.ask(method, path, doc)
-    assert (answered, answer["error"]["code"]) == (status, code)
-
-
-async def test_g8_who_decides_comes_from_the_token_and_one_decision_counts(world: World) -> None:
-    await world.ask("POST", "sessions", {"id": "s-decide", "program": "refund-desk", "input": "Hi"})
-    await world.until("s-decide", "approval_requested")
-    (wait,) = (await world.ask("GET", "sessions/s-decide"))[1]["waits"]
-    decision = {"call": wait["call"], "digest": wait["digest"], "verdict": "approved"}
-    status, answer = await world.ask("POST", "sessions/s-decide/decisions", decision, who=ACCOUNT)
-    assert (status, answer["error"]["code"]) == (409, "own_account")
-    forged = decision | {"by": "boss@shop.example"}
-    assert (await world.ask("POST", "sessions/s-decide/decisions", forged))[0] == 400
-    wrong = decision | {"digest": "0" * 64}
-    assert (await world.ask("POST", "sessions/s-decide/decisions", wrong))[0] == 409
-    rejected = decision | {"verdict": "rejected", "reason": "No."}
-    first, _ = await world.ask("POST", "sessions/s-decide/decisions", rejected, who="ann@shop.example")
-    again, _ = await world.ask("POST", "sessions/s-decide/decisions", rejected, who="ann@shop.example")
-    late, answer = await world.ask("POST", "sessions/s-decide/decisions", decision)
-    assert (first, again, late) == (200, 200, 409)
-    events = await world.until("s-decide", "session_completed")
-    deciders = [event.actor.name for event in events if event.kind == "approval_decided"]
-    assert (deciders, world.booked("s-decide")) == (["ann@shop.example"], [])
-
-
-async def test_g9_events_can_be_waited_for_and_read_page_by_page(world: World) -> None:
-    await world.ask("POST", "sessions", {"id": "s-pages", "program": "refund-desk", "input": "Hi"})
-    last = (await world.until("s-pages", "approval_requested"))[-1].seq
-    seen: list[int] = []
-    while len(seen) < last:
-        _, page = await world.ask("GET", f"sessions/s-pages/events?after={len(seen)}&limit=2")
-        seen += [event["seq"] for event in page["events"]]
-    assert seen == list(range(1, last + 1))
-    waiting = asyncio.create_task(world.ask("GET", f"sessions/s-pages/events?after={last}&wait=20"))
-    status, answer = await world.ask("POST", "sessions/s-pages/inputs", {"content": "Hurry!", "key": "once"})
-    assert (status, answer["event"]["kind"]) == (200, "input_received")
-    assert (await waiting)[1]["events"][0]["seq"] == last + 1
-    assert (await world.ask("POST", "sessions/s-pages/inputs", {"content": "Hurry!", "key": "once"}))[1] == answer
-    assert (await world.ask("POST", "sessions/s-pages/cancel", {"reason": "enough"}))[0] in (200, 202)
-    await world.until("s-pages", "session_cancelled")
-
-
-async def test_a_start_is_new_once(world: World) -> None:
-    start = {"id": "s-once", "program": "pack-desk", "input": "Hi", "labels": {"team": "blue"}}
-    assert [(await world.ask("POST", "sessions", start))[0] for _ in range(2)] == [201, 200]
-    status, answer = await world.ask("POST", "sessions", start | {"input": "Another"})
-    assert (status, answer["error"]["code"]) == (409, "exists")
-    events = await world.until("s-once", "session_completed")
-    assert events[0].actor.name == "grace@shop.example"

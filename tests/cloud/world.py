@@ -22,7 +22,7 @@ from onward.errors import NotFound
 from onward.surfaces.http.caller import Caller
 from onward.wiring import cloud as parts_of
 
-DESK = Path(__file__).with_name("desk.py")
+DESK, ROLES = Path(__file__).with_name("desk.py"), Path(__file__).with_name("roles.toml")
 PATIENCE = 40.0
 """Seconds until a test gives up on what should come."""
 
@@ -34,7 +34,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.ledger = folder, folder / "ledger"
-        settings = {"LEDGER": str(self.ledger), "ONWARD_LEASE": "4", "ONWARD_BUDGET": "540"}
+        settings = {"LEDGER": str(self.ledger), "ONWARD_LEASE": "4", "ONWARD_BUDGET": "540", "ONWARD_ROLES": str(ROLES)}
         self.cloud = Cloud(str(DESK), folder=folder, settings=settings, sweep_every=3600)
         self.settings = CloudSettings.from_env(self.cloud.environment)
 

@@ -14,7 +14,7 @@ import pytest
 
 from onward.adapters.gcp.api import FRESH, PersonalApi
 from onward.core.files import File
-from onward.errors import BadInput, NotFound, OnwardError, Refused, Retryable, Unidentified
+from onward.errors import BadInput, NotAllowed, NotFound, OnwardError, Refused, Retryable, Unidentified
 from onward.testing.clock import ManualClock
 
 
@@ -77,9 +77,9 @@ async def test_it_asks_in_the_name_that_the_token_says(server: Server, clock: Ma
     server.text = '{"decided": true}'
     assert await api.person() == "ann@x.org"
     file = File(data=b"abc", media_type="text/plain", name="a.txt")
-    assert await api.ask("POST", "/sessions", {"input": ["Hi", file]}) == {"decided": True}
+    assert await api.ask("POST", "/v1/sessions", {"input": ["Hi", file]}) == {"decided": True}
     ((method, path, headers, body),) = server.asked
-    assert (method, path) == ("POST", "/sessions")
+    assert (method, path) == ("POST", "/v1/sessions")
     assert headers["Authorization"] == headers["X-Serverless-Authorization"] == f"Bearer {given}"
     assert body["input"][1]["$file"]["data"] == "YWJj"
 
@@ -89,6 +89,7 @@ async def test_it_asks_in_the_name_that_the_token_says(server: Server, clock: Ma
     [
         (400, "bad_input", BadInput),
         (401, "unidentified", Unidentified),
+        (403, "not_approver", NotAllowed),
         (404, "not_found", NotFound),
         (409, "wrong_digest", Refused),
         (500, "error", Retryable),
@@ -98,9 +99,9 @@ async def test_it_asks_in_the_name_that_the_token_says(server: Server, clock: Ma
 async def test_what_is_wrong_is_raised_as_the_library_would(
     server: Server, clock: ManualClock, status: int, code: str, kind: type[OnwardError]
 ) -> None:
-    server.status, server.text = status, json.dumps({"error": {"code": code, "message": "no: it stands"}})
+    server.status, server.text = status, json.dumps({"code": code, "detail": "no: it stands", "stands": "it stands"})
     with pytest.raises(kind, match="no: it stands") as caught:
-        await PersonalApi(server.url, lasting(clock), clock).ask("POST", "/sessions", {})
+        await PersonalApi(server.url, lasting(clock), clock).ask("POST", "/v1/sessions", {})
     assert status == 500 or caught.value.code == code
 
 
@@ -118,20 +119,20 @@ async def test_what_stands_before_the_api_is_told_from_it(
 ) -> None:
     server.status, server.text = status, "<html>something else</html>"
     with pytest.raises(kind, match=words):
-        await PersonalApi(server.url, lasting(clock), clock).ask("POST", "/sessions", {})
+        await PersonalApi(server.url, lasting(clock), clock).ask("POST", "/v1/sessions", {})
 
 
 async def test_a_token_follows_no_redirect(server: Server, clock: ManualClock) -> None:
     server.status, server.headers = 307, {"Location": f"{server.url}/elsewhere"}
     with pytest.raises(Retryable, match="answered 307"):
-        await PersonalApi(server.url, lasting(clock), clock).ask("POST", "/sessions", {})
-    assert [path for _, path, _, _ in server.asked] == ["/sessions"]
+        await PersonalApi(server.url, lasting(clock), clock).ask("POST", "/v1/sessions", {})
+    assert [path for _, path, _, _ in server.asked] == ["/v1/sessions"]
 
 
 async def test_an_api_that_is_away_may_be_asked_again(clock: ManualClock) -> None:
     given = lasting(clock)
     with pytest.raises(Retryable, match=r"did not answer: .+; the same again does no harm") as caught:
-        await PersonalApi("http://127.0.0.1:1", given, clock).ask("POST", "/sessions", {})
+        await PersonalApi("http://127.0.0.1:1", given, clock).ask("POST", "/v1/sessions", {})
     assert given not in str(caught.value)
 
 

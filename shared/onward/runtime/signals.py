@@ -238,15 +238,16 @@ class Signals(Sessions):
     async def _signal(
         self, id: str, kind: str, body: Mapping[str, Any], key: str, tenant: str, by: str | None = None
     ) -> Outcome:
-        """File a signal as a person; what was filed before under the same key gets the same answer again."""
+        """File a signal as a person; what was filed before under the same key gets the same answer again. Other content
+        under that key is refused."""
         sender = self._sender(by)
         session = await self.get(id, tenant)
         filed = filed_as(sender, kind, key)
         try:
             signal = await self.parts.gateway.signal(session.key, kind, body, sender, key)
-        except Refused:
+        except Refused as no:
             before = await self._find(session.key, 0, lambda body: _of(body, filed))
-            if before is None:
+            if before is None or no.code == "signal_reused":
                 raise
             return _answered(filed, before)
         return await self._outcome(session, signal)

@@ -102,7 +102,7 @@ async def _whole(scope: Scope, headers: Headers, receive: Receive) -> Receive:
     """The body, read as far as it may go, to be received again."""
     most = WITH_FILES if _FILES.fullmatch(scope["path"]) else BODY
     declared = headers.get("content-length", "0")
-    if not declared.isdecimal() or len(declared) > DIGITS or int(declared) > most:
+    if not declared.isdecimal() or len(declared) > DIGITS or int(declared) > WITH_FILES:
         raise TooLarge(f"body: at most {most} bytes are taken")
     body = await _read(receive, most)
     if body and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -111,16 +111,21 @@ async def _whole(scope: Scope, headers: Headers, receive: Receive) -> Receive:
 
 
 async def _read(receive: Receive, most: int) -> bytes:
-    parts, size, more = [], 0, True
-    while more:
+    """The body. Of one that is too large the rest is dropped as it comes, so that the refusal is heard: who is still
+    sending hears nothing of an answer."""
+    parts, size, more = list[bytes](), 0, True
+    while more and size <= WITH_FILES:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise BadInput("body: it was cut off")
         part = message.get("body", b"")
-        parts.append(part)
         size, more = size + len(part), message.get("more_body", False)
-        if size > most:
-            raise TooLarge(f"body: at most {most} bytes are taken")
+        if size <= most:
+            parts.append(part)
+        else:
+            parts.clear()
+    if size > most:
+        raise TooLarge(f"body: at most {most} bytes are taken")
     return b"".join(parts)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +13,7 @@ from onward.core.state import Spent
 from onward.surfaces.http.roles import Role
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$", examples=["order-7"])]
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-21T07:25:36.709Z"])]
 Reason = Annotated[str, Field(max_length=2000, description="Recorded, and told to the program.")]
 Call = Annotated[str, Field(max_length=64, description="The call's id, as the session's waits name it.")]
 Digest = Annotated[str, Field(max_length=64, description="Of the exact call that was shown.")]
@@ -116,7 +116,7 @@ class Waiting(Answering):
     tool: str | None = None
     rule: str | None = None
     digest: str | None = None
-    until: datetime | None = None
+    until: Time | None = None
     note: str | None = None
     session: str | None = Field(default=None, description="The session that is waited for.")
     needed: int | None = None
@@ -128,8 +128,8 @@ class Attempt(Answering):
     """One time that a call was made."""
 
     number: int
-    started_at: datetime | None
-    ended_at: datetime | None
+    started_at: Time | None
+    ended_at: Time | None
     outcome: str
     error: Failure | None
 
@@ -139,7 +139,7 @@ class Decided(Answering):
 
     by: Actor
     verdict: str
-    at: datetime
+    at: Time
     reason: str
 
 
@@ -154,8 +154,8 @@ class Effect(Answering):
     key: str = Field(description="The idempotency key of all its attempts.")
     digest: str
     arguments: Any
-    proposed_at: datetime
-    ended_at: datetime | None
+    proposed_at: Time
+    ended_at: Time | None
     outcome: str = Field(
         description="open, started, pending, in_doubt, done, failed, not_performed, answered or left.",
         examples=["done"],
@@ -181,9 +181,9 @@ class Session(Answering):
     version: str
     seq: int = Field(description="Of its last event.")
     hash: str = Field(description="Of its last commit: kept elsewhere, it shows a tail that was cut off.")
-    created_at: datetime
-    updated_at: datetime
-    wake_at: datetime | None
+    created_at: Time
+    updated_at: Time
+    wake_at: Time | None
     waits: list[Waiting]
     error: Failure | None
     spent: Spent
@@ -221,7 +221,7 @@ class Event(Answering):
     """One event of a session; `body` has the fields of its kind."""
 
     seq: int
-    at: datetime
+    at: Time
     kind: str
     actor: Actor
     body: dict[str, Any]
@@ -242,7 +242,7 @@ class EventPlace(Answering):
 
     seq: int
     kind: str
-    at: datetime
+    at: Time
 
 
 class Told(Answering):
@@ -269,7 +269,7 @@ class Approval(Answering):
     needed: int
     approved_by: list[str]
     approvers: list[str]
-    expires_at: datetime | None
+    expires_at: Time | None
     on_timeout: Literal["deny", "approve"]
 
 

@@ -123,7 +123,9 @@ async def _http(request: Request, exc: Exception) -> Response:
         return answer(NotFound(f"there is nothing at {request.url.path[:100]}"))
     code = "no_method" if exc.status_code == 405 else "bad_input"
     said = f"{request.method} is not for {request.url.path[:100]}" if exc.status_code == 405 else str(exc.detail)
-    return problem(exc.status_code, code, said)
+    refusal = problem(exc.status_code, code, said)
+    refusal.headers.update(exc.headers or {})
+    return refusal
 
 
 def crashed(exc: Exception) -> Response:

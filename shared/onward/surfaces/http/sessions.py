@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, StringConstraints
 
 from onward import ports
 from onward.core.canonical import digest
@@ -15,7 +15,6 @@ from onward.core.events import Actor
 from onward.core.head import Head, Status, WaitKind
 from onward.core.ids import check_id
 from onward.core.signals import StartBody
-from onward.errors import BadInput
 from onward.surfaces.documents import plain, session_doc
 from onward.surfaces.effects import entry_doc
 from onward.surfaces.evidence import evidence
@@ -31,10 +30,13 @@ router = APIRouter(tags=["sessions"])
 Id = Annotated[str, Path(description="The session's id.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$")]
 Include = Literal["input", "output", "evidence"]
 Limit = Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="At most so many.")]
-After = Annotated[str | None, Query(alias="cursor", max_length=200, description="The `next` of the page before.")]
+After = Annotated[
+    str | None, Query(max_length=200, pattern="^[A-Za-z0-9_-]*$", description="The `next` of the page before.")
+]
 Many = Annotated[list[Status] | None, Query(description="Only these; deleted ones are listed only so.")]
 Labels = Annotated[
-    list[str] | None, Query(max_length=16, description="Only those with all these labels, each as NAME=VALUE.")
+    list[Annotated[str, StringConstraints(pattern="^[^=]+=", max_length=400)]] | None,
+    Query(max_length=16, description="Only those with all these labels, each as NAME=VALUE."),
 ]
 Name = Annotated[str | None, Query(max_length=256)]
 
@@ -44,7 +46,13 @@ def doc(head: Head) -> dict[str, Any]:
     return session_doc(head) | {"tenant": head.tenant}
 
 
-@router.post("/sessions", status_code=201, response_model=models.StartedSession, response_model_exclude_unset=True)
+@router.post(
+    "/sessions",
+    status_code=201,
+    response_model=models.StartedSession,
+    response_model_exclude_unset=True,
+    responses={200: {"model": models.StartedSession, "description": "It is there already."}},
+)
 async def start_session(
     said: models.StartRequest,
     asked: Known,
@@ -98,7 +106,7 @@ async def list_sessions(  # noqa: PLR0913 - each is a filter
         version=version,
         wait=wait,
         parent=parent,
-        labels=tuple(_label(text) for text in label or ()),
+        labels=tuple((text.partition("=")[0], text.partition("=")[2]) for text in label or ()),
         updated_since=updated_since,
         updated_before=updated_before,
         created_since=created_since,
@@ -108,13 +116,6 @@ async def list_sessions(  # noqa: PLR0913 - each is a filter
     )
     heads, following = await newest(asked.service.parts.backend.store, query, asked.tenants())
     return {"sessions": [doc(head) for head in heads], "next": following}
-
-
-def _label(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise BadInput(f"label: {text[:60]!r} is no NAME=VALUE")
-    return name, value
 
 
 @router.get("/sessions/{id}", response_model=models.WholeSession, response_model_exclude_unset=True)
