@@ -42,7 +42,9 @@ async def api(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[A
     from tests.cloud import servers
 
     if request.param == "functions":
-        yield servers.under_the_framework(request.getfixturevalue("world"))
+        made = servers.under_the_framework(request.getfixturevalue("world"))
+        yield made
+        await made.drop()
     else:
         async with servers.on_sqlite(tmp_path) as made:
             yield made

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -80,7 +81,7 @@ class Client:
 
     url: str
     token: Any
-    headers: dict[str, str] = field(default_factory=dict)
+    open: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def ask(
         self, method: str, path: str, doc: Any = None, who: str | None = "grace@shop.example", **headers: str
@@ -108,20 +109,34 @@ class Client:
             check(method, path, answer)
         return answer
 
-    async def live(self, path: str, who: str = "grace@shop.example", last: str | None = None) -> Live:
-        """A stream of events, once its headers are there."""
+    async def live(
+        self, path: str, who: str = "grace@shop.example", last: str | None = None, room: int | None = None
+    ) -> Live:
+        """A stream of events, once its headers are there. With `room` no more bytes wait for one who does not read."""
         headers = {"accept": "text/event-stream"} | ({"last-event-id": last} if last is not None else {})
-        reader, writer = await self._open("GET", f"/v1/{path}", who, headers)
+        reader, writer = await self._open("GET", f"/v1/{path}", who, headers, room)
+        self.open.append(writer)
         status, got = await _head(reader)
         return Live(status, got, reader, writer)
 
+    async def drop(self) -> None:
+        """Drop every stream."""
+        for writer in self.open:
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
     async def _open(
-        self, method: str, path: str, who: str | None, headers: dict[str, str]
+        self, method: str, path: str, who: str | None, headers: dict[str, str], room: int | None = None
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         place = urlsplit(self.url)
-        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        made = socket.socket()
+        if room is not None:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        made.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(made, (place.hostname, place.port))
+        reader, writer = await asyncio.open_connection(sock=made)
         shown = {"authorization": f"Bearer {self.token(who)}"} if who else {}
-        said = {"host": place.netloc, "connection": "close"} | shown | self.headers | headers
+        said = {"host": place.netloc, "connection": "close"} | shown | headers
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in said.items()), "", ""]
         writer.write("\r\n".join(lines).encode("latin-1"))
         return reader, writer

@@ -38,6 +38,7 @@ class Api(Client):
         super().__init__(url, token)
         self.name, self.sessions = name, access
         self.counts: Counter[str] = Counter()
+        self.service: Service
 
     async def until(self, id: str, kind: str, tenant: str = "default") -> list[Any]:
         """The session's events, once there is one of this kind."""
@@ -104,8 +105,10 @@ async def _up(name: str, service: Service, hosts: frozenset[str] | None = None) 
     with listening(0) as at:
         async with served(make(service, _shown, hosts), service, at) as url:
             api = Api(name, url, lambda who: who, access)
+            api.service = service
             _count(service, api.counts)
             yield api
+        await api.drop()
 
 
 async def _shown(headers: Mapping[str, str]) -> str:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import crypt, jwt
 
 from emulators.tokens import KEY_ID, Tokens
-from onward.adapters.gcp.identity import AGAIN, Identities, Issued
+from onward.adapters.gcp.identity import AGAIN, PROXY, Identities, Issued
 from onward.errors import Retryable, Unidentified
 from onward.testing.clock import ManualClock
 
@@ -124,3 +124,51 @@ async def test_without_keys_nobody_is_refused_for_good(clock: ManualClock) -> No
     identities = Identities(bearer(clock, "http://127.0.0.1:9/certs"))
     with Tokens() as tokens, pytest.raises(Retryable, match="keys"):
         await identities.email(f"Bearer {signed(tokens)}")
+
+
+# --- behind Identity-Aware Proxy -----------------------------------------------------------------------------------
+
+PLACE = "/projects/1/global/backendServices/2"
+
+
+@pytest.fixture
+def proxied(tokens: Tokens, clock: ManualClock) -> Identities:
+    """Identities of an API that stands behind the proxy."""
+    word = Issued(clock, "x-goog-iap-jwt-assertion", f"{tokens.url}/iap", "ES256", (PLACE,), PROXY)
+    return Identities(bearer(clock, f"{tokens.url}/certs"), word)
+
+
+async def test_whom_the_proxy_lets_through_is_known(tokens: Tokens, proxied: Identities) -> None:
+    assert await proxied.email(None, tokens.vouch("ann@x.org", PLACE)) == "ann@x.org"
+    mine = f"Bearer {tokens.sign('bob@x.org', AUDIENCE)}"
+    assert await proxied.email(mine, tokens.vouch("ann@x.org", PLACE)) == "ann@x.org"
+    assert await proxied.email(mine, None) == "bob@x.org"
+
+
+UNTRUE: dict[str, dict[str, Any]] = {
+    "of another place": {"aud": "/projects/1/global/backendServices/3"},
+    "of another issuer": {"iss": ISSUER},
+    "expired": {"iat": PAST, "exp": PAST + 60},
+    "without an address": {"email": None},
+    "of another directory": {"email": "securetoken.google.com/p/t:ann@x.org"},
+}
+
+
+@pytest.mark.parametrize("claims", UNTRUE.values(), ids=UNTRUE)
+async def test_g8_an_assertion_is_not_believed(tokens: Tokens, proxied: Identities, claims: dict[str, Any]) -> None:
+    with pytest.raises(Unidentified, match=r"^x-goog-iap-jwt-assertion: the token "):
+        await proxied.email(None, tokens.vouch("ann@x.org", PLACE, **claims))
+
+
+async def test_g8_each_kind_of_token_has_its_own_keys_and_header(tokens: Tokens, proxied: Identities) -> None:
+    mine, vouched = signed(tokens, aud=PLACE, iss=PROXY[0]), tokens.vouch("ann@x.org", AUDIENCE, iss=ISSUER)
+    for wrong in (mine, signed(tokens), "x", "a.b.c"):
+        with pytest.raises(Unidentified, match="x-goog-iap-jwt-assertion: the token is not valid"):
+            await proxied.email(None, wrong)
+    with pytest.raises(Unidentified, match="authorization: the token is not valid"):
+        await proxied.email(f"Bearer {vouched}")
+
+
+async def test_g8_an_assertion_is_nothing_where_no_proxy_stands(tokens: Tokens, identities: Identities) -> None:
+    with pytest.raises(Unidentified, match="an identity token is needed"):
+        await identities.email(None, tokens.vouch("ann@x.org", PLACE))

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from emulators.cloud import SESSIONS
+from emulators.cloud import AUDIENCE, PROXY_AUDIENCE, SESSIONS
 from emulators.functions import Function
 from emulators.posting import post
+from emulators.tokens import Tokens
 from onward.core.ids import session_key
 from onward.surfaces.functions import DEAD_LETTER
-from tests.cloud.world import PATIENCE
+from tests.cloud.world import GRACE, PATIENCE, _ask
 
 if TYPE_CHECKING:
     from tests.cloud.world import World
@@ -104,3 +105,25 @@ async def test_a_message_comes_again_where_nothing_can_be_written(world: World, 
     again = [(line["severity"], line["code"]) for line in lines if line["action"] == "again"]
     assert (status, again) == (503, [("WARNING", "store_unavailable")])
     assert [line["outcome"] for line in lines if line["action"] == "step"] == ["failed"]
+
+
+# --- who asks the API --------------------------------------------------------------------------------------------
+
+
+async def test_g8_a_token_of_another_is_nobodys(world: World) -> None:
+    stranger = Tokens()
+    stranger.close()
+    forged, foreign = stranger.sign(GRACE, AUDIENCE), world.cloud.tokens.sign(GRACE, "elsewhere")
+    url = f"{world.cloud.functions['api'].url}v1/me"
+    for token in (forged, foreign, "x", ""):
+        said = await asyncio.to_thread(_ask, url, "GET", b"", {"Authorization": f"Bearer {token}"})
+        assert (said[0], said[1]["code"]) == (401, "unidentified")
+
+
+async def test_whom_the_proxy_vouches_for_is_known_to_the_api(world: World) -> None:
+    url, vouched = f"{world.cloud.functions['api'].url}v1/me", world.cloud.tokens.vouch(GRACE, PROXY_AUDIENCE)
+    status, me = await asyncio.to_thread(_ask, url, "GET", b"", {"X-Goog-IAP-JWT-Assertion": vouched})
+    assert (status, me["name"]) == (200, GRACE)
+    elsewhere = world.cloud.tokens.vouch(GRACE, "/projects/2/locations/local/services/api")
+    status, no = await asyncio.to_thread(_ask, url, "GET", b"", {"X-Goog-IAP-JWT-Assertion": elsewhere})
+    assert (status, no["code"]) == (401, "unidentified")

@@ -194,4 +194,9 @@ def test_what_advance_loads_at_import() -> None:
     frameworks = {name for name in loaded if name.startswith("google.cloud.functions")} | {"google", "google.cloud"}
     assert not {name for name in loaded if name.partition(".")[0] in ("google", "grpc", "requests")} - frameworks
     assert not {"onward.adapters.local.sqlite", "onward.testing"} & loaded
+    assert not {"fastapi", "uvicorn"} & loaded
+    assert {name for name in loaded if name.startswith("onward.surfaces.http")} == {
+        "onward.surfaces.http",
+        "onward.surfaces.http.roles",
+    }
     assert threads == "1"

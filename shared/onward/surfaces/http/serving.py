@@ -26,11 +26,13 @@ class _Server(uvicorn.Server):
 
 
 def listening(port: int) -> socket.socket:
-    """A socket of this machine alone; port 0 is any that is free. Raises BadInput for one that is taken."""
+    """A socket of this machine alone, where requests may come from now on; port 0 is any that is free. Raises BadInput
+    for one that is taken."""
     found = socket.socket()
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((HOST, port))
+        found.listen()
     except OSError as exc:
         found.close()
         raise BadInput(f"--port: {port} can't be had on {HOST} ({exc.strerror}); give another, or 0 for any") from exc
