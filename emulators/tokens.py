@@ -54,7 +54,7 @@ class Tokens(Served):
         signature = self._key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         return f"{signed}.{_text(signature)}"
 
-    def vouch(self, email: str, audience: str, **more: Any) -> str:
+    def vouch(self, email: str, audience: str, /, **more: Any) -> str:
         """What the proxy says of whoever it lets through: a person, to this audience. For ten minutes."""
         now = int(time.time())
         claims = {"iss": PROXY, "aud": audience, "iat": now, "exp": now + 600, "email": email, "sub": email} | more

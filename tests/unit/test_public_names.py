@@ -8,7 +8,19 @@ import pytest
 
 import onward
 
-HEAVY = ("asyncio", "click", "concurrent", "google", "http", "hypothesis", "logging", "pytest", "sqlite3", "ssl")
+HEAVY = (
+    "asyncio",
+    "click",
+    "concurrent",
+    "fastapi",
+    "google",
+    "http",
+    "hypothesis",
+    "logging",
+    "pytest",
+    "sqlite3",
+    "ssl",
+)
 
 
 def loaded_by(code: str) -> set[str]:
