@@ -81,4 +81,4 @@ def test_pages_of_an_older_release_are_removed_and_nothing_else(pages: dict[str,
     (tmp_path / "gone.md").write_text(pages["errors.md"], encoding="utf-8")
     (tmp_path / "own.md").write_text("by hand", encoding="utf-8")
     subprocess.run([sys.executable, str(REFERENCE / "generate.py"), str(tmp_path)], check=True)
-    assert {path.name for path in tmp_path.iterdir()} == {*pages, "own.md"}
+    assert {path.name for path in tmp_path.iterdir()} == {*pages, "openapi.json", "own.md"}

@@ -29,7 +29,7 @@ async def develop(plan: Plan, port: int, browser: bool, roles: str | None, outpu
     with listening(port) as at, interrupts() as stop:
         async with Runtime(plan.app, plan.place.db, observe=log.moved) as runtime:
             async with _served(plan, runtime, table, at) as url:
-                log.says("serving", f"{url}, as {runtime.identity}, on {plan.place.db}; Ctrl-C stops it")
+                log.says("serving", f"{url}, as {runtime.identity}, on {plan.place.db}; Ctrl-C stops it", url=url)
                 if browser:
                     asyncio.get_running_loop().run_in_executor(None, webbrowser.open, f"{url}{START}")
                 await until_asked(stop, runtime)

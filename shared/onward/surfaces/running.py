@@ -162,8 +162,8 @@ class WorkLog:
         self.commits = 0
         self._output = output
 
-    def says(self, what: str, text: str) -> None:
-        self._write({"worker": what, "commits": self.commits}, f"{what}: {text}")
+    def says(self, what: str, text: str, **more: Any) -> None:
+        self._write({"worker": what, "commits": self.commits} | more, f"{what}: {text}")
 
     def _write(self, doc: Any, text: str) -> None:
         with suppress(BrokenPipeError):  # sessions go on, though nobody reads
