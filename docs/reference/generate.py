@@ -271,7 +271,8 @@ def write(directory: Path) -> None:
             old.unlink()
     for name, make in PAGES.items():
         (directory / name).write_text(make(), encoding="utf-8")
-    (directory / "openapi.json").write_text(f"{json.dumps(openapi(), indent=1, ensure_ascii=False)}\n", encoding="utf-8")
+    described = json.dumps(openapi(), indent=1, ensure_ascii=False)
+    (directory / "openapi.json").write_text(f"{described}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -103,12 +103,14 @@ async def _up(name: str, service: Service, hosts: frozenset[str] | None = None) 
         yield Caller(service.parts, "test")
 
     with listening(0) as at:
-        async with served(make(service, _shown, hosts), service, at) as url:
-            api = Api(name, url, lambda who: who, access)
-            api.service = service
-            _count(service, api.counts)
-            yield api
-        await api.drop()
+        api = Api(name, f"http://127.0.0.1:{at.getsockname()[1]}", lambda who: who, access)
+        api.service = service
+        try:
+            async with served(make(service, _shown, hosts), service, at):
+                _count(service, api.counts)
+                yield api
+        finally:
+            await api.drop()
 
 
 async def _shown(headers: Mapping[str, str]) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from onward.core import events as ev
 from onward.core.canonical import digest
 from onward.core.events import Actor
 from onward.core.head import Head
+from onward.core.ledger import LedgerEntry
 from onward.core.signals import DecisionBody, parse
 from onward.errors import NotAllowed, NotFound, Refused
 from onward.runtime.access import Access
@@ -48,6 +49,14 @@ class Caller(Access):
         outcome = await self._signal(id, kind, body, key or made, tenant)
         edited = isinstance(known, DecisionBody) and known.arguments is not None
         return await self._checked(id, outcome, tenant) if edited else outcome
+
+    async def logged(self, id: str, tenant: str) -> Head:
+        """The head of a session that has a log. Raises NotFound."""
+        return await self._with_log(id, tenant)
+
+    async def done_by(self, head: Head) -> Sequence[LedgerEntry]:
+        """What one of many sessions did to the world; nothing, where its log can't be read."""
+        return await self._ledger(head, alone=False)
 
     # --- who may decide ----------------------------------------------------------------------------------------
 

@@ -75,7 +75,7 @@ async def list_events(
     Takes a viewer.
     """
     tenant = asked.tenant()
-    head = await asked.caller._with_log(id, tenant)
+    head = await asked.caller.logged(id, tenant)
     if STREAM in request.headers.get("accept", ""):
         return _live(asked, head, after, last_event_id)
     return await _page(asked, head, after, limit, float(wait))

@@ -95,7 +95,7 @@ async def list_effects(
     heads, following = await newest(asked.service.parts.backend.store, query, asked.tenants())
     found: list[dict[str, Any]] = []
     for head in heads:
-        entries = await asked.caller._ledger(head, alone=False)
+        entries = await asked.caller.done_by(head)
         wanted = [entry for entry in entries if tool in (None, entry.tool) and (reads or entry.effect != "read")]
         moved = [entry for entry in wanted if since is None or entry.moved_at >= since]
         found += [entry_doc(entry) | {"tenant": head.tenant} for entry in moved]

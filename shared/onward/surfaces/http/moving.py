@@ -63,7 +63,7 @@ async def decide(id: Id, said: models.DecisionRequest, asked: Known, answer: Res
     nothing in its body. Without a key a decision is its own: the same again gets the same answer.
     """
     body, tenant = _given(said), asked.tenant("approver")
-    if asked.rights.name == asked.service.own_account:
+    if asked.rights.name.casefold() == asked.service.own_account:
         raise Refused("decision refused", "own_account", "what runs sessions decides nothing about them")
     form: DecisionBody = parse("decision", body)
     caller = asked.caller

@@ -28,6 +28,7 @@ class Service:
     hub: Hub = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "own_account", self.own_account and self.own_account.casefold())
         object.__setattr__(self, "hub", Hub(self.parts, self.pace))
 
     async def close(self) -> None:
