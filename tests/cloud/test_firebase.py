@@ -23,7 +23,7 @@ from emulators.cloud import SESSIONS
 from emulators.firebase import CONFIG, Firebase, find_cli, find_java_21
 from onward.config import CloudSettings
 from onward.errors import NotFound
-from onward.surfaces.functions.api import Caller
+from onward.surfaces.http.caller import Caller
 from onward.wiring import cloud as parts_of
 from tests.cloud.test_emulators import listens
 
