@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -94,6 +95,13 @@ async def test_g8_another_key_signs_nothing(tokens: Tokens, identities: Identiti
 async def test_what_is_no_token_names_nobody(identities: Identities, header: str | None) -> None:
     with pytest.raises(Unidentified):
         await identities.email(header)
+
+
+@pytest.mark.parametrize("secret", ["hunter2", "hunter2.aHVudGVyMg.x", "aHVudGVyMg.b.c"])
+async def test_what_may_be_a_secret_is_shown_to_nobody(identities: Identities, secret: str) -> None:
+    with pytest.raises(Unidentified, match="it is no token of the kind that is taken here") as caught:
+        await identities.email(f"Bearer {secret}")
+    assert not {"hunter2", "aHVudGVyMg"} & set(re.findall(r"\w+", str(caught.value)))
 
 
 async def test_an_unsigned_token_names_nobody(tokens: Tokens, identities: Identities) -> None:

@@ -302,7 +302,7 @@ def test_a_version_that_is_not_there_parks_the_session_and_it_goes_on_when_it_is
 
 def test_help_names_every_command_and_loads_little(here: Here) -> None:
     text = here("--help").out
-    commands = ["run", "worker", "list", "show", "events", "verify", "approvals"]
+    commands = ["run", "worker", "dev", "list", "show", "events", "verify", "approvals"]
     commands += ["approve", "reject", "respond", "delegate", "resolve", "skip"]
     commands += ["send", "pause", "resume", "retry", "finish", "cancel"]
     commands += ["effects", "usage", "cost", "doctor", "off", "on", "delete", "erase", "completion"]

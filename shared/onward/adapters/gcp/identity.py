@@ -28,6 +28,9 @@ PROXY = ("https://cloud.google.com/iap",)
 
 ASSERTION = "x-goog-iap-jwt-assertion"
 
+_TELLS = ("Token ", "Could not verify token signature", "Certificate for key id ", "it is not signed by ")
+"""How what is said of a token begins, where it is said of one that can be read; else the token itself may be in it."""
+
 _PLAIN = re.compile(r"[^@\s:/]+@[^@\s:/]+")
 """An address. An account of another directory comes with its name before it: that is nobody's address."""
 
@@ -57,7 +60,7 @@ class Issued:
             keys = await self._known(str(header.get("kid", "")))
             claims = jwt.decode(token, keys, audience=list(self._audiences), clock_skew_in_seconds=SKEW)
         except (exceptions.GoogleAuthError, ValueError, TypeError, KeyError) as exc:
-            raise Unidentified(f"{self._name}: the token is not valid: {str(exc)[:200]}") from exc
+            raise Unidentified(f"{self._name}: the token is not valid: {_said(exc)}") from None
         if claims.get("iss") not in self._issuers:
             raise Unidentified(f"{self._name}: the token comes from an issuer that is not trusted here")
         return dict(claims)
@@ -92,6 +95,12 @@ class Identities:
         if claims.get("email_verified") is not True:
             raise Unidentified("authorization: the token names no verified e-mail address")
         return _address("authorization", claims)
+
+
+def _said(exc: Exception) -> str:
+    """What is wrong with a token, where that shows nothing of it."""
+    text = str(exc)
+    return text[:200] if text.startswith(_TELLS) else "it is no token of the kind that is taken here"
 
 
 def _address(header: str, claims: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from onward.wiring import Parts
 LONGEST_KEY = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Service:
     """`own_account` is that of the process itself, which decides nothing; None where there is none."""
 
@@ -28,8 +28,8 @@ class Service:
     hub: Hub = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "own_account", self.own_account and self.own_account.casefold())
-        object.__setattr__(self, "hub", Hub(self.parts, self.pace))
+        self.own_account = self.own_account and self.own_account.casefold()
+        self.hub = Hub(self.parts, self.pace)
 
     async def close(self) -> None:
         """End every stream of live events."""
