@@ -102,6 +102,20 @@ async def test_g8_who_may_decide_a_call_is_in_the_table(api: Api) -> None:
     assert [event.actor.name for event in events if event.kind == "approval_decided"] == [FREDA]
 
 
+async def test_g8_a_skip_is_no_way_round_a_decision(api: Api) -> None:
+    decision = await api.asking("p-skip", tenant="acme", who=TINA)
+    skip, path = {"call": decision["call"], "result": "by hand"}, "sessions/p-skip/skip?tenant=acme"
+    assert (await api.ask("POST", path, skip, TINA)).said == (403, "requester")
+    assert (await api.ask("POST", path, skip, ANNA)).said == (403, "not_approver")
+    assert (await api.ask("POST", path, skip | {"call": "99.0"}, FREDA)).said == (409, "not_open")
+    told = [await api.ask("POST", path, skip, FREDA, idempotency_key="once") for _ in range(2)]
+    assert (told[0].doc["event"]["kind"], told[0].doc) == ("call_completed", told[1].doc)
+    here = await api.asking("p-skip-here")
+    mine = {"call": here["call"], "result": 1}
+    assert (await api.ask("POST", "sessions/p-skip-here/skip", mine, OTTO)).said == (403, "not_allowed")
+    assert (await api.ask("POST", "sessions/p-skip-here/skip", mine, ADA)).status == 200
+
+
 async def test_g8_whoever_asked_may_still_say_no(api: Api) -> None:
     decision = await api.asking("p-no", tenant="acme", who=TINA)
     told = await api.ask("POST", "sessions/p-no/decisions?tenant=acme", decision | {"verdict": "rejected"}, TINA)

@@ -9,10 +9,10 @@ from typing import Any
 
 from onward.core import events as ev
 from onward.core.canonical import digest
-from onward.core.events import Actor
+from onward.core.events import Actor, Proposal
 from onward.core.head import Head
 from onward.core.ledger import LedgerEntry
-from onward.core.signals import DecisionBody, parse
+from onward.core.signals import DecisionBody, Verdict, parse
 from onward.errors import NotAllowed, NotFound, Refused
 from onward.runtime.access import Access
 from onward.runtime.signals import Outcome
@@ -60,21 +60,25 @@ class Caller(Access):
 
     # --- who may decide ----------------------------------------------------------------------------------------
 
-    async def check_may_decide(self, roles: Roles, head: Head, body: DecisionBody) -> None:
+    async def check_may_decide(self, roles: Roles, head: Head, call: str, verdict: Verdict) -> None:
         """Raises NotAllowed where the table's rules of approvals don't let this caller decide that, Refused where
         nothing was ever proposed under this name."""
         if not roles.approvals:
             return
-        tool = await self._tool(head, body.call)
+        tool = (await self._proposal(head, call)).tool
         rules = [rule for rule in roles.approvals if rule.fits(head.tenant, head.program, tool)]
         for rule in rules:
             if rule.by is not None and not roles.names(rule.by, self.identity):
                 raise NotAllowed(f"{self.identity} may not decide {tool}: {', '.join(rule.by)} may", "not_approver")
-        if body.verdict in ("approved", "responded") and any(rule.not_requester for rule in rules):
+        if verdict in ("approved", "responded") and any(rule.not_requester for rule in rules):
             await self._check_no_requester(head, tool)
 
-    async def _tool(self, head: Head, call: str) -> str:
-        """The tool that a call was proposed for: recorded, and the same for ever."""
+    async def takes_decision(self, head: Head, call: str) -> bool:
+        """Whether a person was to be asked about a call when it was proposed. Raises Refused where there is none."""
+        return (await self._proposal(head, call)).rule is not None
+
+    async def _proposal(self, head: Head, call: str) -> Proposal:
+        """A call as it was proposed: recorded, and the same for ever."""
         seq, _, index = call.partition(".")
         if seq.isdecimal() and index.isdecimal() and 0 < int(seq[:12]) <= head.seq:
             for commit in await self.parts.backend.store.commits(head.key, after=int(seq) - 1, limit=1):
@@ -107,11 +111,11 @@ class Caller(Access):
             raise NotAllowed(f"who asked for session {head.id} can't be told: {parent} is gone", "requester") from None
 
 
-def _item(body: ev.CallsProposed, index: int, call: str) -> str:
+def _item(body: ev.CallsProposed, index: int, call: str) -> Proposal:
     if index >= len(body.calls):
         raise _not_open(call)
-    return body.calls[index].tool
+    return body.calls[index]
 
 
 def _not_open(call: str) -> Refused:
-    return Refused("decision refused", "not_open", f"there is no open approval for call {call[:60]}")
+    return Refused("not taken", "not_open", f"there is no open call {call[:60]}")

@@ -8,7 +8,8 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from onward.core.codec import stamp
-from onward.core.signals import DecisionBody, parse
+from onward.core.head import Head
+from onward.core.signals import DecisionBody, Verdict, parse
 from onward.errors import Refused
 from onward.runtime.signals import Outcome
 from onward.surfaces.http import models
@@ -63,12 +64,16 @@ async def decide(id: Id, said: models.DecisionRequest, asked: Known, answer: Res
     nothing in its body. Without a key a decision is its own: the same again gets the same answer.
     """
     body, tenant = _given(said), asked.tenant("approver")
+    form: DecisionBody = parse("decision", body)
+    await _check_may_decide(asked, await asked.caller.get(id, tenant), form.call, form.verdict)
+    return await _tell(asked, answer, "approver", id, "decision", body, key)
+
+
+async def _check_may_decide(asked: Asked, head: Head, call: str, verdict: Verdict) -> None:
+    """Raises NotAllowed, and Refused for the account that runs sessions, and for what was never proposed."""
     if asked.rights.name.casefold() == asked.service.own_account:
         raise Refused("decision refused", "own_account", "what runs sessions decides nothing about them")
-    form: DecisionBody = parse("decision", body)
-    caller = asked.caller
-    await caller.check_may_decide(asked.service.roles, await caller.get(id, tenant), form)
-    return await _tell(asked, answer, "approver", id, "decision", body, key)
+    await asked.caller.check_may_decide(asked.service.roles, head, call, verdict)
 
 
 @router.post("/sessions/{id}/cancel", response_model=models.Told, response_model_exclude_unset=True)
@@ -103,7 +108,14 @@ async def retry(
 
 @router.post("/sessions/{id}/skip", response_model=models.Told, response_model_exclude_unset=True)
 async def skip(id: Id, said: models.SkipRequest, asked: Known, answer: Response, key: Key = None) -> Any:
-    """Give an open call this result instead of performing it. Takes an operator."""
+    """Give an open call this result instead of performing it.
+
+    Takes an operator; and whoever may decide it, where the call is one that a person was asked about.
+    """
+    head = await asked.caller.get(id, asked.tenant("operator"))
+    if await asked.caller.takes_decision(head, said.call):
+        asked.tenant("approver")
+        await _check_may_decide(asked, head, said.call, "responded")
     return await _tell(asked, answer, "operator", id, "skip", _given(said), key)
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import AwareDatetime, StringConstraints
 
 from onward import ports
+from onward.adapters.gcp.trace import well_formed
 from onward.core.canonical import digest
 from onward.core.events import Actor
 from onward.core.head import Head, Status, WaitKind
@@ -70,7 +71,7 @@ async def start_session(
     check_size(body.input, BODY)
     start = start_of(asked.service.app, tenant, said.id or _made_id(asked.rights.name, key), body)
     person = Actor(kind="person", name=asked.rights.name)
-    head, new = await asked.service.parts.gateway.start(replace(start, trace=traceparent), person)
+    head, new = await asked.service.parts.gateway.start(replace(start, trace=well_formed(traceparent)), person)
     answer.status_code = 201 if new else 200
     return doc(head) | {"new": new}
 
