@@ -150,7 +150,7 @@ class Cloud:
         return {
             "GOOGLE_CLOUD_PROJECT": self.project,
             "ONWARD_PROJECT": self.project,
-            "ONWARD_API_URL": self.functions["api"].url,
+            "ONWARD_API_URL": self.functions["api"].url.rstrip("/"),
             "ONWARD_APP": app,
             "ONWARD_DATABASE": "(default)",
             "ONWARD_BUCKET": BUCKET,

@@ -41,6 +41,10 @@ class Settings:
         )
 
 
+PLACE = "onward-deployment"
+"""The header by which one who asks an API says whose sessions are meant: `PROJECT/DATABASE`."""
+
+
 @dataclass(frozen=True, slots=True)
 class GeminiSettings:
     """How Gemini is reached: by `api_key`, or with `vertex` through `project` and `location`, and where, unless at the
@@ -110,6 +114,11 @@ class CloudPlace:
             "storage_emulator": env.given("STORAGE_EMULATOR_HOST"),
             "tasks_emulator": env.given("CLOUD_TASKS_EMULATOR_HOST"),
         }
+
+    @property
+    def place(self) -> str:
+        """Where the sessions are, in a word."""
+        return f"{self.project}/{self.database}"
 
     @property
     def sessions_topic_path(self) -> str:
@@ -214,7 +223,7 @@ class CloudSettings(CloudPlace):
 _PROJECT, _DATABASE = r"[a-z][a-z0-9-]{4,28}[a-z0-9]", r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]"
 _BUCKET, _NAME = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
 _LOCATION, _URL = r"[a-z]+[a-z0-9-]*", r"https?://[^\s/]+(/\S*)?"
-_SAFE_URL = r"(https://[^\s/]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)(/\S*)?"
+_SAFE_URL = r"(https://[A-Za-z0-9.-]+(:\d+)?|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)(/\S*)?"
 _EMAIL, _TEXT, _SECRET = r"[^@\s]+@[^@\s]+", r"\S.*", r"\S{32,}"
 _ACCOUNT, _API = "onward@my-project.iam.gserviceaccount.com", "https://api-abc.run.app"
 

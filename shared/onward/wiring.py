@@ -235,7 +235,7 @@ def api(settings: OperatorSettings) -> Api:
     from onward.adapters.gcp.api import PersonalApi
     from onward.adapters.local.clock import SystemClock
 
-    return PersonalApi(settings.api_url, settings.token, SystemClock())
+    return PersonalApi(settings.api_url, settings.token, settings.place, SystemClock())
 
 
 def local_model(text: str, directory: Path) -> Model | None:

@@ -106,7 +106,7 @@ async def _up(name: str, service: Service, hosts: frozenset[str] | None = None) 
         api = Api(name, f"http://127.0.0.1:{at.getsockname()[1]}", lambda who: who, access)
         api.service = service
         try:
-            async with served(make(service, _shown, hosts), service, at):
+            async with served(make(service, _shown, hosts=hosts), service, at):
                 _count(service, api.counts)
                 yield api
         finally:

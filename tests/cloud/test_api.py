@@ -280,6 +280,16 @@ async def test_a_page_of_another_site_can_do_nothing(api: Api) -> None:
     assert (await api.ask("POST", "sessions/r-site/pause", {}, origin=api.url.rstrip("/"))).status == 200
 
 
+async def test_g8_what_is_meant_for_another_deployment_is_not_done(api: Api) -> None:
+    """Staging and production may have sessions of the same id: who looks at one decides in no other."""
+    await api.begun("r-place")
+    for path, doc in (("sessions/r-place/cancel", {}), ("sessions", {"id": "r-there", "program": "pack-desk"})):
+        answer = await api.ask("POST", path, doc, onward_deployment="another-project/onward")
+        assert answer.said == (409, "other_deployment")
+    assert (await api.ask("GET", "sessions/r-there")).status == 404
+    assert (await api.ask("GET", "sessions/r-place")).doc["status"] != "cancelled"
+
+
 async def test_the_description_that_is_served_is_the_one_in_the_reference(api: Api) -> None:
     from tests.docs.test_reference import REFERENCE
 

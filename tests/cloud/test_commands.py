@@ -210,7 +210,7 @@ def test_g15_what_is_not_there_is_said_in_one_line(operator: Operator) -> None:
     missing = operator.run("show", "c-nobody")
     assert (missing.code, missing.err) == (3, "onward: not_found: there is no session c-nobody\n")
     elsewhere = operator.run("run", "pack-desk", "Hello", "--id", "c-elsewhere", ONWARD_DATABASE="another")
-    assert (elsewhere.code, "is not in database another of project local-project" in elsewhere.err) == (3, True)
+    assert (elsewhere.code, "it has the sessions of local-project/" in elsewhere.err) == (4, True)
     program = operator.run("run", "no-desk", "Hello")
     assert (program.code, program.err.startswith("onward: bad_input: there is no program 'no-desk'")) == (2, True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -73,3 +74,14 @@ def test_what_is_wrong_ends_the_start_of_a_function(world: World, tmp_path: Path
     with pytest.raises(Failed, match=r"there is no file nowhere\.py"):
         function.start(world.cloud.environment | {"ONWARD_APP": "nowhere.py"})
     function.close()
+
+
+async def test_the_lines_of_the_page_are_typed_as_they_stand(world: World) -> None:
+    page = (ROOT / "docs/cloud.md").read_text()
+    (lines,) = re.findall(r"^```sh\n(.*?)^```$", page.partition("Trying it")[2].partition("\n## ")[0], re.M | re.S)
+    shell = ["bash", "-ec", f'curl() {{ command curl --fail-with-body "$@"; }}\n{lines}']
+    told = world.cloud.environment | {"ONWARD_TOKEN": world.cloud.token("grace@shop.example")}
+    done = await asyncio.to_thread(subprocess.run, shell, env=os.environ | told, capture_output=True, text=True)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert '"id":"s-1"' in done.stdout.replace(" ", "")
+    await world.until("s-1", "approval_requested")

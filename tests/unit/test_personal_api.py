@@ -73,7 +73,7 @@ def lasting(clock: ManualClock, email: str = "ann@x.org", seconds: float = 3600)
 
 async def test_it_asks_in_the_name_that_the_token_says(server: Server, clock: ManualClock) -> None:
     given = lasting(clock)
-    api = PersonalApi(f"{server.url}/", given, clock)
+    api = PersonalApi(f"{server.url}/", given, "p/d", clock)
     server.text = '{"decided": true}'
     assert await api.person() == "ann@x.org"
     file = File(data=b"abc", media_type="text/plain", name="a.txt")
@@ -81,6 +81,7 @@ async def test_it_asks_in_the_name_that_the_token_says(server: Server, clock: Ma
     ((method, path, headers, body),) = server.asked
     assert (method, path) == ("POST", "/v1/sessions")
     assert headers["Authorization"] == headers["X-Serverless-Authorization"] == f"Bearer {given}"
+    assert headers["Onward-Deployment"] == "p/d"
     assert body["input"][1]["$file"]["data"] == "YWJj"
 
 
@@ -101,7 +102,7 @@ async def test_what_is_wrong_is_raised_as_the_library_would(
 ) -> None:
     server.status, server.text = status, json.dumps({"code": code, "detail": "no: it stands", "stands": "it stands"})
     with pytest.raises(kind, match="no: it stands") as caught:
-        await PersonalApi(server.url, lasting(clock), clock).ask("POST", "/v1/sessions", {})
+        await PersonalApi(server.url, lasting(clock), "p/d", clock).ask("POST", "/v1/sessions", {})
     assert status == 500 or caught.value.code == code
 
 
@@ -119,30 +120,32 @@ async def test_what_stands_before_the_api_is_told_from_it(
 ) -> None:
     server.status, server.text = status, "<html>something else</html>"
     with pytest.raises(kind, match=words):
-        await PersonalApi(server.url, lasting(clock), clock).ask("POST", "/v1/sessions", {})
+        await PersonalApi(server.url, lasting(clock), "p/d", clock).ask("POST", "/v1/sessions", {})
 
 
 async def test_a_token_follows_no_redirect(server: Server, clock: ManualClock) -> None:
     server.status, server.headers = 307, {"Location": f"{server.url}/elsewhere"}
     with pytest.raises(Retryable, match="answered 307"):
-        await PersonalApi(server.url, lasting(clock), clock).ask("POST", "/v1/sessions", {})
+        await PersonalApi(server.url, lasting(clock), "p/d", clock).ask("POST", "/v1/sessions", {})
     assert [path for _, path, _, _ in server.asked] == ["/v1/sessions"]
 
 
 async def test_an_api_that_is_away_may_be_asked_again(clock: ManualClock) -> None:
     given = lasting(clock)
     with pytest.raises(Retryable, match=r"did not answer: .+; the same again does no harm") as caught:
-        await PersonalApi("http://127.0.0.1:1", given, clock).ask("POST", "/v1/sessions", {})
+        await PersonalApi("http://127.0.0.1:1", given, "p/d", clock).ask("POST", "/v1/sessions", {})
     assert given not in str(caught.value)
 
 
 # --- whose token it is -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wrong", ["x", "a.b.c", "e30.e30.s", "e30.W10.s", f"e30.{'A' * 5}.s"])
+@pytest.mark.parametrize(
+    "wrong", ["x", "a.b.c", "e30.e30.s", "e30.W10.s", f"e30.{'A' * 5}.s", "e30.e30.s\n", "e30.e30.\u00fc"]
+)
 async def test_g15_what_is_no_token_is_refused_and_not_shown(clock: ManualClock, wrong: str) -> None:
     with pytest.raises(Unidentified, match="it is no identity token that names an e-mail address") as caught:
-        await PersonalApi("http://localhost:1", f"{wrong}secret", clock).person()
+        await PersonalApi("http://localhost:1", f"{wrong}secret", "p/d", clock).person()
     assert "secret" not in str(caught.value)
 
 
@@ -160,7 +163,7 @@ async def test_who_is_logged_in_to_gcloud_decides_and_is_asked_for_again_in_time
 ) -> None:
     ran = gcloud(tmp_path, monkeypatch, f"cat {tmp_path / 'token'}")
     (tmp_path / "token").write_text(lasting(clock, "ben@x.org", FRESH + 10))
-    api = PersonalApi("http://localhost:1", None, clock)
+    api = PersonalApi("http://localhost:1", None, "p/d", clock)
     assert [await api.person(), await api.person()] == ["ben@x.org"] * 2
     assert ran.read_text() == "auth print-identity-token\n"
     clock.advance(11)
@@ -172,7 +175,7 @@ async def test_without_a_login_it_is_said_how_to_get_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: ManualClock
 ) -> None:
     gcloud(tmp_path, monkeypatch, "echo 'ERROR: nobody is logged in.' >&2; echo 'A long story' >&2; exit 1")
-    api = PersonalApi("http://localhost:1", None, clock)
+    api = PersonalApi("http://localhost:1", None, "p/d", clock)
     with pytest.raises(Unidentified, match=r"gcloud says: ERROR: nobody is logged in\. Log in with gcloud auth login"):
         await api.person()
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))

@@ -97,8 +97,8 @@ class Deployed(Access):
 
     async def _told(self, id: str, tenant: str, answer: Mapping[str, Any]) -> Outcome:
         """The outcome that the API has answered, with its event."""
-        signal, event = str(answer["signal"]), answer.get("event")
-        if event is None:
+        signal, event = str(answer.get("signal")), answer.get("event")
+        if not isinstance(event, Mapping) or "seq" not in event:
             return Outcome(signal, None)
         async for found in self.events(id, after=int(event["seq"]) - 1, tenant=tenant):
             return Outcome(signal, found)

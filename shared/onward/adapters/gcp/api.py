@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import http.client
 import json
+import re
 import subprocess
 import urllib.error
 import urllib.request
@@ -12,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from onward.config import PLACE
 from onward.errors import BadInput, NotAllowed, NotFound, OnwardError, Refused, Retryable, Unidentified
 from onward.ports import Clock
 
@@ -26,6 +29,9 @@ COMMAND = ("gcloud", "auth", "print-identity-token")
 _HOW = "Log in with gcloud auth login, or set ONWARD_TOKEN to an identity token"
 
 
+_JWT = re.compile(r"\A[\w-]+\.([\w-]+)\.[\w-]+\Z", re.ASCII)
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """An identity token, and what it says of itself. Whether that is true, who is asked finds out."""
@@ -38,7 +44,7 @@ class Token:
     def read(cls, text: str) -> Token:
         """Raises Unidentified for what is no identity token, or names nobody."""
         try:
-            part = text.split(".")[1]
+            part = _JWT.findall(text)[0]
             claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
             return cls(text, str(claims["email"]), float(claims["exp"]))
         except (ValueError, LookupError, TypeError):
@@ -46,10 +52,12 @@ class Token:
 
 
 class PersonalApi:
-    """The API at `url`, for the person whom `token` names, or else whoever is logged in to gcloud."""
+    """The API at `url` of the deployment at `place`, `PROJECT/DATABASE`, for the person whom `token` names, or else
+    whoever is logged in to gcloud."""
 
-    def __init__(self, url: str, token: str | None, clock: Clock) -> None:
+    def __init__(self, url: str, token: str | None, place: str, clock: Clock) -> None:
         self._url = url.rstrip("/")
+        self._place = place
         self._given = token
         self._clock = clock
         self._token: Token | None = None
@@ -59,11 +67,15 @@ class PersonalApi:
         return (await self._known()).email
 
     async def ask(self, method: str, path: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What the API answers. Raises what it says to be wrong as the library would, Unidentified where it takes the
-        token for nobody's, and Retryable where it did not answer: it may have heard all the same, and whatever is asked
-        here may be asked again."""
-        token, body = await self._known(), json.dumps(document, default=_plain).encode()
-        status, text = await asyncio.to_thread(_post, f"{self._url}{path}", method, body, token.text)
+        """What the API answers. The token goes in two headers: what stands before the API takes the second one, and
+        leaves the first whole, which the API verifies itself.
+
+        Raises what it says to be wrong as the library would, Unidentified where it takes the token for nobody's, and
+        Retryable where it did not answer: it may have heard all the same, and whatever is asked here may be asked
+        again."""
+        bearer, body = f"Bearer {(await self._known()).text}", json.dumps(document, default=_plain).encode()
+        headers = {"Authorization": bearer, "X-Serverless-Authorization": bearer, PLACE: self._place}
+        status, text = await asyncio.to_thread(_post, f"{self._url}{path}", method, body, headers)
         doc = _document(text)
         if status < 300 and doc:
             return doc
@@ -113,19 +125,17 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _post(url: str, method: str, body: bytes, token: str) -> tuple[int, bytes]:
-    """Status and answer. The token goes in two headers: what stands before the API takes the second one, and leaves the
-    first whole, which the API verifies itself."""
-    bearer = f"Bearer {token}"
-    headers = {"Authorization": bearer, "X-Serverless-Authorization": bearer, "Content-Type": "application/json"}
-    request = urllib.request.Request(url, body, headers, method=method)
+def _post(url: str, method: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    """Status and answer."""
+    sent = {"Content-Type": "application/json", **headers}
+    request = urllib.request.Request(url, body, sent, method=method)
     try:
         with urllib.request.build_opener(_Stay).open(request, timeout=ANSWERS_WITHIN) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as exc:
         with exc:
             return exc.code, exc.read()
-    except OSError as exc:
+    except (OSError, http.client.HTTPException) as exc:
         raise Retryable(f"the API at {url} did not answer: {exc}; the same again does no harm") from exc
 
 

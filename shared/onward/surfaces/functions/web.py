@@ -23,4 +23,4 @@ def web(worker: Worker, roles: Roles) -> ASGIApp:
     async def who(headers: Mapping[str, str]) -> str:
         return await worker.identities.email(headers.get("authorization"), headers.get(ASSERTION))
 
-    return make(service, who)
+    return make(service, who, place=settings.place)

@@ -19,11 +19,12 @@ Every request but the one for this description takes a caller who is known. Role
 caller is not found. Errors are problem documents with a stable `code`."""
 
 
-def make(service: Service, who: Who, hosts: frozenset[str] | None = None) -> ASGIApp:
-    """The API as an ASGI application. With `hosts` it only answers to these names."""
+def make(service: Service, who: Who, *, place: str | None = None, hosts: frozenset[str] | None = None) -> ASGIApp:
+    """The API as an ASGI application: that of the deployment at `place`, if it is one's. With `hosts` it only answers
+    to these names."""
     app = described()
     app.state.service = service
-    return Door(app, who, hosts)
+    return Door(app, who, place, hosts)
 
 
 def described() -> FastAPI:

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from onward.errors import BadInput, NotAllowed, OnwardError
+from onward.config import PLACE
+from onward.errors import BadInput, NotAllowed, OnwardError, Refused
 from onward.surfaces.http.problems import TooLarge, WrongMedia, answer, crashed
 
 BODY = 1024 * 1024
@@ -33,11 +34,12 @@ Who = Callable[[Mapping[str, str]], Awaitable[str]]
 
 
 class Door:
-    """Lets in requests of callers who are known, whole and of a bearable size. With `hosts` only those that were sent
-    to one of these names: a page of another site can't make them, whatever its own name resolves to."""
+    """Lets in requests of callers who are known, whole and of a bearable size, and none that are meant for sessions
+    elsewhere than at `place`. With `hosts` only those that were sent to one of these names: a page of another site
+    can't make them, whatever its own name resolves to."""
 
-    def __init__(self, app: ASGIApp, who: Who, hosts: frozenset[str] | None = None) -> None:
-        self._app, self._who, self._hosts = app, who, hosts
+    def __init__(self, app: ASGIApp, who: Who, place: str | None = None, hosts: frozenset[str] | None = None) -> None:
+        self._app, self._who, self._place, self._hosts = app, who, place, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,6 +60,7 @@ class Door:
         """Check a request, note who asks, and answer how the rest of it is received. Raises UsageError."""
         headers = Headers(scope=scope)
         _check_host(headers, self._hosts)
+        _check_place(headers, self._place)
         writes = scope["method"] in _WRITES
         if writes:
             _check_origin(headers)
@@ -82,6 +85,14 @@ class _Sending:
 def _check_host(headers: Headers, hosts: frozenset[str] | None) -> None:
     if hosts is not None and _name(f"//{headers.get('host', '')}") not in hosts:
         raise NotAllowed("host: this server is asked for under another name than its own", "wrong_host")
+
+
+def _check_place(headers: Headers, place: str | None) -> None:
+    """One who looks at the sessions of one deployment must not decide in another, where ids may be the same."""
+    meant = headers.get(PLACE)
+    if meant is not None and meant != place:
+        stands = f"it has the sessions of {place}" if place else "it is no deployment's"
+        raise Refused(f"{PLACE}: this API is not that of {meant[:200]!r}", "other_deployment", stands)
 
 
 def _name(url: str) -> str | None:
