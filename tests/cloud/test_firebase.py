@@ -132,8 +132,11 @@ def test_nothing_is_left_once_it_is_closed(needed: None, tmp_path: Path, monkeyp
         emulators = json.loads((folder / CONFIG.name).read_text())["emulators"]
         ports = [emulators[name]["port"] for name in ("firestore", "pubsub", "hub")]
         assert all(map(listens, ports))
-    assert not any(map(listens, ports))
     assert list(tmp_path.iterdir()) == []
+    end = time.monotonic() + PATIENCE  # a port may be somebody else's for a moment
+    while any(map(listens, ports)):
+        assert time.monotonic() < end, ports
+        time.sleep(0.1)
 
 
 # --- what is missing, or fails: a CLI and a Java that only talk ------------------------------------------------------
