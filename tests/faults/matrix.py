@@ -37,7 +37,7 @@ PATIENCE = 30.0
 
 SHM = Path("/dev/shm")
 WHOLE = os.environ.get("EMULATORS") == "required"
-ENOUGH = 180
+ENOUGH = 100
 """Runs of one session, in memory, where not all are played: a long session's faults are spread over its calls."""
 
 SAMPLED = frozenset({1, 9})
