@@ -25,3 +25,20 @@ class Access(Signals, Operating):
     async def working(self) -> None:
         """Return when nothing is advanced here any more. Raises what stopped it, if nobody asked it to."""
         raise NotImplementedError
+
+
+class Elsewhere(Access):
+    """The way to sessions that others advance."""
+
+    works = True
+
+    def __init__(self) -> None:
+        self.looked = asyncio.Event()
+        self.looked.set()
+
+    async def stop(self) -> None:
+        """There is nothing to stop: what goes on, goes on elsewhere."""
+
+    async def working(self) -> None:
+        """Never return."""
+        await asyncio.Event().wait()

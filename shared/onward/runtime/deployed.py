@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -12,12 +11,12 @@ from onward.core.events import Actor
 from onward.core.head import Head
 from onward.core.ids import check_id
 from onward.errors import NotFound, UsageError
-from onward.runtime.access import Access
+from onward.runtime.access import Elsewhere
 from onward.runtime.signals import Outcome
 from onward.wiring import Api, Parts, api, operated
 
 
-class Deployed(Access):
+class Deployed(Elsewhere):
     """Looks at sessions and tells them something, by the rights of this machine's credentials; the deployment's
     functions move them. Use it as `async with Deployed(settings) as sessions`.
 
@@ -26,13 +25,10 @@ class Deployed(Access):
     login name, by default.
     """
 
-    works = True
-
     def __init__(self, settings: OperatorSettings, identity: str | None = None) -> None:
+        super().__init__()
         self._settings = settings
         self.identity = identity or Settings.from_env().identity
-        self.looked = asyncio.Event()
-        self.looked.set()
 
     async def __aenter__(self) -> Deployed:
         self.parts: Parts = operated(self._settings)
@@ -45,13 +41,6 @@ class Deployed(Access):
     @cached_property
     def _api(self) -> Api:
         return api(self._settings)
-
-    async def stop(self) -> None:
-        """There is nothing to stop: what goes on, goes on elsewhere."""
-
-    async def working(self) -> None:
-        """Never return."""
-        await asyncio.Event().wait()
 
     async def decider(self) -> str:
         """Whom the identity token names. Raises UsageError."""

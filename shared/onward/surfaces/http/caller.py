@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from onward.core.head import Head
 from onward.core.ledger import LedgerEntry
 from onward.core.signals import DecisionBody, Verdict, parse
 from onward.errors import NotAllowed, NotFound, Refused
-from onward.runtime.access import Access
+from onward.runtime.access import Elsewhere
 from onward.runtime.signals import Outcome
 from onward.surfaces.http.roles import Roles
 from onward.wiring import Parts
@@ -23,23 +22,13 @@ GENERATIONS = 100
 """So far up it is looked for whoever asked for what a session does."""
 
 
-class Caller(Access):
+class Caller(Elsewhere):
     """Sessions, in the name of somebody who is known; others advance them."""
 
-    works = True
-
     def __init__(self, parts: Parts, identity: str) -> None:
+        super().__init__()
         self.parts = parts
         self.identity = identity
-        self.looked = asyncio.Event()
-        self.looked.set()
-
-    async def stop(self) -> None:
-        """There is nothing to stop: what goes on, goes on elsewhere."""
-
-    async def working(self) -> None:
-        """Never return."""
-        await asyncio.Event().wait()
 
     async def tell(self, id: str, kind: str, body: Mapping[str, Any], key: str | None, tenant: str) -> Outcome:
         """File a signal and wait for what becomes of it, for a while. Without a key, a decision is its own: the same
