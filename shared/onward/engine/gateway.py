@@ -53,6 +53,19 @@ class Start:
     exists: Exists = "rejoin"
     trace: str | None = None
 
+    @classmethod
+    def of(cls, program: Any, id: str, *, version: str | None, limits: Limits | None, **said: Any) -> Start:
+        """A session of this program, with what the program says of version, limits and inputs where that is left
+        open."""
+        return cls(
+            id,
+            program.name,
+            version or program.version,
+            limits=limits or getattr(program, "limits", None) or Limits(),
+            on_input=getattr(program, "on_input", "enqueue"),
+            **said,
+        )
+
 
 class Gateway:
     """Checks what comes from outside, makes it durable, and wakes the session: then, and only then, it answers."""

@@ -194,18 +194,17 @@ class Runtime(Access):
         and `delay` are a span from now or a time. Raises BadInput.
         """
         chosen = self._choose(program)
-        start = Start(
-            id=id or secrets.token_hex(6),
-            program=chosen.name,
-            version=chosen.version,
+        start = Start.of(
+            chosen,
+            id or secrets.token_hex(6),
+            version=None,
+            limits=limits,
             input=input,
             tenant=tenant,
             labels=labels,
-            limits=limits or getattr(chosen, "limits", None) or Limits(),
             deadline=self._time(deadline, "deadline"),
             not_before=self._time(delay, "delay"),
             pinned=pinned,
-            on_input=getattr(chosen, "on_input", "enqueue"),
             exists=exists,
             trace=trace,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onward.core.events import NO_LIMITS, Limits
+from onward.core.events import NO_LIMITS
 from onward.core.signals import StartBody
 from onward.engine.gateway import Start
 from onward.programs.app import App
@@ -12,18 +12,16 @@ def start_of(app: App, tenant: str, session: str, body: StartBody) -> Start:
     """The start of a session of this application's, with what its program says where nothing else is said. Raises
     BadInput where there is no such program."""
     chosen = app.choose(body.program)
-    limits = body.limits if body.limits != NO_LIMITS else getattr(chosen, "limits", None) or Limits()
-    return Start(
-        id=session,
-        program=chosen.name,
-        version=body.version or chosen.version,
+    return Start.of(
+        chosen,
+        session,
+        version=body.version,
+        limits=body.limits if body.limits != NO_LIMITS else None,
         input=body.input,
         tenant=tenant,
         labels=body.labels,
-        limits=limits,
         deadline=body.deadline,
         not_before=body.not_before,
         pinned=body.pinned,
-        on_input=getattr(chosen, "on_input", "enqueue"),
         exists=body.exists,
     )
