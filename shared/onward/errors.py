@@ -18,6 +18,7 @@ OnwardError                  .code: stable, the same in logs, the command line a
     ├─ BadInput              a value is wrong; the message names the field
     ├─ NotFound              no such session, approval or call
     ├─ Refused               right form, wrong moment: the message says what stands instead
+    │  └─ Gone               it was there once, and will not be again
     ├─ Unidentified          nobody is known by what the caller has shown
     └─ NotAllowed            it is known who asks, and they may not
 """
@@ -139,6 +140,10 @@ class NotFound(UsageError):
 
     code = "not_found"
 
+    def __init__(self, message: str, code: str = "not_found") -> None:
+        super().__init__(message)
+        self.code = code
+
 
 class Refused(UsageError):
     """Right form, wrong moment. `stands` says what holds instead."""
@@ -149,6 +154,15 @@ class Refused(UsageError):
         super().__init__(f"{message}: {stands}" if stands else message)
         self.code = code
         self.stands = stands
+
+
+class Gone(Refused):
+    """It was there, and will not be again. `stands` says what became of it."""
+
+    code = "gone"
+
+    def __init__(self, message: str, code: str = "gone", stands: str = "") -> None:
+        super().__init__(message, code, stands)
 
 
 class Unidentified(UsageError):

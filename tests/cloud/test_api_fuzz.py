@@ -57,7 +57,7 @@ def requests(draw: st.DrawFn) -> tuple[str, str, bytes, dict[str, str]]:
     body = b"" if method == "GET" or not draw(st.integers(0, 9)) else json.dumps(draw(bodies)).encode()
     if body:
         headers["content-type"] = "application/json"
-    place = path.replace("{id}", quote(id, safe=""))
+    place = path.replace("{id}", quote(id, safe="")).replace("{token}", draw(texts.map(quote)) or "x")
     return method, f"{place}?{urlencode(asked, errors='replace')}" if asked else place, body, headers
 
 

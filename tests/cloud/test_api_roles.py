@@ -26,6 +26,7 @@ MATRIX: list[tuple[str, str, Any, set[str]]] = [
     ("GET", "attention", None, VIEWER),
     ("GET", "effects", None, VIEWER),
     ("GET", "usage", None, VIEWER),
+    ("POST", "sessions/ID/links", CALL, VIEWER),
     ("POST", "sessions", START, OPERATOR),
     ("POST", "sessions/ID/inputs", {"content": "Hi"}, OPERATOR),
     ("POST", "sessions/ID/pause", {}, OPERATOR),

@@ -11,7 +11,7 @@ from onward.core.canonical import digest
 from onward.core.events import Actor, Proposal
 from onward.core.head import Head
 from onward.core.ledger import LedgerEntry
-from onward.core.signals import DecisionBody, Verdict, parse
+from onward.core.signals import DecisionBody, Verdict, filed_as, parse
 from onward.errors import NotAllowed, NotFound, Refused
 from onward.runtime.access import Elsewhere
 from onward.runtime.signals import Outcome
@@ -38,6 +38,10 @@ class Caller(Elsewhere):
         outcome = await self._signal(id, kind, body, key or made, tenant)
         edited = isinstance(known, DecisionBody) and known.arguments is not None
         return await self._checked(id, outcome, tenant) if edited else outcome
+
+    def filed(self, decision: Mapping[str, Any], key: str | None) -> str:
+        """The id under which `tell` files a decision."""
+        return filed_as(self._sender(None), "decision", key or digest(dict(decision)))
 
     async def logged(self, id: str, tenant: str) -> Head:
         """The head of a session that has a log. Raises NotFound."""

@@ -51,12 +51,13 @@ async def list_approvals(asked: Lists, cursor: After = None, limit: Limit = FEW)
 async def _asked(asked: Asked, head: Head) -> list[dict[str, Any]]:
     """What one session asks; where its log can't be read, that needs attention, and hides nothing of the others."""
     try:
-        return [_question_doc(head, question) for question in await questions(asked.caller, head)]
+        return [question_doc(head, question) for question in await questions(asked.caller, head)]
     except Permanent:
         return []
 
 
-def _question_doc(head: Head, question: Question) -> dict[str, Any]:
+def question_doc(head: Head, question: Question) -> dict[str, Any]:
+    """An open approval, as it is shown."""
     fields = {name: getattr(question, name) for name in models.Approval.model_fields if hasattr(question, name)}
     expires = {"expires_at": question.expires_at and stamp(question.expires_at)}
     return {"tenant": head.tenant, "program": head.program} | fields | expires

@@ -49,7 +49,21 @@ class InputRequest(Asking):
     content: Any = Field(description="Any JSON value; a file is `{$file: {media_type, name, data}}`.", examples=["Hi"])
 
 
-class DecisionRequest(Asking):
+class LinkDecisionRequest(Asking):
+    """What a person decides on the call that a link opens.
+
+    approved: perform it, with `arguments` instead if they are given · rejected: don't · responded: don't, and take
+    `result` for what it came to · delegated: `to` is to decide.
+    """
+
+    verdict: Literal["approved", "rejected", "responded", "delegated"]
+    reason: Reason = ""
+    arguments: dict[str, Any] | None = Field(default=None, description="Goes with approved.")
+    result: Any = Field(default=None, description="Goes with responded.")
+    to: str | None = Field(default=None, max_length=256, description="Goes with delegated.")
+
+
+class DecisionRequest(LinkDecisionRequest):
     """What a person decides on exactly the call that they were shown.
 
     approved: perform it, with `arguments` instead if they are given · rejected: don't · responded: don't, and take
@@ -58,11 +72,18 @@ class DecisionRequest(Asking):
 
     call: Call
     digest: Digest
-    verdict: Literal["approved", "rejected", "responded", "delegated"]
-    reason: Reason = ""
-    arguments: dict[str, Any] | None = Field(default=None, description="Goes with approved.")
-    result: Any = Field(default=None, description="Goes with responded.")
-    to: str | None = Field(default=None, max_length=256, description="Goes with delegated.")
+
+
+class LinkRequest(Asking):
+    """A link to make."""
+
+    call: Call
+    ttl: int = Field(
+        default=86_400,
+        ge=1,
+        le=30 * 86_400,
+        description="Seconds for which it is good; never longer than the approval is open.",
+    )
 
 
 class ReasonRequest(Asking):
@@ -271,6 +292,14 @@ class Approval(Answering):
     approvers: list[str]
     expires_at: Time | None
     on_timeout: Literal["deny", "approve"]
+
+
+class LinkMade(Answering):
+    """A link to one approval. It holds no secret, and grants nothing."""
+
+    url: str
+    path: str = Field(description="Of `url`, without the address.")
+    expires_at: Time
 
 
 class Approvals(Answering):

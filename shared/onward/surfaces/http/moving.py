@@ -19,12 +19,10 @@ from onward.surfaces.http.service import Asked, Key, Known
 from onward.surfaces.http.sessions import Id
 from onward.surfaces.http.sizes import check_size
 
-router = APIRouter(
-    tags=["moving"],
-    responses={
-        202: {"model": models.Told, "description": "Accepted, and not yet decided: its event will be among `events`."}
-    },
-)
+ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {"model": models.Told, "description": "Accepted, and not yet decided: its event will be among `events`."}
+}
+router = APIRouter(tags=["moving"], responses=ACCEPTED)
 Reasoned = models.ReasonRequest | None
 
 
@@ -34,10 +32,11 @@ async def _tell(
     tenant = asked.tenant(role)
     outcome = await asked.caller.tell(id, kind, body, key, tenant)
     answer.status_code = 200 if outcome.decided else 202
-    return _told(id, tenant, outcome)
+    return told(id, tenant, outcome)
 
 
-def _told(id: str, tenant: str, outcome: Outcome) -> dict[str, Any]:
+def told(id: str, tenant: str, outcome: Outcome) -> dict[str, Any]:
+    """What became of what a session was told."""
     where = f"/v1/sessions/{id}/events?tenant={tenant}"
     doc: dict[str, Any] = {"signal": outcome.signal, "decided": outcome.decided, "events": where}
     event = outcome.event
@@ -63,9 +62,13 @@ async def decide(id: Id, said: models.DecisionRequest, asked: Known, answer: Res
     Takes an approver whom the rules of approvals let decide. Who decides is whoever the request's identity names, and
     nothing in its body. Without a key a decision is its own: the same again gets the same answer.
     """
-    body, tenant = _given(said), asked.tenant("approver")
+    return await decided(asked, answer, id, _given(said), key)
+
+
+async def decided(asked: Asked, answer: Response, id: str, body: Mapping[str, Any], key: str | None) -> Any:
+    """Decide, if whoever asks may, and answer what came of it."""
     form: DecisionBody = parse("decision", body)
-    await _check_may_decide(asked, await asked.caller.get(id, tenant), form.call, form.verdict)
+    await _check_may_decide(asked, await asked.caller.get(id, asked.tenant("approver")), form.call, form.verdict)
     return await _tell(asked, answer, "approver", id, "decision", body, key)
 
 

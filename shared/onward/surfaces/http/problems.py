@@ -15,7 +15,17 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from onward.errors import BadInput, NotAllowed, NotFound, OnwardError, Refused, Retryable, Unidentified, UsageError
+from onward.errors import (
+    BadInput,
+    Gone,
+    NotAllowed,
+    NotFound,
+    OnwardError,
+    Refused,
+    Retryable,
+    Unidentified,
+    UsageError,
+)
 
 MEDIA = "application/problem+json"
 
@@ -51,6 +61,7 @@ STATUSES: Mapping[type[OnwardError], int] = MappingProxyType(
         Unidentified: 401,
         NotAllowed: 403,
         NotFound: 404,
+        Gone: 410,
         Refused: 409,
         TooLarge: 413,
         WrongMedia: 415,
@@ -143,6 +154,7 @@ RESPONSES: Mapping[int | str, dict[str, Any]] = MappingProxyType(
             403: "Whoever asks may not do this.",
             404: "There is no such thing, or not for whoever asks.",
             409: "Right form, wrong moment: `stands` says what holds instead.",
+            410: "It was there, and will not be again: `stands` says what became of it.",
             413: "More was sent than is taken.",
             415: "What was sent is no JSON.",
             503: "Nothing was decided: the same again may succeed.",

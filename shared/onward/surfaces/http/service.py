@@ -95,6 +95,14 @@ async def asked(request: Request, tenant: Tenant = None) -> Asked:
 Known = Annotated[Asked, Depends(asked)]
 
 
+async def anywhere(request: Request) -> Asked:
+    """The same, for what names its tenant itself, or is of none."""
+    return await asked(request)
+
+
+Anywhere = Annotated[Asked, Depends(anywhere)]
+
+
 async def lists(request: Request, tenant: Tenants = None) -> Asked:
     """The same, for what is of many sessions."""
     return await asked(request, tenant)
