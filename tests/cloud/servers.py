@@ -16,12 +16,12 @@ from unittest import mock
 
 from onward.errors import Unidentified
 from onward.runtime import Runtime
-from onward.surfaces.http.app import make
 from onward.surfaces.http.caller import Caller
 from onward.surfaces.http.following import Pace
 from onward.surfaces.http.roles import Roles
 from onward.surfaces.http.service import Service
 from onward.surfaces.http.serving import listening, served
+from onward.surfaces.site import make
 from tests.cloud.http_client import Client
 
 if TYPE_CHECKING:

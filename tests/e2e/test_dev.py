@@ -107,7 +107,7 @@ def test_a_browser_is_shown_what_is_served(desk: Desk, tmp_path: Path, monkeypat
     assert process.stdout is not None
     url = json.loads(process.stdout.readline())["url"]
     desk._until(shown.exists, "no browser was opened")
-    assert shown.read_text() == f"{url}/v1/me\n"
+    assert shown.read_text() == f"{url}/\n"
     assert desk.end(process, signal.SIGINT).code == 0
 
 

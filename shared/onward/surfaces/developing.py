@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager
 from socket import socket
 
 from onward.runtime import Runtime
-from onward.surfaces.http.app import make
 from onward.surfaces.http.door import LOOPBACK, Who
 from onward.surfaces.http.roles import EVERYBODY, Roles
 from onward.surfaces.http.service import Service
@@ -17,8 +16,9 @@ from onward.surfaces.http.serving import listening, served
 from onward.surfaces.interrupts import interrupts
 from onward.surfaces.output import Output
 from onward.surfaces.running import Plan, WorkLog, check_whole, until_asked
+from onward.surfaces.site import make
 
-START = "/v1/me"
+START = "/"
 """What a browser is shown first."""
 
 

@@ -8,10 +8,10 @@ from starlette.types import ASGIApp
 
 from onward.adapters.gcp.identity import ASSERTION
 from onward.surfaces.functions.worker import SETTLING, Worker
-from onward.surfaces.http.app import make
 from onward.surfaces.http.following import Pace
 from onward.surfaces.http.roles import Roles
 from onward.surfaces.http.service import Service
+from onward.surfaces.site import make
 
 
 def web(worker: Worker, roles: Roles) -> ASGIApp:

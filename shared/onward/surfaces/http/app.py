@@ -1,4 +1,4 @@
-"""The application: routes behind a door, and the description that is served of them."""
+"""The API as an application: its routes, and the description that is served of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
 from onward.surfaces.http import events, links, looking, moving, problems, sessions
-from onward.surfaces.http.door import Door, Who
 from onward.surfaces.http.service import Service
 
 VERSION = "1"
@@ -19,12 +18,11 @@ Every request but the one for this description takes a caller who is known. Role
 caller is not found. Errors are problem documents with a stable `code`."""
 
 
-def make(service: Service, who: Who, *, place: str | None = None, hosts: frozenset[str] | None = None) -> ASGIApp:
-    """The API as an ASGI application: that of the deployment at `place`, if it is one's. With `hosts` it only answers
-    to these names."""
+def api(service: Service) -> ASGIApp:
+    """The API, for callers who are known."""
     app = described()
     app.state.service = service
-    return Door(app, who, place, hosts)
+    return app
 
 
 def described() -> FastAPI:

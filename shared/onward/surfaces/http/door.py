@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from onward.config import PLACE
 from onward.errors import BadInput, NotAllowed, OnwardError, Refused
-from onward.surfaces.http.problems import TooLarge, WrongMedia, answer, crashed
+from onward.surfaces.http.problems import TooLarge, WrongMedia, crashed
 
 BODY = 1024 * 1024
 """Bytes that a request may have in general."""
 
 WITH_FILES = 30 * 1024 * 1024
 """Bytes of one that may bring files along: the largest file as base64 text, and what is said with it."""
+
+API = "/v1/"
+"""What programs ask for begins so; the rest are pages for people."""
+
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+
+LINGERS = 0.5
+"""Seconds that the next part of what is dropped may take to come."""
 
 DIGITS = 12
 """Of a length that is worth reading."""
@@ -32,24 +43,30 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 Who = Callable[[Mapping[str, str]], Awaitable[str]]
 """Who sent these headers. Raises Unidentified."""
 
+Refusal = Callable[[Scope, OnwardError], Response]
+"""What is answered to a request that is turned away for this reason."""
+
 
 class Door:
     """Lets in requests of callers who are known, whole and of a bearable size, and none that are meant for sessions
     elsewhere than at `place`. With `hosts` only those that were sent to one of these names: a page of another site
-    can't make them, whatever its own name resolves to."""
+    can't make them, whatever its own name resolves to. `refusal` is what the others are answered."""
 
-    def __init__(self, app: ASGIApp, who: Who, place: str | None = None, hosts: frozenset[str] | None = None) -> None:
-        self._app, self._who, self._place, self._hosts = app, who, place, hosts
+    def __init__(
+        self, app: ASGIApp, who: Who, refusal: Refusal, place: str | None, hosts: frozenset[str] | None
+    ) -> None:
+        self._app, self._who, self._refusal, self._place, self._hosts = app, who, refusal, place, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        sending = _Sending(send)
+        sending, receiving = _Sending(send), _Receiving(receive)
         try:
-            heard = await self._admitted(scope, receive)
+            heard = await self._admitted(scope, receiving)
             await self._app(scope, heard, sending)
         except OnwardError as exc:
-            await answer(exc)(scope, receive, send)
+            await receiving.drop()
+            await self._refusal(scope, exc)(scope, receive, send)
         except Exception as exc:
             if sending.begun and not sending.ended:  # what was said can't be taken back: the connection is closed
                 raise
@@ -67,6 +84,28 @@ class Door:
         if scope["path"] not in _OPEN:
             scope.setdefault("state", {})["caller"] = await self._who(headers)
         return await _whole(scope, headers, receive) if writes else receive
+
+
+class _Receiving:
+    """What is received, and whether more is to come."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._more = True
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._more = message["type"] == "http.request" and message.get("more_body", False)
+        return message
+
+    async def drop(self) -> None:
+        """Drop what is still to come, as long as it comes: who is answered while they send may lose the answer with the
+        connection."""
+        size = 0
+        with suppress(TimeoutError):
+            while self._more and size <= WITH_FILES:
+                async with asyncio.timeout(LINGERS):
+                    size += len((await self()).get("body", b""))
 
 
 class _Sending:
@@ -116,8 +155,9 @@ async def _whole(scope: Scope, headers: Headers, receive: Receive) -> Receive:
     if not declared.isdecimal() or len(declared) > DIGITS or int(declared) > WITH_FILES:
         raise TooLarge(f"body: at most {most} bytes are taken")
     body = await _read(receive, most)
-    if body and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise WrongMedia("body: it is JSON: Content-Type: application/json")
+    media = JSON if scope["path"].startswith(API) else FORM
+    if body and headers.get("content-type", "").partition(";")[0].strip().lower() != media:
+        raise WrongMedia(f"body: Content-Type: {media} is wanted")
     return _again(body, receive)
 
 

@@ -84,10 +84,15 @@ def status_of(exc: OnwardError) -> int:
 
 def answer(exc: OnwardError) -> Response:
     """The problem that an error is, noted in the log."""
+    return problem(noted(exc), exc.code, str(exc), getattr(exc, "stands", "") or None)
+
+
+def noted(exc: OnwardError) -> int:
+    """Note an error in the log, and answer the status that tells of it."""
     status = status_of(exc)
     level = logging.ERROR if status >= 500 else logging.INFO
     log.log(level, "request refused: %s", exc, extra={"action": "refused", "code": exc.code})
-    return problem(status, exc.code, str(exc), getattr(exc, "stands", "") or None)
+    return status
 
 
 def problem(status: int, code: str, detail: str, stands: str | None = None) -> Response:

@@ -69,14 +69,14 @@ async def start_session(
     tenant = asked.tenant("operator")
     body = StartBody.model_validate(said.model_dump(exclude={"id"}, exclude_unset=True))
     check_size(body.input, BODY)
-    start = start_of(asked.service.app, tenant, said.id or _made_id(asked.rights.name, key), body)
+    start = start_of(asked.service.app, tenant, said.id or made_id(asked.rights.name, key), body)
     person = Actor(kind="person", name=asked.rights.name)
     head, new = await asked.service.parts.gateway.start(replace(start, trace=well_formed(traceparent)), person)
     answer.status_code = 201 if new else 200
     return doc(head) | {"new": new}
 
 
-def _made_id(name: str, key: str | None) -> str:
+def made_id(name: str, key: str | None) -> str:
     """The id of a session that was given none: the same for the same key of the same caller."""
     return secrets.token_hex(6) if key is None else digest(["start", name, key])[:24]
 

@@ -1,0 +1,76 @@
+"""The console as an application: which page is where."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.types import Scope
+
+from onward.errors import NotFound, OnwardError
+from onward.surfaces.console import sessions, static
+from onward.surfaces.console.page import HEADERS, Does, Shows, form_of, made, rendered
+from onward.surfaces.http.problems import noted
+from onward.surfaces.http.service import Service
+
+Answers = Callable[[Request], Awaitable[Response]]
+
+SHOWS: Mapping[str, Shows] = MappingProxyType({"/": sessions.show})
+"""Pages by their paths."""
+
+DOES: Mapping[str, Does] = MappingProxyType({"/sessions": sessions.start})
+"""What forms do, by the paths that they are sent to."""
+
+
+def console(service: Service, place: str | None) -> Starlette:
+    """The pages of these sessions; of the deployment at `place`, if it is one's."""
+    shows = [Route(path, _showing(show, place), methods=["GET"]) for path, show in SHOWS.items()]
+    does = [Route(path, _doing(do, place), methods=["POST"]) for path, do in DOES.items()]
+    files = Route("/static/{name}", static.give, methods=["GET"])
+    app = Starlette(routes=[*shows, *does, files], exception_handlers={HTTPException: _http, OnwardError: _known})
+    app.state.service = service
+    return app
+
+
+def _showing(show: Shows, place: str | None) -> Answers:
+    async def answers(request: Request) -> Response:
+        return await show(made(request, place))
+
+    return answers
+
+
+def _doing(do: Does, place: str | None) -> Answers:
+    async def answers(request: Request) -> Response:
+        visit = made(request, place)
+        return await do(visit, await form_of(visit))
+
+    return answers
+
+
+async def _known(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, OnwardError)
+    return refused(request.scope, exc)
+
+
+async def _http(request: Request, exc: Exception) -> Response:
+    """What the web framework itself refuses: a path or a method that nothing is for."""
+    assert isinstance(exc, HTTPException)
+    if exc.status_code == 404:
+        return refused(request.scope, NotFound(f"there is no page {request.url.path[:100]}"))
+    return _page(exc.status_code, str(exc.detail), "no_method")
+
+
+def refused(scope: Scope, exc: OnwardError) -> Response:
+    """The page that says why something is not shown or done; it is noted in the log."""
+    return _page(noted(exc), str(exc), exc.code, getattr(exc, "stands", ""))
+
+
+def _page(status: int, detail: str, code: str, stands: str = "") -> Response:
+    said = {"title": HTTPStatus(status).phrase, "detail": detail, "code": code, "stands": stands}
+    return HTMLResponse(rendered("refused.html", said), status, HEADERS)
