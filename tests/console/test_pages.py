@@ -1,0 +1,79 @@
+"""What holds of every page: it can be used by everybody, on any screen, and lets nothing in from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from tests.console.pages import REPORT, Watch, findings, reported, too_wide
+from tests.console.site import Site
+
+if TYPE_CHECKING:
+    from tests.console.chromium import People
+
+PAGES: Mapping[str, str] = {
+    "sessions": "/",
+    "sessions, filtered": "/?status=waiting&program=refund-desk",
+    "no page": "/nothing",
+}
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shop(site: Site) -> Site:
+    """A shop that is in the middle of everything."""
+    await site.asking("p-asks")
+    await site.asking("p-two", "treasury")
+    await site.asking("p-strange", "stranger")
+    await site.begun("p-doubt", "cashier")
+    await site.until_waiting("p-doubt", "operator")
+    await site.begun("p-boss", "manager")
+    await site.until_waiting("p-boss", "child")
+    await site.begun("p-talk", "front-desk")
+    await site.until_waiting("p-talk", "input")
+    await site.begun("p-gone", "front-desk")
+    assert (await site.ask("POST", "sessions/p-gone/cancel", {"reason": "no longer wanted"})).status == 200
+    return site
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+async def test_axe_finds_nothing_serious_on_any_page(shop: Site, people: People, colours: str) -> None:
+    context = await people(color_scheme=colours, bypass_csp=True)
+    page, found = await context.new_page(), list[str]()
+    for path in PAGES.values():
+        await page.goto(shop.url + path)
+        found += await findings(page)
+    assert found == []
+
+
+async def test_on_a_phone_no_page_is_wider_than_the_screen(shop: Site, people: People) -> None:
+    page, found = await (await people(**PHONE)).new_page(), list[str]()
+    for path in PAGES.values():
+        await page.goto(shop.url + path)
+        found += await too_wide(page)
+    assert found == []
+
+
+async def test_a_policy_keeps_everything_out_of_every_page_and_no_page_runs_into_it(shop: Site, people: People) -> None:
+    context = await people()
+    await context.add_init_script(REPORT)
+    watch, page = Watch(context, shop.url), await context.new_page()
+    for path in PAGES.values():
+        answer = await page.goto(shop.url + path)
+        assert answer is not None
+        assert_strict(await answer.header_value("content-security-policy"))
+        assert await answer.header_value("x-content-type-options") == "nosniff"
+        assert await answer.header_value("cache-control") == "no-store"
+        assert await reported(page) == []
+    assert watch.wrong == []
+
+
+def assert_strict(policy: str | None) -> None:
+    rules = dict(rule.strip().split(" ", 1) for rule in (policy or "").split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == rules["style-src"] == rules["form-action"] == "'self'"
+    assert rules["base-uri"] == rules["frame-ancestors"] == "'none'"
+    assert set(rules.values()) == {"'none'", "'self'"}  # nothing inline, no eval, no other host, no data
