@@ -38,10 +38,12 @@ class Site:
         env = Desk(self.path).env | {"ONWARD_IDENTITY": self.who} | self.env
         with said.open("w") as out:
             self.process = Popen(command, cwd=self.path, env=env, stdin=DEVNULL, stdout=out, stderr=out)
-        until(lambda: "\n" in said.read_text() or self.process.poll() is not None, "it never said that it serves")
-        first = said.read_text().partition("\n")[0]
-        assert self.process.poll() is None, said.read_text()
-        self.url: str = json.loads(first)["url"]
+        try:
+            until(lambda: '"url"' in said.read_text() or self.process.poll() is not None, "it never serves")
+            self.url: str = json.loads(said.read_text().partition("\n")[0])["url"]
+        except Exception as exc:
+            self.stop()
+            raise AssertionError(said.read_text()) from exc
         self._client = Client(self.url, lambda who: who)
         return self
 
