@@ -11,15 +11,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-from onward import Agent, App, Approval, Call, Done, NotDone, ScriptedModel, tool
+from onward import Agent, App, Approval, Call, Done, NotDone, Pending, ScriptedModel, tool
 
 LEDGER = Path(os.environ["LEDGER"])
 
 
-def book(what: str, call: Call) -> int:
+def book(what: str, call: Call, **more: str) -> int:
     """Write down what was done, and how often before."""
     before = sum(entry["what"] == what and entry["key"] == call.idempotency_key for entry in entries())
-    line = json.dumps({"what": what, "key": call.idempotency_key, "session": call.session, "process": os.getpid()})
+    done = {"what": what, "key": call.idempotency_key, "session": call.session, "process": os.getpid()}
+    line = json.dumps(done | more)
     with LEDGER.open("a") as file:
         file.write(f"{line}\n")
     return before
@@ -74,10 +75,17 @@ async def pack(order: str, *, call: Call) -> str:
     return f"packed {order}"
 
 
+@tool(effect="irreversible", timeout="5s")
+async def ship(order: str, *, call: Call) -> Pending:
+    """Hand a parcel over to those who will say how it went."""
+    book("ship", call, token=call.token)
+    return Pending(timeout="10m")
+
+
 def agent(of: Any) -> Agent:
     """One that calls this tool once, and says that all is done."""
     turns = [{"calls": [{"tool": of.name, "arguments": {"order": "A-1"}}]}, {"text": "Done."}]
     return Agent(f"{of.name}-desk", model=ScriptedModel(turns), instructions="Work.", tools=[of])
 
 
-app = App(programs=[agent(of) for of in (refund, hurry, wire, look, pack)])
+app = App(programs=[agent(of) for of in (refund, hurry, wire, look, pack, ship)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -34,11 +35,17 @@ ROLES = Roles.read(str(HERE / "roles.toml"))
 class Api(Client):
     """A server, its sessions seen from behind, and what its tools did. `name` is how it is served."""
 
-    def __init__(self, name: str, url: str, token: Callable[[str], str], access: Callable[[], Any]) -> None:
+    def __init__(
+        self, name: str, url: str, token: Callable[[str], str], access: Callable[[], Any], ledger: Path
+    ) -> None:
         super().__init__(url, token)
-        self.name, self.sessions = name, access
+        self.name, self.sessions, self.ledger = name, access, ledger
         self.counts: Counter[str] = Counter()
         self.service: Service
+
+    def noted(self) -> list[dict[str, Any]]:
+        """What tools have written down."""
+        return [json.loads(line) for line in self.ledger.read_text().splitlines()]
 
     async def until(self, id: str, kind: str, tenant: str = "default") -> list[Any]:
         """The session's events, once there is one of this kind."""
@@ -71,7 +78,7 @@ async def on_sqlite(folder: Path, pace: Pace | None = None, **more: Any) -> Asyn
         app = _desk().app
     async with Runtime(app, folder / "api.db", identity="ann") as runtime:
         service = Service(runtime.parts, app, ROLES, own_account="onward@local", pace=pace or Pace())
-        async with _up("sqlite", service, **more) as api:
+        async with _up("sqlite", service, folder / "ledger", **more) as api:
             yield api
 
 
@@ -85,7 +92,7 @@ async def on_firestore(world: World, pace: Pace | None = None) -> AsyncIterator[
         app = load_target(world.settings.app).app
     parts = cloud(world.settings)
     try:
-        async with _up("firestore", Service(parts, app, ROLES, pace=pace or Pace())) as api:
+        async with _up("firestore", Service(parts, app, ROLES, pace=pace or Pace()), world.ledger) as api:
             yield api
     finally:
         await parts.close()
@@ -93,17 +100,17 @@ async def on_firestore(world: World, pace: Pace | None = None) -> AsyncIterator[
 
 def under_the_framework(world: World) -> Api:
     """The `api` function of this world."""
-    return Api("functions", world.cloud.functions["api"].url, world.cloud.token, world.sessions)
+    return Api("functions", world.cloud.functions["api"].url, world.cloud.token, world.sessions, world.ledger)
 
 
 @asynccontextmanager
-async def _up(name: str, service: Service, hosts: frozenset[str] | None = None) -> AsyncIterator[Api]:
+async def _up(name: str, service: Service, ledger: Path, hosts: frozenset[str] | None = None) -> AsyncIterator[Api]:
     @asynccontextmanager
     async def access() -> AsyncIterator[Caller]:
         yield Caller(service.parts, "test")
 
     with listening(0) as at:
-        api = Api(name, f"http://127.0.0.1:{at.getsockname()[1]}", lambda who: who, access)
+        api = Api(name, f"http://127.0.0.1:{at.getsockname()[1]}", lambda who: who, access, ledger)
         api.service = service
         try:
             async with served(make(service, _shown, hosts=hosts), service, at):

@@ -24,7 +24,25 @@ OPERATIONS = [
 ]
 SESSION = "fuzzed"
 NAMES = ["content", "call", "digest", "verdict", "reason", "arguments", "result", "to", "status", "output", "limits"]
-NAMES += ["program", "input", "labels", "deadline", "not_before", "pinned", "exists", "version", "id", "colour"]
+NAMES += [
+    "scope",
+    "off",
+    "seq",
+    "field",
+    "token",
+    "error",
+    "ttl",
+    "program",
+    "input",
+    "labels",
+    "deadline",
+    "not_before",
+    "pinned",
+    "exists",
+    "version",
+    "id",
+    "colour",
+]
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
 known = st.sampled_from(
@@ -45,7 +63,8 @@ texts = st.text(max_size=30) | st.sampled_from(
 def requests(draw: st.DrawFn) -> tuple[str, str, bytes, dict[str, str]]:
     """A request for some route, right in this and wrong in that."""
     method, path, operation = draw(st.sampled_from(OPERATIONS))
-    id = draw(st.sampled_from([SESSION, SESSION, "none"]) | st.text(min_size=1, max_size=20))
+    ids = ["none"] if method == "DELETE" else [SESSION, SESSION, "none"]  # its log is read afterwards
+    id = draw(st.sampled_from(ids) | st.text(min_size=1, max_size=20))
     asked, headers = [], dict[str, str]()
     for parameter in operation.get("parameters", []):
         if parameter["in"] == "path" or not draw(st.booleans()):
@@ -58,6 +77,7 @@ def requests(draw: st.DrawFn) -> tuple[str, str, bytes, dict[str, str]]:
     if body:
         headers["content-type"] = "application/json"
     place = path.replace("{id}", quote(id, safe="")).replace("{token}", draw(texts.map(quote)) or "x")
+    place = place.replace("{digest}", draw(st.sampled_from(["0" * 64, "x"])))
     return method, f"{place}?{urlencode(asked, errors='replace')}" if asked else place, body, headers
 
 

@@ -9,6 +9,7 @@ from onward.core.codec import stamp
 from onward.core.events import Event
 from onward.core.head import Head, Wait
 from onward.core.payload import Blob, Erased
+from onward.core.switches import Switch, Turn
 from onward.runtime.access import Access
 
 
@@ -66,6 +67,16 @@ def wait_doc(wait: Wait) -> dict[str, Any]:
         for name, value in wait.model_dump(mode="json").items()
         if value not in (None, "", []) and few.get(name) != value
     }
+
+
+def switch_doc(switch: Switch) -> dict[str, Any]:
+    """Something that is switched off."""
+    return {"scope": switch.scope, "by": switch.by.name, "reason": switch.reason, "at": stamp(switch.at)}
+
+
+def turn_doc(turn: Turn) -> dict[str, Any]:
+    """One turn of a switch."""
+    return switch_doc(turn.switch) | {"off": turn.off}
 
 
 def ascii_only(out: TextIO) -> bool:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
-from onward.core.codec import stamp
 from onward.core.head import Head
-from onward.core.switches import Switch, Turn
+from onward.core.switches import Switch
 from onward.errors import BadInput
 from onward.runtime.access import Access
-from onward.surfaces.documents import session_doc
+from onward.surfaces.documents import session_doc, switch_doc, turn_doc
 from onward.surfaces.output import Output
 from onward.surfaces.telling import quoted, who
 from onward.surfaces.text import ago, moment, safe
@@ -65,7 +63,7 @@ async def turn(runtime: Access, scope: str, reason: str, off: bool, place: Place
     turned = await (runtime.switch_off(scope, reason) if off else runtime.switch_on(scope, reason))
     standing = [switch for switch in await runtime.switches() if switch.scope == scope]
     if output.json:
-        return output.doc({"scope": scope, "off": off, "turned": turned, "switch": [_doc(s) for s in standing]})
+        return output.doc({"scope": scope, "off": off, "turned": turned, "switch": [switch_doc(s) for s in standing]})
     output.lines(_turned(scope, turned, standing, runtime.parts.clock.now(), place))
 
 
@@ -85,7 +83,7 @@ async def switches(runtime: Access, output: Output) -> None:
     """What is off, and the last turns."""
     off, turns = await runtime.switches(), await runtime.switch_history(TURNS)
     if output.json:
-        return output.doc({"off": [_doc(switch) for switch in off], "turns": [_turn_doc(turn) for turn in turns]})
+        return output.doc({"off": [switch_doc(switch) for switch in off], "turns": [turn_doc(turn) for turn in turns]})
     now = runtime.parts.clock.now()
     output.lines([switch_text(switch, now) for switch in off] or ["Nothing is switched off."])
     for each in turns:
@@ -97,14 +95,6 @@ async def switches(runtime: Access, output: Output) -> None:
 def switch_text(switch: Switch, now: datetime) -> str:
     """A switch that is off, in a line."""
     return f"{switch.scope} is off, by {who(switch.by)} {ago(switch.at, now)}{quoted(switch.reason)}"
-
-
-def _doc(switch: Switch) -> dict[str, Any]:
-    return {"scope": switch.scope, "by": switch.by.name, "reason": switch.reason, "at": stamp(switch.at)}
-
-
-def _turn_doc(turn: Turn) -> dict[str, Any]:
-    return _doc(turn.switch) | {"off": turn.off}
 
 
 def confirmed(asked: bool, output: Output, text: str) -> bool:

@@ -10,6 +10,7 @@ from onward.core import events as ev
 from onward.core.canonical import digest
 from onward.core.events import Actor, Proposal
 from onward.core.head import Head
+from onward.core.ids import check_id, session_key
 from onward.core.ledger import LedgerEntry
 from onward.core.signals import DecisionBody, Verdict, filed_as, parse
 from onward.errors import NotAllowed, NotFound, Refused
@@ -42,6 +43,12 @@ class Caller(Elsewhere):
     def filed(self, decision: Mapping[str, Any], key: str | None) -> str:
         """The id under which `tell` files a decision."""
         return filed_as(self._sender(None), "decision", key or digest(dict(decision)))
+
+    async def completed(self, id: str, body: dict[str, Any], token: str, tenant: str) -> Outcome:
+        """Say how a call that goes on outside ended. Without its token nothing is said of any session, not even whether
+        it is there."""
+        signal = await self.parts.gateway.complete(session_key(tenant, check_id(id)), body, token)
+        return await self._outcome(await self.get(id, tenant), signal)
 
     async def logged(self, id: str, tenant: str) -> Head:
         """The head of a session that has a log. Raises NotFound."""

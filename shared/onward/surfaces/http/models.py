@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from onward.core.events import ActorKind, EffectClass, Failure, Limits
 from onward.core.head import Status, WaitKind
@@ -84,6 +85,37 @@ class LinkRequest(Asking):
         le=30 * 86_400,
         description="Seconds for which it is good; never longer than the approval is open.",
     )
+
+
+class CompletionRequest(Asking):
+    """How a call ended that goes on outside: with a result, or an error."""
+
+    call: Call
+    token: str = Field(max_length=256, description="The call's, as its tool was given it.")
+    result: Any = None
+    error: Failure | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> CompletionRequest:
+        if {"result", "error"} <= self.model_fields_set:
+            raise PydanticCustomError("both", "give result or error, not both")
+        return self
+
+
+class SwitchRequest(Asking):
+    """A switch to turn: `off`, or on again."""
+
+    scope: str = Field(max_length=200, description="`all`, `program:NAME` or `tenant:NAME`.", examples=["tenant:acme"])
+    off: bool
+    reason: Reason = ""
+
+
+class EraseRequest(Asking):
+    """A private field of an event to erase for good."""
+
+    seq: int = Field(ge=1, le=2**53)
+    field: str = Field(max_length=64, examples=["arguments"])
+    reason: Reason = ""
 
 
 class ReasonRequest(Asking):
@@ -300,6 +332,46 @@ class LinkMade(Answering):
     url: str
     path: str = Field(description="Of `url`, without the address.")
     expires_at: Time
+
+
+class ErasedField(Answering):
+    """A field that is erased."""
+
+    session: str
+    seq: int
+    field: str
+    erased: Literal[True]
+
+
+class SwitchOff(Answering):
+    """Something that is switched off."""
+
+    scope: str
+    by: str
+    reason: str
+    at: Time
+
+
+class SwitchTurn(SwitchOff):
+    """One turn of a switch."""
+
+    off: bool
+
+
+class Switches(Answering):
+    """What is off, and the last turns, the newest first."""
+
+    off: list[SwitchOff]
+    turns: list[SwitchTurn]
+
+
+class SwitchTurned(Answering):
+    """How a switch stands now; `turned` says whether that is new."""
+
+    scope: str
+    off: bool
+    turned: bool
+    switch: SwitchOff | None
 
 
 class Approvals(Answering):

@@ -131,6 +131,21 @@ async def resolve(id: Id, said: models.ResolveRequest, asked: Known, answer: Res
     return await _tell(asked, answer, "operator", id, "outcome", body, key)
 
 
+@router.post("/sessions/{id}/completions", response_model=models.Told, response_model_exclude_unset=True)
+async def complete(id: Id, said: models.CompletionRequest, asked: Known, answer: Response) -> Any:
+    """Say how a call ended that goes on outside.
+
+    Takes the call's token and no role: whoever was given the token may say so, once they are known. Said again it is
+    the same, and gets the same answer.
+    """
+    check_size(said.result, BODY)
+    tenant, body = asked.rights.meant(asked.given), said.model_dump(exclude={"token"}, exclude_unset=True)
+    status = "done" if said.error is None else "failed"
+    outcome = await asked.caller.completed(id, body | {"status": status}, said.token, tenant)
+    answer.status_code = 200 if outcome.decided else 202
+    return told(id, tenant, outcome)
+
+
 @router.post("/sessions/{id}/finish", response_model=models.Told, response_model_exclude_unset=True)
 async def finish(
     id: Id,

@@ -186,8 +186,7 @@ class Rights:
     def tenant(self, asked: str | None) -> str:
         """The tenant that is meant: the one asked for, or the only one that they see, or else `default`. Raises
         NotFound for one that they don't see."""
-        seen = self.tenants
-        tenant = asked or (seen[0] if seen is not None and len(seen) == 1 else "default")
+        tenant = self.meant(asked)
         if not self.roles(tenant):
             self._check_any()
             raise NotFound(f"there is no tenant {tenant}")
@@ -202,6 +201,22 @@ class Rights:
         """Raises NotAllowed without this role."""
         if role not in self.roles(tenant):
             raise NotAllowed(f"{self.name} is no {role} in tenant {tenant}, and this takes one")
+
+    def check_everywhere(self, role: Role) -> None:
+        """Raises NotAllowed without this role in every tenant there may be."""
+        if role not in self.held.get(EVERYTHING, frozenset()):
+            raise NotAllowed(f"{self.name} is no {role} of every tenant, and this takes one")
+
+    def check_somewhere(self, role: Role) -> None:
+        """Raises NotAllowed without this role in any tenant."""
+        self._check_any()
+        if not any(role in roles for roles in self.held.values()):
+            raise NotAllowed(f"{self.name} is no {role}, and this takes one")
+
+    def meant(self, asked: str | None) -> str:
+        """The tenant that is meant, whether they see it or not."""
+        seen = self.tenants
+        return asked or (seen[0] if seen is not None and len(seen) == 1 else "default")
 
     def _check_any(self) -> None:
         if not self.held:
