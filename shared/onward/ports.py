@@ -95,13 +95,15 @@ Cursor = tuple[datetime, str]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which heads to list: by (`updated_at`, key), the newest first, at most `limit`, those behind the cursor `after`.
+    """Which heads to list: by (`updated_at`, key), the newest first, or with `oldest` the oldest first; at most
+    `limit`, those behind the cursor `after`.
 
     What is not given is not asked for, but that tombstones are only listed where `status` names them. `labels` are
     pairs of name and value that a session must all have, compared as text (`true` for True). `parent` is the id of the
     session that started these. `..._before` excludes its time, `..._since` includes it.
 
-    A session that moves goes to the front: who pages meets it at most once, and may miss it.
+    A session that moves becomes the newest. Who pages from the newest on meets it at most once, and may miss it; who
+    pages from the oldest on misses none, and may meet it again.
     """
 
     tenant: str | None = None
@@ -117,6 +119,7 @@ class Query:
     created_since: datetime | None = None
     after: Cursor | None = None
     limit: int = 100
+    oldest: bool = False
 
 
 def cursor(head: Head) -> Cursor:

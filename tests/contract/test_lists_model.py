@@ -50,6 +50,7 @@ FILTERS: dict[str, st.SearchStrategy[Any]] = {
     "created_before": MINUTES,
     "created_since": MINUTES,
     "limit": st.integers(1, 12),
+    "oldest": st.booleans(),
 }
 
 
@@ -89,5 +90,6 @@ async def agree(memory: MemoryBackend, sqlite: SqliteBackend, query: Query) -> N
     assert [head async for head in every(sqlite.store, query, page=2)] == everything
     assert everything[: query.limit] == whole
     if whole:
+        assert whole == sorted(whole, key=cursor, reverse=not query.oldest)
         behind = replace(query, after=cursor(whole[0]))
         assert list(await sqlite.store.list(behind)) == list(await memory.store.list(behind))

@@ -6,25 +6,35 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from onward.adapters.gcp.firestore_client import Client
 from onward.adapters.gcp.firestore_documents import SHARDS, head_of, key_of, session_path
-from onward.adapters.gcp.firestore_queries import CALLED, DUE, LISTS, TOMBSTONES, Lead, Shape
+from onward.adapters.gcp.firestore_queries import (
+    CALLED,
+    DUE,
+    LISTS,
+    OLDEST,
+    OLDEST_TOMBSTONES,
+    TOMBSTONES,
+    Lead,
+    Shape,
+)
 from onward.adapters.gcp.firestore_wire import Document, Found, Question
-from onward.core.head import Head, label_text
+from onward.core.head import Head, Status, label_text
 from onward.ports import Query, cursor
 
 PAGE = 100
+LIVING: tuple[Status, ...] = tuple(status for status in get_args(Status) if status != "deleted")
 
 
 # --- lists -------------------------------------------------------------------------------------------------------
 
 
 async def heads(client: Client, query: Query) -> list[Head]:
-    """What the query finds, the newest first."""
-    found = [head for source in _sources(query) for head in await _newest(client, query, source)]
-    return sorted(found, key=cursor, reverse=True)[: query.limit]
+    """What the query finds, in its order."""
+    found = [head for source in _sources(query) for head in await _first(client, query, source)]
+    return sorted(found, key=cursor, reverse=not query.oldest)[: query.limit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +51,13 @@ def _sources(query: Query) -> Iterator[_Source]:
     living = tuple(status for status in query.status if status != "deleted")
     tenant = {"tenant": query.tenant}
     if "deleted" in query.status:
-        asked = replace(query, status=(), tenant=None, after=None, limit=0)
-        yield _Source(TOMBSTONES[query.tenant is not None], tenant, asked == Query(limit=0))
+        asked = replace(query, status=(), tenant=None, after=None, limit=0, oldest=False)
+        stones = OLDEST_TOMBSTONES if query.oldest else TOMBSTONES
+        yield _Source(stones[query.tenant is not None], tenant, asked == Query(limit=0))
     if living or not query.status:
-        lead, asked_for = _lead(query, living)
-        shape, exact = LISTS[lead, query.tenant is not None], _asks_no_more(query, lead)
+        lead, asked_for = _oldest_lead(query, living) if query.oldest else _lead(query, living)
+        lists = OLDEST if query.oldest else LISTS
+        shape, exact = lists[lead, query.tenant is not None], _asks_no_more(query, lead)
         everywhere = {**tenant, "shard": list(range(SHARDS))}
         yield from (_Source(shape, everywhere | ({lead: value} if lead else {}), exact) for value in asked_for)
 
@@ -65,6 +77,13 @@ def _lead(query: Query, living: Sequence[str]) -> tuple[Lead, Sequence[str | Non
     return None, [None]
 
 
+def _oldest_lead(query: Query, living: Sequence[str]) -> tuple[Lead, Sequence[str | None]]:
+    """The same, from the other end: what waits, or else every status that there is."""
+    if query.wait is not None:
+        return "waits", [query.wait]
+    return "status", tuple(dict.fromkeys(living or LIVING))
+
+
 def _asks_no_more(query: Query, lead: Lead) -> bool:
     """Whether tenant, lead and the order's bounds are all that is asked."""
     led = {"parent": query.parent, "waits": query.wait, "program": query.program, "status": query.status or None}
@@ -74,7 +93,7 @@ def _asks_no_more(query: Query, lead: Lead) -> bool:
     return asked <= {lead} and rest == (None, None, None) and len(query.labels) < 2
 
 
-async def _newest(client: Client, query: Query, source: _Source) -> list[Head]:
+async def _first(client: Client, query: Query, source: _Source) -> list[Head]:
     found: list[Head] = []
     times = {"<": query.updated_before, ">=": query.updated_since}
     bounds = {operator: at for operator, at in times.items() if at is not None}

@@ -65,8 +65,6 @@ INBOX = Shape("inbox", ("filed_at", ASCENDING))
 TURNS = Shape("turns", ("number", DESCENDING))
 """The turns of switches, the newest first."""
 
-_NEWEST, _DELETED = ("updated_at", DESCENDING), ("deleted_at", DESCENDING)
-
 Lead = str | None
 """By what a list is found, beside its tenant; what else is asked for is looked for in what it finds."""
 
@@ -80,24 +78,34 @@ _LEADS: Mapping[Lead, Mapping[str, Any]] = {
 }
 
 
-def _led(lead: Lead, tenant: bool) -> Shape:
+def _led(lead: Lead, tenant: bool, direction: str) -> Shape:
     how = dict(_LEADS[lead])
     equal = (*(("tenant",) if tenant else ()), *how.pop("equal", ()))
-    return Shape("sessions", _NEWEST, equal=equal, among="shard", **how)
+    return Shape("sessions", ("updated_at", direction), equal=equal, among="shard", **how)
+
+
+def _deleted(tenant: bool, direction: str) -> Shape:
+    return Shape("sessions", ("deleted_at", direction), equal=("tenant",) if tenant else ())
 
 
 LISTS: Mapping[tuple[Lead, bool], Shape] = {
-    (lead, tenant): _led(lead, tenant) for lead in _LEADS for tenant in (False, True)
+    (lead, tenant): _led(lead, tenant, DESCENDING) for lead in _LEADS for tenant in (False, True)
 }
 """Lists of sessions, by lead and by whether a tenant is asked for. Every step moves `updated_at`, and an index that
 grows at one end takes some 500 writes a second: so it is one of 16 ends, and a list asks all shards in one query."""
 
-TOMBSTONES: Mapping[bool, Shape] = {
-    tenant: Shape("sessions", _DELETED, equal=("tenant",) if tenant else ()) for tenant in (False, True)
-}
+TOMBSTONES: Mapping[bool, Shape] = {tenant: _deleted(tenant, DESCENDING) for tenant in (False, True)}
 """Lists of what was deleted."""
 
+OLDEST: Mapping[tuple[Lead, bool], Shape] = {
+    (lead, tenant): _led(lead, tenant, ASCENDING) for lead in ("status", "waits") for tenant in (False, True)
+}
+"""The same from the other end, for what is worked off: every list can be asked for by its statuses."""
+
+OLDEST_TOMBSTONES: Mapping[bool, Shape] = {tenant: _deleted(tenant, ASCENDING) for tenant in (False, True)}
+
 SHAPES = (LOG, PENDING, CALLED, DUE, INBOX, TURNS, *LISTS.values(), *TOMBSTONES.values())
+SHAPES += (*OLDEST.values(), *OLDEST_TOMBSTONES.values())
 
 
 def index_definitions() -> dict[str, Any]:
@@ -120,11 +128,18 @@ def _exempt() -> list[dict[str, Any]]:
 
 def _single() -> list[dict[str, Any]]:
     """The fields that are asked for alone."""
-    alone = {(shape.collection, *shape.order) for shape in SHAPES if len(shape.fields()) == 1}
+    alone: dict[tuple[str, str], set[str]] = {}
+    for shape in SHAPES:
+        if len(shape.fields()) == 1:
+            alone.setdefault((shape.collection, shape.order[0]), set()).add(shape.order[1])
     return [
-        {"collectionGroup": name, "fieldPath": field, "indexes": [{"order": order, "queryScope": "COLLECTION"}]}
-        for name, field, order in sorted(alone)
+        {"collectionGroup": name, "fieldPath": field, "indexes": [_alone(order) for order in sorted(orders)]}
+        for (name, field), orders in sorted(alone.items())
     ]
+
+
+def _alone(order: str) -> dict[str, str]:
+    return {"order": order, "queryScope": "COLLECTION"}
 
 
 def _expiring() -> dict[str, Any]:

@@ -22,8 +22,8 @@ _LABEL = """EXISTS (SELECT 1 FROM json_each(doc, '$.labels') AS label WHERE json
 
 def heads(c: Connection, query: Query) -> list[Head]:
     """What the query finds."""
-    found = [row for source, terms in _sources(query) for row in _newest(c, query, source, terms)]
-    found.sort(key=lambda row: (row[0], row[1]), reverse=True)
+    found = [row for source, terms in _sources(query) for row in _first(c, query, source, terms)]
+    found.sort(key=lambda row: (row[0], row[1]), reverse=not query.oldest)
     return [head_from(row[2:]) for row in found[: query.limit]]
 
 
@@ -47,12 +47,13 @@ def _by_status(query: Query) -> Iterator[tuple[str, list[str]]]:
             yield "sessions_resting", [f"status = '{status}'", "status <> 'running'"]
 
 
-def _newest(c: Connection, query: Query, source: str, fitting: Sequence[str]) -> list[tuple[Any, ...]]:
+def _first(c: Connection, query: Query, source: str, fitting: Sequence[str]) -> list[tuple[Any, ...]]:
     terms: list[Term] = [*((term, ()) for term in fitting), *_asked(query)]
     where = " AND ".join(term for term, _ in terms) or "TRUE"
+    way = "ASC" if query.oldest else "DESC"
     return c.execute(
         f"""SELECT updated_ms, key, {HEAD} FROM sessions INDEXED BY {source} WHERE {where}
-            ORDER BY updated_ms DESC, key DESC LIMIT ?""",
+            ORDER BY updated_ms {way}, key {way} LIMIT ?""",
         (*(value for _, values in terms for value in values), query.limit),
     ).fetchall()
 
@@ -64,8 +65,8 @@ def _asked(query: Query) -> Iterator[Term]:
     else:
         yield "status <> 'deleted'", ()
     if query.after is not None:
-        at = to_ms(query.after[0])
-        yield "updated_ms <= ? AND (updated_ms, key) < (?, ?)", (at, at, query.after[1])
+        at, way = to_ms(query.after[0]), ">" if query.oldest else "<"
+        yield f"updated_ms {way}= ? AND (updated_ms, key) {way} (?, ?)", (at, at, query.after[1])
     for name, value in query.labels:
         yield _LABEL, (name, value)
     yield from ((term, (value,)) for term, value in _values(query) if value is not None)

@@ -19,7 +19,7 @@ from onward.core.log import Commit
 from onward.core.signals import Signal
 from onward.core.switches import Switch, Turn
 from onward.errors import CorruptLog, LeaseLost, Refused
-from onward.ports import Append, Appended, Clock, Diagnosis, Inbox, Lease, Query, Wake, cursor
+from onward.ports import Append, Appended, Clock, Cursor, Diagnosis, Inbox, Lease, Query, Wake, cursor
 
 
 def milliseconds(at: datetime) -> datetime:
@@ -186,7 +186,7 @@ class MemoryStore:
 
     async def list(self, query: Query) -> Sequence[Head]:
         found = [row.head for row in self._rows.values() if _matches(row.head, query)]
-        return sorted(found, key=cursor, reverse=True)[: query.limit]
+        return sorted(found, key=cursor, reverse=not query.oldest)[: query.limit]
 
     async def overdue(self, limit: int = 100) -> Sequence[str]:
         now = self._now()
@@ -210,8 +210,13 @@ def _matches(head: Head, query: Query) -> bool:
         and set(query.labels) <= {(name, label_text(value)) for name, value in head.labels}
         and _within(head.updated_at, query.updated_since, query.updated_before)
         and _within(head.created_at, query.created_since, query.created_before)
-        and (query.after is None or cursor(head) < query.after)
+        and (query.after is None or _is_behind(cursor(head), query))
     )
+
+
+def _is_behind(place: Cursor, query: Query) -> bool:
+    assert query.after is not None
+    return place > query.after if query.oldest else place < query.after
 
 
 def _within(at: datetime, since: datetime | None, before: datetime | None) -> bool:

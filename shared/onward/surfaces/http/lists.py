@@ -6,6 +6,7 @@ import base64
 import heapq
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,6 +16,9 @@ from onward.ports import Cursor, Query, SessionStore, cursor, every
 
 PAGE = 50
 LONGEST_PAGE = 200
+LOOKED = 1000
+"""Sessions that are looked at for one page of those that are worked off."""
+
 Tenants = tuple[str, ...] | None
 """Some, or None for all there are."""
 
@@ -64,14 +68,42 @@ async def newest(store: SessionStore, query: Query, tenants: Tenants) -> tuple[l
 async def oldest(
     store: SessionStore, queries: Sequence[Query], tenants: Tenants, page: OldestPage
 ) -> tuple[list[Head], str | None]:
-    """A page of what any of these queries finds and is wanted, the oldest first, and the cursor of the next one. For
-    lists that are short, as somebody works them off: all of it is read."""
-    found: dict[str, Head] = {}
-    for query in queries:
-        found |= {head.key: head async for head in all_of(store, query, tenants) if page.wanted(head)}
-    heads = sorted((head for head in found.values() if page.after is None or cursor(head) > page.after), key=cursor)
-    more = len(heads) > page.limit
-    return heads[: page.limit], cursor_text(heads[page.limit - 1]) if more else None
+    """A page of what any of these queries finds and is wanted, the oldest first, and the cursor of the next one.
+
+    No more than LOOKED sessions are looked at for it: where few of them are wanted, a page has fewer, or none.
+    """
+    found: list[Head] = []
+    looked, last = 0, ""
+    async for head in _merged(store, queries, tenants, page):
+        if len(found) == page.limit or looked == LOOKED:
+            return found, last
+        found += [head] if page.wanted(head) else []
+        looked, last = looked + 1, cursor_text(head)
+    return found, None
+
+
+async def _merged(
+    store: SessionStore, queries: Sequence[Query], tenants: Tenants, page: OldestPage
+) -> AsyncIterator[Head]:
+    """Each session that is found behind the page's cursor, once, the oldest first; of each list a page at a time."""
+    asked = [replace(query, oldest=True, after=page.after) for query in queries]
+    lists = [every(store, each, page.limit + 1) for query in asked for each in _each(query, tenants)]
+    waiting = [(cursor(head), number, head) for number, each in enumerate(lists) async for head in _next(each)]
+    heapq.heapify(waiting)
+    last = None
+    while waiting:
+        place, number, head = heapq.heappop(waiting)
+        if place != last:
+            yield head
+        last = place
+        async for following in _next(lists[number]):
+            heapq.heappush(waiting, (cursor(following), number, following))
+
+
+async def _next(heads: AsyncIterator[Head]) -> AsyncIterator[Head]:
+    """The next one, if there is one."""
+    with suppress(StopAsyncIteration):
+        yield await anext(heads)
 
 
 async def all_of(store: SessionStore, query: Query, tenants: Tenants) -> AsyncIterator[Head]:

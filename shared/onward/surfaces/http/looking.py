@@ -40,7 +40,8 @@ async def get_me(asked: Lists) -> Any:
 async def list_approvals(asked: Lists, cursor: After = None, limit: Limit = FEW) -> Any:
     """List what waits for a decision, the oldest session first, `limit` sessions at a time.
 
-    Takes a viewer. A decision names `call` and `digest` as they are shown here.
+    Takes a viewer. A session that moves goes to the end: who pages misses none, and may meet it again. A decision names
+    `call` and `digest` as they are shown here.
     """
     page = OldestPage(lambda head: not head.ended, read_cursor(cursor), limit)
     store, query = asked.service.parts.backend.store, ports.Query(wait="approval")
@@ -67,7 +68,8 @@ def question_doc(head: Head, question: Question) -> dict[str, Any]:
 async def list_attention(asked: Lists, cursor: After = None, limit: Limit = FEW) -> Any:
     """List sessions that nobody moves but somebody who looks into what went wrong, the oldest first.
 
-    Takes a viewer. A call in doubt is resolved; a session that was parked is retried, finished or cancelled.
+    Takes a viewer. A call in doubt is resolved; a session that was parked is retried, finished or cancelled. A page may
+    have fewer than `limit`, or none, and be followed by another.
     """
     queries = [ports.Query(status=("needs_attention",)), ports.Query(wait="operator")]
     page = OldestPage(needs_attention, read_cursor(cursor), limit)

@@ -50,6 +50,11 @@ class ListContract:
         assert await ids(Query(wait="timer", status=("running",))) == ""
         assert await ids(Query(wait="input", tenant="acme", limit=1)) == "c"
         assert await ids(Query(wait="child")) == ""
+        assert await ids(Query(oldest=True)) == "abcde"
+        assert await ids(Query(oldest=True, limit=2)) == "ab"
+        assert await ids(Query(oldest=True, status=("waiting", "needs_attention"), tenant="acme")) == "bcd"
+        assert await ids(Query(oldest=True, wait="operator")) == "d"
+        assert await ids(Query(oldest=True, program="other")) == "c"
 
     async def test_list_follows_what_is_appended(self, backend: Backend) -> None:
         key = await begin(backend.store, "a")
@@ -117,9 +122,10 @@ class ListContract:
             await begin(
                 backend.store, f"s{number}", updated_at=START + number // 5 * MINUTE, status=status, waits=waits
             )
-        for query in (Query(), Query(status=("waiting", "running")), Query(wait="input")):
+        asked = (Query(), Query(status=("waiting", "running")), Query(wait="input"))
+        for query in (*asked, *(replace(query, oldest=True) for query in asked)):
             whole = list(await backend.store.list(query))
-            assert whole == sorted(whole, key=cursor, reverse=True)
+            assert whole == sorted(whole, key=cursor, reverse=not query.oldest)
             assert [head async for head in every(backend.store, query, page=2)] == whole
             for at, head in enumerate(whole):
                 assert list(await backend.store.list(replace(query, after=cursor(head)))) == whole[at + 1 :]
@@ -130,3 +136,8 @@ class ListContract:
         lease = await claimed(backend.store, keys[0])
         await backend.store.append(lease, append_of(lease, head={"updated_at": START + 9 * MINUTE}))
         assert first.id + second.id + await found(backend, Query(after=cursor(second))) == "dcb"
+        (first, second) = await backend.store.list(Query(limit=2, oldest=True))
+        lease = await claimed(backend.store, keys[3], "alice:2")
+        await backend.store.append(lease, append_of(lease, head={"updated_at": START + 10 * MINUTE}))
+        behind = Query(after=cursor(second), oldest=True)
+        assert (first.id + second.id, await found(backend, behind)) == ("bc", "ad")
