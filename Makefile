@@ -1,7 +1,7 @@
 # `make` lists the targets. GNU make 3.81 (macOS) is enough. PYTHON=python3.12 chooses the Python that .venv is made from.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-cloud emulators test check fmt docs bench bench-cloud clean FORCE
+.PHONY: help demo demo-cloud emulators test check fmt docs screenshots bench bench-cloud clean FORCE
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -38,6 +38,9 @@ fmt: .venv/dev.stamp ## format the code and mend what the linter can mend
 
 docs: .venv/dev.stamp ## write the reference anew from the docstrings
 	@$(PY) docs/reference/generate.py
+
+screenshots: .venv/dev.stamp ## take the pictures of the console anew (needs Chromium)
+	@PYTHONPATH=. $(PY) docs/screenshots.py
 
 bench: .venv/dev.stamp ## measure speed, size and cost (results in bench-results)
 	@$(PY) tests/benchmarks/bench.py $(ARGS)
