@@ -12,12 +12,13 @@ from tests.console.chromium import browser, context, page, people
 from tests.console.site import Site
 
 __all__ = ["browser", "context", "page", "people"]
+BROWSER = "test_browser_"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A browser lives in the event loop that it was started in."""
+    """A browser lives in the event loop that it was started in; the other tests have loops of their own."""
     for item in items:
-        if Path(__file__).parent in item.path.parents and is_async_test(item):
+        if item.path.parent == Path(__file__).parent and item.path.name.startswith(BROWSER) and is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
