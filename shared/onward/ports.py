@@ -16,6 +16,7 @@ from onward.core.lease import Busy, Later
 from onward.core.log import Commit
 from onward.core.model import Model as Model
 from onward.core.signals import Signal
+from onward.core.sweeps import Sweepings, Swept
 from onward.core.switches import Switch, Turn
 
 
@@ -228,6 +229,18 @@ class Switches(Protocol):
     async def read(self) -> Sequence[Switch]: ...
     async def turn(self, switch: Switch, off: bool) -> bool: ...
     async def history(self, limit: int = 100) -> Sequence[Turn]: ...
+
+
+class Sweeps(Protocol):
+    """What is kept of sweeps, for people.
+
+    H1  read gives the last sweep that was recorded.
+    H2  and those that woke something, the newest first; of several at once none is lost.
+    H3  only the newest of them (`core.sweeps.KEPT`) are kept.
+    """
+
+    async def record(self, swept: Swept) -> None: ...
+    async def read(self) -> Sweepings: ...
 
 
 class Wakes(Protocol):

@@ -28,7 +28,7 @@ from onward.engine.outbox import Outbox
 from onward.engine.perform import Performing
 from onward.engine.switches import Switchboard
 from onward.errors import BadInput, UsageError
-from onward.ports import Blobs, Clock, Diagnosis, Feed, Model, Ports, SessionStore, Switches, Timers, Wakes
+from onward.ports import Blobs, Clock, Diagnosis, Feed, Model, Ports, SessionStore, Sweeps, Switches, Timers, Wakes
 
 if TYPE_CHECKING:
     from onward.config import CloudSettings, OperatorSettings
@@ -54,6 +54,8 @@ class Backend(Protocol):
     def queue(self) -> Sending: ...
     @property
     def switches(self) -> Switches: ...
+    @property
+    def sweeps(self) -> Sweeps: ...
     @property
     def feed(self) -> Feed: ...
     @property

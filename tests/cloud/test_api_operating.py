@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
+from onward.core.sweeps import Swept
 from tests.cloud.servers import Api
 
 VERA, OTTO, ADA, TINA = "vera@firm.example", "otto@firm.example", "ada@firm.example", "tina@firm.example"
@@ -57,6 +61,33 @@ async def test_who_may_turn_a_switch(api: Api) -> None:
     await _turn(api, "tenant:epsilon", False)
     assert "tenant:epsilon" in str((await api.ask("GET", "switches?limit=200")).doc)
     assert "tenant:epsilon" not in str((await api.ask("GET", "switches?limit=200", who=ADA)).doc)
+
+
+# --- health ------------------------------------------------------------------------------------------------------
+
+
+async def test_how_it_is_is_told_to_who_sees_every_tenant(api: Api) -> None:
+    for who in (VERA, ADA, TINA):
+        assert (await api.ask("GET", "health", who=who)).said == (403, "not_allowed")
+    await api.asking("h-open")
+    await _turn(api, "tenant:zeta", True)
+    told = (await api.ask("GET", "health")).doc
+    await _turn(api, "tenant:zeta", False)
+    assert "tenant:zeta" in [each["scope"] for each in told["off"]]
+    assert ("refund-desk", True) in [(each["program"], each["known"]) for each in told["versions"]]
+    names = {each["name"] for each in told["findings"]}
+    assert "leases" in names
+    assert names & {"overdue", "wakes"}
+    assert isinstance(told["lapsed"] + told["late"]["count"] + told["attention"]["count"], int)
+
+
+async def test_what_sweeps_healed_is_told(api: Api) -> None:
+    if api.name == "functions":
+        pytest.skip("its sweep is called by the scheduler: test_sessions.py")
+    kept = api.service.parts.backend.sweeps
+    await kept.record(Swept(at=datetime(2026, 1, 1, tzinfo=UTC), woken=3))
+    told = (await api.ask("GET", "health")).doc["sweeps"]
+    assert {"at": "2026-01-01T00:00:00.000Z", "woken": 3} in told["healed"]
 
 
 # --- deleting, erasing -------------------------------------------------------------------------------------------

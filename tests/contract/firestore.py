@@ -18,6 +18,7 @@ from onward.adapters.gcp.firestore import FirestoreStore
 from onward.adapters.gcp.firestore_client import Client
 from onward.adapters.gcp.firestore_documents import milliseconds
 from onward.adapters.gcp.firestore_queries import SHAPES
+from onward.adapters.gcp.firestore_sweeps import FirestoreSweeps
 from onward.adapters.gcp.firestore_switches import FirestoreSwitches
 from onward.adapters.gcp.firestore_wire import Found, Question, Write, Written
 from onward.adapters.local.memory import MemoryBackend
@@ -164,6 +165,7 @@ class FirestoreBackend(MemoryBackend):
         self.client = client
         self.store = FirestoreStore(client, clock, ttl)  # type: ignore[assignment]
         self.switches = FirestoreSwitches(client)  # type: ignore[assignment]
+        self.sweeps = FirestoreSweeps(client)  # type: ignore[assignment]
 
     async def contents(self) -> str:
         """Every document there is, as text."""

@@ -156,6 +156,7 @@ def test_one_client_serves_one_loop_after_the_other(firestore: str) -> None:
 
 def test_nothing_of_google_is_loaded_before_it_is_needed() -> None:
     modules = "firestore firestore_client firestore_documents firestore_lists firestore_queries firestore_switches"
+    modules += " firestore_sweeps"
     lines = [f"import onward.adapters.gcp.{name}" for name in modules.split()]
     lines += ["from onward.adapters.gcp.firestore_client import Client", "Client('p')", "import sys"]
     lines += ["loaded = {name for name in sys.modules if name.startswith(('google.', 'grpc'))}"]

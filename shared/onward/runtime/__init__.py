@@ -17,6 +17,7 @@ from onward.core.events import Actor, Event, Limits
 from onward.core.head import Head
 from onward.core.ids import check_id, session_key
 from onward.core.state import State
+from onward.core.sweeps import Swept
 from onward.engine.deciding import Registry
 from onward.engine.gateway import Exists, Start
 from onward.engine.sweep import sweep
@@ -166,7 +167,8 @@ class Runtime(Access):
         backend = self.parts.backend
         while self._only is None:
             try:
-                await sweep(backend.store, backend.queue, self._app, backend.switches)
+                woken = await sweep(backend.store, backend.queue, self._app, backend.switches)
+                await backend.sweeps.record(Swept(at=self.parts.clock.now(), woken=woken))
             except OnwardError as exc:
                 log.warning("sweep failed: %s", exc, extra={"action": "sweep_failed"})
             await asyncio.sleep(SWEEP_EVERY)

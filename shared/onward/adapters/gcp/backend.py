@@ -7,9 +7,11 @@ import secrets
 from collections.abc import Callable
 from datetime import datetime
 
-from onward.adapters.gcp.diagnosis import diagnose
+from onward.adapters.gcp.diagnosis import MANY, diagnose
 from onward.adapters.gcp.firestore import FirestoreStore
 from onward.adapters.gcp.firestore_client import Client
+from onward.adapters.gcp.firestore_lists import Overdue
+from onward.adapters.gcp.firestore_sweeps import FirestoreSweeps
 from onward.adapters.gcp.firestore_switches import FirestoreSwitches
 from onward.adapters.gcp.pubsub import PubSubFeed, PubSubWakes, Topic
 from onward.adapters.gcp.storage import StorageBlobs
@@ -60,9 +62,11 @@ class CloudBackend:
     ) -> None:
         self._clock, self._place = clock, settings
         client = Client(settings.project, settings.database, settings.firestore_emulator)
+        self._client = client
         store = FirestoreStore(client, clock, settings.lease)
         self.store: SessionStore = watch(store) if watch else store
         self.switches = FirestoreSwitches(client)
+        self.sweeps = FirestoreSweeps(client)
         self.blobs = StorageBlobs(settings.bucket, project=settings.project, endpoint=_url(settings.storage_emulator))
         self._sessions = Topic(settings.sessions_topic_path, endpoint=settings.pubsub_emulator)
         self._events = Topic(settings.events_topic_path, endpoint=settings.pubsub_emulator)
@@ -90,7 +94,8 @@ class CloudBackend:
 
     async def diagnose(self) -> Diagnosis:
         """Whether the database answers, what nobody has looked at in time, and what is in use."""
-        return await diagnose(self.store, self._place)
+        overdue = Overdue(self._client, self._clock.now(), self._place.lease, MANY)
+        return await diagnose(self.store, self._place, overdue)
 
     async def close(self) -> None:
         """Close the connections of the running event loop."""

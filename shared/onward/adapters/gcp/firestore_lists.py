@@ -141,13 +141,16 @@ class Overdue:
     """Sessions that nobody holds, and that somebody should have looked at by `now`: due, or with signals pending.
 
     A sweep with nothing to find is 32 queries: one for each shard and kind. What is due is read with its lease, so only
-    sessions with signals are read besides.
+    sessions with signals are read besides. Afterwards `since` says from when on somebody should have looked, and
+    `lapsed` which of them somebody held who is gone.
     """
 
     client: Client
     now: datetime
     ttl: float
     limit: int
+    since: dict[str, datetime] = field(default_factory=dict)
+    lapsed: set[str] = field(default_factory=set)
     _known: dict[str, bool] = field(default_factory=dict)
 
     async def keys(self) -> list[str]:
@@ -160,7 +163,10 @@ class Overdue:
         return free[: self.limit]
 
     def _earliest(self, found: Sequence[Sequence[tuple[datetime, str]]]) -> list[str]:
-        return list(dict.fromkeys(key for _, key in sorted(place for shard in found for place in shard)))
+        places = sorted(place for shard in found for place in shard)
+        for at, key in places:
+            self.since[key] = min(at, self.since.get(key, at))
+        return list(dict.fromkeys(key for _, key in places))
 
     async def _due(self, shard: int) -> list[tuple[datetime, str]]:
         select = ("wake_at", "held", "renewed_at")
@@ -190,7 +196,9 @@ class Overdue:
         if "held" not in page.documents[0].fields and unknown:
             page = await self.client.get([session_path(key) for key in sorted(unknown)], ("held", "renewed_at"))
         self._known |= dict.fromkeys(unknown, False)
-        self._known |= {key_of(head): self._held(head, page.now) for head in page.documents if key_of(head) in unknown}
+        heads = {key_of(head): head for head in page.documents if key_of(head) in unknown}
+        self._known |= {key: self._held(head, page.now) for key, head in heads.items()}
+        self.lapsed |= {key for key, head in heads.items() if head.fields["held"] and not self._known[key]}
 
     def _held(self, head: Document, now: datetime) -> bool:
         return bool(head.fields["held"]) and (now - head.fields["renewed_at"]).total_seconds() < self.ttl

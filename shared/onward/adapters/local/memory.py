@@ -17,6 +17,7 @@ from onward.core.head import Head, label_text
 from onward.core.lease import TTL, Busy, Later, LeaseFields, judge
 from onward.core.log import Commit
 from onward.core.signals import Signal
+from onward.core.sweeps import Sweepings, Swept
 from onward.core.switches import Switch, Turn
 from onward.errors import CorruptLog, LeaseLost, Refused
 from onward.ports import Append, Appended, Clock, Cursor, Diagnosis, Inbox, Lease, Query, Wake, cursor
@@ -332,6 +333,19 @@ class MemoryQueue:
             return
 
 
+class MemorySweeps:
+    """The Sweeps port."""
+
+    def __init__(self) -> None:
+        self._kept = Sweepings()
+
+    async def record(self, swept: Swept) -> None:
+        self._kept = self._kept.after(swept.model_copy(update={"at": milliseconds(swept.at)}))
+
+    async def read(self) -> Sweepings:
+        return self._kept
+
+
 class MemoryBackend:
     """One world in memory."""
 
@@ -340,6 +354,7 @@ class MemoryBackend:
         self.blobs = MemoryBlobs()
         self.queue = MemoryQueue(clock)
         self.switches = MemorySwitches()
+        self.sweeps = MemorySweeps()
         self.feed = MemoryFeed()
         self.secret = b"memory"
 

@@ -15,6 +15,7 @@ from onward.adapters.local.following import Followers
 from onward.adapters.local.lists import heads
 from onward.adapters.local.queue import SqliteQueue
 from onward.adapters.local.rows import from_ms, head_row
+from onward.adapters.local.sweeps import SqliteSweeps
 from onward.adapters.local.switchboard import SqliteSwitches
 from onward.adapters.local.transactions import Claimed, Transactions, Version, delete_blobs, get_blob, put_blob
 from onward.adapters.local.wakes import WakeRow
@@ -220,6 +221,7 @@ class SqliteBackend:
         self.store = SqliteStore(database, self.queue, self._followers)
         self.blobs = SqliteBlobs(database)
         self.switches = SqliteSwitches(database)
+        self.sweeps = SqliteSweeps(database)
         self.feed = LogIsTheFeed()
 
     @classmethod

@@ -13,6 +13,7 @@ from onward.adapters.gcp.messages import BadMessage, Message, parse_session_mess
 from onward.adapters.gcp.messages_envelopes import parse_push, parse_task
 from onward.adapters.gcp.trace import HEADER, traced
 from onward.config import CloudSettings
+from onward.core.sweeps import Swept
 from onward.engine.sweep import sweep
 from onward.errors import OnwardError, Permanent, Retryable, UsageError
 from onward.ports import Wake
@@ -113,6 +114,7 @@ class Functions:
         backend = self._worker.parts.backend
         healing = _Healing(backend.queue.publish)
         count = await sweep(backend.store, healing, self._app, backend.switches)
+        await backend.sweeps.record(Swept(at=self._worker.clock.now(), woken=count))
         return Answer(200, {"woken": count})
 
     # --- the api -----------------------------------------------------------------------------------------------

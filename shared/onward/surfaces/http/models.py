@@ -374,6 +374,67 @@ class SwitchTurned(Answering):
     switch: SwitchOff | None
 
 
+class Finding(Answering):
+    """One thing that was looked at; which there are depends on the store."""
+
+    name: str = Field(examples=["leases"])
+    ok: bool
+    text: str
+    details: dict[str, Any]
+    sessions: list[str] = Field(description="Some of the ids that it is about.")
+
+
+class Late(Answering):
+    """Wakes, timers and signals that nobody took up in time."""
+
+    count: int
+    oldest_s: float | None = Field(description="Seconds for which the first of them has waited.")
+
+
+class OneSweep(Answering):
+    """One sweep, and how many sessions it had to wake."""
+
+    at: Time
+    woken: int
+
+
+class Sweeps(Answering):
+    """The last sweep, and the newest of those that woke something."""
+
+    last: OneSweep | None
+    healed: list[OneSweep]
+
+
+class VersionUsed(Answering):
+    """A version that sessions run which have not ended; `known` says whether this application has it."""
+
+    program: str
+    version: str
+    sessions: int
+    known: bool
+
+
+class AttentionCount(Answering):
+    """Sessions that need attention, as far as they were counted."""
+
+    count: int
+    more: bool
+
+
+class Health(Answering):
+    """How a deployment is. `ok`: every finding is, and every version is known."""
+
+    ok: bool
+    at: Time
+    findings: list[Finding]
+    late: Late
+    lapsed: int = Field(description="Sessions held by somebody who is gone, and not taken up since.")
+    sweeps: Sweeps
+    versions: list[VersionUsed]
+    attention: AttentionCount
+    off: list[SwitchOff]
+
+
 class Approvals(Answering):
     """Open approvals of a page of sessions, and the cursor of the next page."""
 

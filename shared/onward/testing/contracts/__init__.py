@@ -2,15 +2,15 @@
 
     class TestStore(SessionStoreContract): ...
 
-with the fixtures `clock`, a ManualClock, and `backend`, which has `store`, `blobs`, `queue` and `switches` on that
-clock. The suite of stores asks for a third one, `contents`: an async function that answers all that the backend holds,
-as text; those of wakes and timers for `after_death`: an async function that answers the backend as the next process
-finds it, after this one died without a word. Each test carries the number of its clause.
+with the fixtures `clock`, a ManualClock, and `backend`, which has `store`, `blobs`, `queue`, `sweeps` and `switches`
+on that clock. The suite of stores asks for a third one, `contents`: an async function that answers all that the backend
+holds, as text; those of wakes and timers for `after_death`: an async function that answers the backend as the next
+process finds it, after this one died without a word. Each test carries the number of its clause.
 """
 
 import pytest
 
-for _suite in ("blobs", "deletion", "inbox", "leases", "lists", "log", "queue", "switches"):
+for _suite in ("blobs", "deletion", "inbox", "leases", "lists", "log", "queue", "sweeps", "switches"):
     pytest.register_assert_rewrite(f"{__name__}.{_suite}")
 
 # ruff: noqa: E402 - what is imported before it is registered is not rewritten
@@ -21,6 +21,7 @@ from onward.testing.contracts.leases import LeaseContract
 from onward.testing.contracts.lists import ListContract
 from onward.testing.contracts.log import LogContract
 from onward.testing.contracts.queue import TimersContract, WakesContract
+from onward.testing.contracts.sweeps import SweepsContract
 from onward.testing.contracts.switches import SwitchesContract
 
 
@@ -28,4 +29,11 @@ class SessionStoreContract(LogContract, LeaseContract, InboxContract, DeletionCo
     """Clauses S1 to S14, and lists."""
 
 
-__all__ = ["BlobsContract", "SessionStoreContract", "SwitchesContract", "TimersContract", "WakesContract"]
+__all__ = [
+    "BlobsContract",
+    "SessionStoreContract",
+    "SweepsContract",
+    "SwitchesContract",
+    "TimersContract",
+    "WakesContract",
+]
