@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,10 +20,11 @@ from onward.adapters.gcp import firestore as store_module
 from onward.adapters.gcp.firestore import FirestoreStore
 from onward.adapters.gcp.firestore_client import DOCUMENT_BYTES, Client
 from onward.adapters.gcp.firestore_documents import session_path, signal_path
-from onward.adapters.gcp.firestore_wire import MISSING, Question, Write
+from onward.adapters.gcp.firestore_wire import MISSING, Document, Question, Write
 from onward.core.head import Fold, Wait, tombstone
 from onward.core.lease import Busy
 from onward.core.log import verify
+from onward.core.sweeps import Swept
 from onward.core.switches import Switch
 from onward.errors import Ambiguous, BadInput, CorruptLog, LeaseLost, StoreUnavailable
 from onward.ports import Lease, Wake
@@ -346,20 +347,18 @@ async def test_documents_have_the_fields_that_the_page_on_storage_tells_of(fires
     client = NeverCleared(a_client(firestore))
     backend = FirestoreBackend(client, clock)
     await one_of_each(backend)
-    for told, question in zip(
-        tables(PAGE.read_text()),
-        (
-            Question("sessions"),
-            Question("commits", group=True),
-            Question("inbox", group=True),
-            Question("control"),
-            Question("turns", group=True),
-        ),
-        strict=True,
-    ):
-        documents = (await client.query(question)).documents
-        assert {name for document in documents for name in document.fields} == told, question.collection
+    kinds = ("sessions", "commits", "inbox", "control/switches", "turns", "control/sweeps")
+    for told, kind in zip(tables(PAGE.read_text()), kinds, strict=True):
+        documents = await of_kind(client, kind)
+        assert {name for document in documents for name in document.fields} == told, kind
     await backend.close()
+
+
+async def of_kind(client: Any, kind: str) -> Sequence[Document]:
+    """Every document of a collection, wherever it lies, or the one at a path."""
+    found = client.get([kind]) if "/" in kind else client.query(Question(kind, group=kind != "sessions"))
+    documents: Sequence[Document] = (await found).documents
+    return documents
 
 
 def tables(page: str) -> list[set[str]]:
@@ -380,6 +379,7 @@ async def one_of_each(backend: FirestoreBackend) -> None:
         await store.delete(gone, tombstone(gone.head, START, "ann", ""))
     await store.file(key, signal("s2"))
     assert await backend.switches.turn(SWITCH, off=True)
+    await backend.sweeps.record(Swept(at=START, woken=1))
 
 
 async def test_a_head_can_be_read_in_the_console(client: Client, store: Made) -> None:
