@@ -128,15 +128,16 @@ def _long(value: Any) -> str:
 
 
 def _stakes(question: Question, now: datetime) -> list[tuple[str, str]]:
-    undo = f", by {safe(question.undo, True)}" if question.undo else ""
     timeout = "denied" if question.on_timeout == "deny" else "approved"
-    facts = [
-        ("rule", safe(question.rule, True)),
-        ("effect", f"{question.effect}: {_STAKES.get(question.effect, '')}{undo}"),
-    ]
+    facts = [("rule", safe(question.rule, True)), ("effect", stakes_text(question.effect, question.undo))]
     if question.needed > 1 or question.approvers:
         facts.append(("people", people_text(question.needed, question.approved_by, question.approvers)))
     return [*facts, ("expires", f"{until(question.expires_at, now)}, then {timeout}")] if question.expires_at else facts
+
+
+def stakes_text(effect: str, undo: str | None) -> str:
+    """The class of an effect, and what that means for who decides."""
+    return f"{effect}: {_STAKES.get(effect, '')}{f', by {safe(undo, True)}' if undo else ''}"
 
 
 def people_text(needed: int, approved_by: Sequence[str], approvers: Sequence[str]) -> str:

@@ -99,11 +99,17 @@ def _parked(head: Head, place: Place) -> list[Verb]:
 
 def _raised(head: Head) -> tuple[str, ...]:
     """Twice the limit that was reached, as options, if that is why the session stands."""
-    if head.error is None or head.error.code != "limit_reached":
-        return ()
-    name = head.error.message.partition(":")[0]
-    allowed = getattr(head.limits, name, None)
+    name = limit_reached(head)
+    allowed = getattr(head.limits, name) if name else None
     return () if allowed is None else (f"--{name}", f"{max(1, allowed * 2):g}{'s' if name == 'time' else ''}")
+
+
+def limit_reached(head: Head) -> str | None:
+    """The limit that was reached, if that is why the session stands."""
+    if head.error is None or head.error.code != "limit_reached":
+        return None
+    name = head.error.message.partition(":")[0]
+    return name if getattr(head.limits, name, None) is not None else None
 
 
 def needs_attention(head: Head) -> bool:

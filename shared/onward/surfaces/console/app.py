@@ -14,17 +14,31 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from onward.errors import NotFound, OnwardError
-from onward.surfaces.console import sessions, static
+from onward.surfaces.console import approval, approvals, sessions, static
 from onward.surfaces.console.page import HEADERS, Does, Shows, form_of, made, rendered
 from onward.surfaces.http.problems import noted
 from onward.surfaces.http.service import Service
 
 Answers = Callable[[Request], Awaitable[Response]]
 
-SHOWS: Mapping[str, Shows] = MappingProxyType({"/": sessions.show})
+SHOWS: Mapping[str, Shows] = MappingProxyType(
+    {
+        "/": sessions.show,
+        "/approvals": approvals.show,
+        "/approvals/{session}/{call}": approval.show,
+        "/link/{token}": approval.follow,
+    }
+)
 """Pages by their paths."""
 
-DOES: Mapping[str, Does] = MappingProxyType({"/sessions": sessions.start})
+DOES: Mapping[str, Does] = MappingProxyType(
+    {
+        "/sessions": sessions.start,
+        "/approvals": approvals.decide_many,
+        "/approvals/{session}/{call}": approval.act,
+        "/link/{token}": approval.act_by_link,
+    }
+)
 """What forms do, by the paths that they are sent to."""
 
 

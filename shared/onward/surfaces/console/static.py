@@ -13,7 +13,12 @@ from onward.core.canonical import sha256
 from onward.errors import NotFound
 
 _MEDIA: Mapping[str, str] = MappingProxyType(
-    {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
+    {
+        "approvals.js": "text/javascript",
+        "console.css": "text/css",
+        "console.js": "text/javascript",
+        "icon.svg": "image/svg+xml",
+    }
 )
 _TEXTS: Mapping[str, str] = MappingProxyType(
     {name: (files(__package__) / "static" / name).read_text("utf-8") for name in _MEDIA}

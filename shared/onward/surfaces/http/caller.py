@@ -66,7 +66,7 @@ class Caller(Elsewhere):
         if not roles.approvals:
             return
         tool = (await self._proposal(head, call)).tool
-        rules = [rule for rule in roles.approvals if rule.fits(head.tenant, head.program, tool)]
+        rules = roles.rules(head.tenant, head.program, tool)
         for rule in rules:
             if rule.by is not None and not roles.names(rule.by, self.identity):
                 raise NotAllowed(f"{self.identity} may not decide {tool}: {', '.join(rule.by)} may", "not_approver")

@@ -168,9 +168,15 @@ async def decide_by_link(
     """
     link = _link(asked.service, asked.rights, token)
     body = said.model_dump(exclude_unset=True) | {"call": link.call, "digest": link.digest}
+    await check_unused(asked, token, body, key)
+    return await decided(replace(asked, given=link.tenant), answer, link.session, body, key)
+
+
+async def check_unused(asked: Asked, token: str, body: Mapping[str, Any], key: str | None) -> None:
+    """Raises what `opened` raises, but for a link that this very decision has used up."""
+    link = _link(asked.service, asked.rights, token)
     if not await _is_repeat(asked, link, body, key):
         await opened(asked.service, asked.rights, token)
-    return await decided(replace(asked, given=link.tenant), answer, link.session, body, key)
 
 
 async def _is_repeat(asked: Asked, link: Link, body: Mapping[str, Any], key: str | None) -> bool:

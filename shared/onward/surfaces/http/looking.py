@@ -11,6 +11,7 @@ from pydantic import AwareDatetime
 from onward import ports
 from onward.core.codec import stamp
 from onward.core.head import Head, Status
+from onward.core.ledger import LedgerEntry
 from onward.core.usage import usage
 from onward.errors import Permanent
 from onward.surfaces.effects import entry_doc
@@ -95,14 +96,21 @@ async def list_effects(
     Takes a viewer.
     """
     query = ports.Query(program=program, updated_since=since, after=read_cursor(cursor), limit=limit)
+    found, following = await done(asked, query, tool, reads)
+    return {"effects": [entry_doc(entry) | {"tenant": head.tenant} for head, entry in found], "next": following}
+
+
+async def done(
+    asked: Asked, query: ports.Query, tool: str | None, reads: bool
+) -> tuple[list[tuple[Head, LedgerEntry]], str | None]:
+    """The calls of a page of sessions that have moved since the query's time, and the cursor of the next page."""
     heads, following = await newest(asked.service.parts.backend.store, query, asked.tenants())
-    found: list[dict[str, Any]] = []
+    found, since = [], query.updated_since
     for head in heads:
         entries = await asked.caller.done_by(head)
         wanted = [entry for entry in entries if tool in (None, entry.tool) and (reads or entry.effect != "read")]
-        moved = [entry for entry in wanted if since is None or entry.moved_at >= since]
-        found += [entry_doc(entry) | {"tenant": head.tenant} for entry in moved]
-    return {"effects": found, "next": following}
+        found += [(head, entry) for entry in wanted if since is None or entry.moved_at >= since]
+    return found, following
 
 
 @router.get("/usage", response_model=models.UsageTable)

@@ -67,12 +67,20 @@ async def decide(id: Id, said: models.DecisionRequest, asked: Known, answer: Res
 
 async def decided(asked: Asked, answer: Response, id: str, body: Mapping[str, Any], key: str | None) -> Any:
     """Decide, if whoever asks may, and answer what came of it."""
+    outcome = await decision(asked, id, body, key)
+    answer.status_code = 200 if outcome.decided else 202
+    return told(id, asked.tenant("approver"), outcome)
+
+
+async def decision(asked: Asked, id: str, body: Mapping[str, Any], key: str | None) -> Outcome:
+    """Decide, if whoever asks may. Raises NotAllowed, BadInput, and Refused with what stands instead."""
     form: DecisionBody = parse("decision", body)
-    await _check_may_decide(asked, await asked.caller.get(id, asked.tenant("approver")), form.call, form.verdict)
-    return await _tell(asked, answer, "approver", id, "decision", body, key)
+    tenant = asked.tenant("approver")
+    await check_may_decide(asked, await asked.caller.get(id, tenant), form.call, form.verdict)
+    return await asked.caller.tell(id, "decision", body, key, tenant)
 
 
-async def _check_may_decide(asked: Asked, head: Head, call: str, verdict: Verdict) -> None:
+async def check_may_decide(asked: Asked, head: Head, call: str, verdict: Verdict) -> None:
     """Raises NotAllowed, and Refused for the account that runs sessions, and for what was never proposed."""
     if asked.rights.name.casefold() == asked.service.own_account:
         raise Refused("decision refused", "own_account", "what runs sessions decides nothing about them")
@@ -115,20 +123,28 @@ async def skip(id: Id, said: models.SkipRequest, asked: Known, answer: Response,
 
     Takes an operator; and whoever may decide it, where the call is one that a person was asked about.
     """
-    head = await asked.caller.get(id, asked.tenant("operator"))
-    if await asked.caller.takes_decision(head, said.call):
-        asked.tenant("approver")
-        await _check_may_decide(asked, head, said.call, "responded")
+    await check_may_skip(asked, await asked.caller.get(id, asked.tenant("operator")), said.call)
     return await _tell(asked, answer, "operator", id, "skip", _given(said), key)
+
+
+async def check_may_skip(asked: Asked, head: Head, call: str) -> None:
+    """Raises NotAllowed where a person was asked about the call, and whoever asks may not decide it."""
+    if await asked.caller.takes_decision(head, call):
+        asked.tenant("approver")
+        await check_may_decide(asked, head, call, "responded")
 
 
 @router.post("/sessions/{id}/resolve", response_model=models.Told, response_model_exclude_unset=True)
 async def resolve(id: Id, said: models.ResolveRequest, asked: Known, answer: Response, key: Key = None) -> Any:
     """Say what became of a call that is in doubt. Takes an operator."""
-    body = _given(said)
-    if said.status == "failed":
-        body["error"] = {"code": "failed", "message": said.reason or "an operator says that it failed"}
-    return await _tell(asked, answer, "operator", id, "outcome", body, key)
+    return await _tell(asked, answer, "operator", id, "outcome", outcome_of(_given(said)), key)
+
+
+def outcome_of(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What an operator says became of a call, as a signal has it."""
+    if said["status"] != "failed":
+        return dict(said)
+    return {**said, "error": {"code": "failed", "message": said.get("reason") or "an operator says that it failed"}}
 
 
 @router.post("/sessions/{id}/completions", response_model=models.Told, response_model_exclude_unset=True)

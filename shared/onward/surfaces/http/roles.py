@@ -136,6 +136,10 @@ class Roles(_Row):
                     held.setdefault(tenant, set()).update(*(HOLDS[role] for role in grant.roles))
         return Rights(name, MappingProxyType({tenant: frozenset(roles) for tenant, roles in held.items()}))
 
+    def rules(self, tenant: str, program: str, tool: str) -> list[Rule]:
+        """The rules of approvals that are about such a call."""
+        return [rule for rule in self.approvals if rule.fits(tenant, program, tool)]
+
     def names(self, who: Iterable[str], name: str) -> bool:
         """Whether a caller is among these."""
         return any(self._is(entry, name.casefold()) for entry in who)
