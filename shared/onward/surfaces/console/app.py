@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from onward.errors import NotFound, OnwardError
-from onward.surfaces.console import approval, approvals, sessions, static
+from onward.surfaces.console import approval, approvals, health, sessions, static
 from onward.surfaces.console.page import HEADERS, Does, Shows, form_of, made, rendered
 from onward.surfaces.http.problems import noted
 from onward.surfaces.http.service import Service
@@ -27,6 +27,7 @@ SHOWS: Mapping[str, Shows] = MappingProxyType(
         "/approvals": approvals.show,
         "/approvals/{session}/{call}": approval.show,
         "/link/{token}": approval.follow,
+        "/health": health.show,
     }
 )
 """Pages by their paths."""
@@ -37,6 +38,7 @@ DOES: Mapping[str, Does] = MappingProxyType(
         "/approvals": approvals.decide_many,
         "/approvals/{session}/{call}": approval.act,
         "/link/{token}": approval.act_by_link,
+        "/health": health.turn,
     }
 )
 """What forms do, by the paths that they are sent to."""

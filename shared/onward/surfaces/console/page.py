@@ -62,6 +62,11 @@ def moment(at: datetime | None) -> Markup:
     return said.format(stamp(at), at)
 
 
+def when(stamped: str) -> Markup:
+    """A time that was written down as text."""
+    return moment(datetime.fromisoformat(stamped))
+
+
 def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader("onward.surfaces.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -69,6 +74,7 @@ def _environment() -> Environment:
     made.globals |= {"at": address, "part": part, "static": static.address}
     made.filters |= {
         "moment": moment,
+        "when": when,
         "span": text.span,
         "safe_text": text.safe,
         "shown": text.shown,

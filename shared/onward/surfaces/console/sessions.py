@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, get_args
 
@@ -17,7 +18,7 @@ from onward.core.signals import StartBody
 from onward.errors import BadInput, Refused, UsageError
 from onward.surfaces.console.page import Form, Visit, address, part, redirect, wanted
 from onward.surfaces.http.door import BODY
-from onward.surfaces.http.lists import PAGE, newest, read_cursor
+from onward.surfaces.http.lists import PAGE, OldestPage, newest, oldest, read_cursor
 from onward.surfaces.http.problems import noted
 from onward.surfaces.http.sessions import made_id
 from onward.surfaces.http.sizes import check_size
@@ -26,6 +27,7 @@ from onward.surfaces.starting import start_of
 from onward.surfaces.verbs import needs_attention
 
 FILTERS = ("id", "status", "program", "version", "label", "tenant", "mine")
+NEEDS: tuple[Status, ...] = ("needs_attention",)
 SAID = ("program", "input", "json", "id", "tenant", "key")
 
 
@@ -97,11 +99,17 @@ def _next(visit: Visit, cursor: str) -> str:
 
 
 async def _heads(visit: Visit) -> tuple[Sequence[Head], str | None]:
-    """What the filters find. Those that need the visitor are looked for among all that wait for somebody."""
-    query = _query(visit)
-    store, tenants = visit.service.parts.backend.store, visit.asked.tenants()
-    heads, following = await newest(store, query, tenants)
-    return ([head for head in heads if _needs(visit, head)] if visit.param("mine") else heads), following
+    """What the filters find; of what waits for somebody only what the visitor can move, the oldest first."""
+    query, store, tenants = _query(visit), visit.service.parts.backend.store, visit.asked.tenants()
+    if not visit.param("mine"):
+        return await newest(store, query, tenants)
+    query = replace(query, status=())
+    waiting = [replace(query, wait="approval"), replace(query, wait="operator"), replace(query, status=NEEDS)]
+    return await oldest(store, waiting, tenants, OldestPage(lambda head: _mine(visit, head), query.after, PAGE))
+
+
+def _mine(visit: Visit, head: Head) -> bool:
+    return visit.param("status") in (None, head.status) and _needs(visit, head)
 
 
 def _query(visit: Visit) -> ports.Query:

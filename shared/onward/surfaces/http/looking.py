@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal, get_args
+from datetime import datetime
+from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
@@ -12,7 +13,7 @@ from onward import ports
 from onward.core.codec import stamp
 from onward.core.head import Head, Status
 from onward.core.ledger import LedgerEntry
-from onward.core.usage import usage
+from onward.core.usage import UsageBy, UsageRow, usage
 from onward.errors import Permanent
 from onward.surfaces.effects import entry_doc
 from onward.surfaces.http import models
@@ -116,13 +117,17 @@ async def done(
 @router.get("/usage", response_model=models.UsageTable)
 async def get_usage(
     asked: Lists,
-    by: Literal["program", "tenant", "session"] = "program",
+    by: UsageBy = "program",
     since: Annotated[AwareDatetime | None, Query(description="Only sessions that moved since.")] = None,
 ) -> Any:
     """Add up what sessions have used, deleted ones too.
 
     Takes a viewer. By program and tenant each token is counted once.
     """
+    return {"by": by, "rows": [asdict(row) for row in await used_up(asked, by, since)]}
+
+
+async def used_up(asked: Asked, by: UsageBy, since: datetime | None) -> list[UsageRow]:
+    """The same, for whoever asks: it reads the head of every session that moved since."""
     query = ports.Query(status=get_args(Status), updated_since=since)
-    heads = [head async for head in all_of(asked.service.parts.backend.store, query, asked.tenants())]
-    return {"by": by, "rows": [asdict(row) for row in usage(heads, by)]}
+    return usage([head async for head in all_of(asked.service.parts.backend.store, query, asked.tenants())], by)

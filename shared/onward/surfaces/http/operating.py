@@ -12,7 +12,7 @@ from onward.core.switches import Switch, check_scope
 from onward.surfaces.documents import switch_doc, turn_doc
 from onward.surfaces.http import models
 from onward.surfaces.http.roles import Rights
-from onward.surfaces.http.service import Anywhere, Known
+from onward.surfaces.http.service import Anywhere, Asked, Known
 from onward.surfaces.http.sessions import Id, doc
 
 router = APIRouter(tags=["operating"])
@@ -37,12 +37,13 @@ async def list_switches(
     asked.rights.check_somewhere("admin")
     off, turns = await asked.caller.switches(), await asked.caller.switch_history(limit)
     return {
-        "off": [switch_doc(switch) for switch in off if _concerns(asked.rights, switch)],
-        "turns": [turn_doc(turn) for turn in turns if _concerns(asked.rights, turn.switch)],
+        "off": [switch_doc(switch) for switch in off if concerns(asked.rights, switch)],
+        "turns": [turn_doc(turn) for turn in turns if concerns(asked.rights, turn.switch)],
     }
 
 
-def _concerns(rights: Rights, switch: Switch) -> bool:
+def concerns(rights: Rights, switch: Switch) -> bool:
+    """Whether it can hold back a session of which they are an admin."""
     kind, _, name = switch.scope.partition(":")
     return kind != "tenant" or "admin" in rights.roles(name)
 
@@ -54,15 +55,20 @@ async def turn_switch(said: models.SwitchRequest, asked: Anywhere) -> Any:
     Takes an admin of the tenant, and for what is of more than one an admin of every tenant (`*`). Within ten seconds no
     process starts anything new of it; what is under way is finished. What is off already stays off for its reason.
     """
-    kind, _, name = check_scope(said.scope).partition(":")
+    return await turned(asked, said.scope, said.off, said.reason)
+
+
+async def turned(asked: Asked, scope: str, off: bool, reason: str) -> dict[str, Any]:
+    """The same, for whoever asks. Raises BadInput, NotAllowed."""
+    kind, _, name = check_scope(scope).partition(":")
     if kind == "tenant":
         asked.rights.check("admin", asked.rights.tenant(name))
     else:
         asked.rights.check_everywhere("admin")
-    turn = asked.caller.switch_off if said.off else asked.caller.switch_on
-    turned = await turn(said.scope, said.reason)
-    standing = [switch_doc(switch) for switch in await asked.caller.switches() if switch.scope == said.scope]
-    return {"scope": said.scope, "off": bool(standing), "turned": turned, "switch": standing[0] if standing else None}
+    turn = asked.caller.switch_off if off else asked.caller.switch_on
+    changed = await turn(scope, reason)
+    standing = [switch_doc(switch) for switch in await asked.caller.switches() if switch.scope == scope]
+    return {"scope": scope, "off": bool(standing), "turned": changed, "switch": standing[0] if standing else None}
 
 
 # --- one session -------------------------------------------------------------------------------------------------

@@ -206,9 +206,13 @@ class Rights:
         if role not in self.roles(tenant):
             raise NotAllowed(f"{self.name} is no {role} in tenant {tenant}, and this takes one")
 
+    def everywhere(self, role: Role) -> bool:
+        """Whether they have this role in every tenant there may be."""
+        return role in self.held.get(EVERYTHING, frozenset())
+
     def check_everywhere(self, role: Role) -> None:
         """Raises NotAllowed without this role in every tenant there may be."""
-        if role not in self.held.get(EVERYTHING, frozenset()):
+        if not self.everywhere(role):
             raise NotAllowed(f"{self.name} is no {role} of every tenant, and this takes one")
 
     def check_somewhere(self, role: Role) -> None:
