@@ -76,7 +76,7 @@ async def test_a_wrong_variant_is_found_out(test: Test, on: Any, name: str, wron
 async def test_g10_a_watcher_for_each_reader_is_found_out(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     @contextmanager
     def alone(self: Hub, head: Any) -> Iterator[Watch]:
-        watch = self._watches[f"{len(self._watches)}"] = Watch(self._parts, head)
+        watch = self._watches[f"{len(self._watches)}"] = Watch(self._parts, head, self.pace)
         yield watch
 
     test = test_api_live.test_g10_what_is_asked_of_the_store_does_not_grow_with_readers

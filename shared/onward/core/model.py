@@ -60,6 +60,20 @@ class ModelAnswer:
     content: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class Provisional:
+    """What a model has said so far of an answer that it has not given yet: never stored, decided on or replayed (G4).
+
+    `key` is the session's, `seq` that of the event which the answer will be at the earliest, `attempt` which attempt at
+    it this is, and `text` all that was said in it; none of it, where the attempt came to nothing.
+    """
+
+    key: str
+    seq: int
+    attempt: int
+    text: str
+
+
 class Model(Protocol):
     """M1: an answer is a pure function of request and weather; a model keeps no state between calls.
     M2: raises ModelUnavailable for what may pass, ModelRefused for what won't, each of the kind that fits best: its

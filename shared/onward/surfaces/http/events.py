@@ -16,9 +16,9 @@ from onward.errors import BadInput
 from onward.surfaces.documents import event_doc, whole
 from onward.surfaces.effects import entry_doc
 from onward.surfaces.http import models
-from onward.surfaces.http.following import END
 from onward.surfaces.http.service import Asked, Known
 from onward.surfaces.http.sessions import Id
+from onward.surfaces.http.streaming import END, frames
 
 PAGE = 200
 LONGEST_WAIT = 30
@@ -36,7 +36,7 @@ class Live(StreamingResponse):
 
     media_type = STREAM
 
-    def __init__(self, frames: AsyncIterator[str], lasts: float) -> None:
+    def __init__(self, frames: AsyncIterator[bytes], lasts: float) -> None:
         super().__init__(frames, headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"})
         self._frames, self._lasts = frames, lasts
 
@@ -90,7 +90,7 @@ def _live(asked: Asked, head: Head, after: int, last: str | None) -> Response:
             raise BadInput(f"Last-Event-ID: {last!r} is no id of an event")
         after = int(last)
     hub = asked.service.hub
-    return Live(hub.frames(head, after), hub.pace.lasts)
+    return Live(frames(hub, head, after), hub.pace.lasts)
 
 
 async def _page(asked: Asked, head: Head, after: int, limit: int, wait: float) -> dict[str, Any]:

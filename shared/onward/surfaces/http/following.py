@@ -1,8 +1,9 @@
 """Live events: whoever watches a session shares one watcher with all others in this process (G9, G10).
 
-The watcher asks once for all of them whether the session has gone on, reads what is new once, and hands it round. It is
-there from the first reader to the last. A reader keeps nothing but its place in the log: one that stalls, or comes from
-further back than what was handed round of late, reads the log itself, and holds up nobody.
+The watcher asks once for all of them whether the session has gone on, reads what is new once, writes it down once as it
+is sent, and hands it round. It is there from the first reader to the last. A reader (`streaming`) keeps nothing but its
+place in the log: one that stalls, or comes from further back than what was handed round of late, reads the log itself,
+and holds up nobody.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 
 from onward.core.head import Head
 from onward.core.log import Commit
+from onward.core.model import Provisional
 from onward.errors import OnwardError, Retryable
 from onward.surfaces.documents import event_doc, line, whole
 from onward.surfaces.http.caller import Caller
@@ -31,14 +34,17 @@ AGAIN = 1.0
 """Seconds until a store that did not answer is asked again."""
 
 KEPT = 1024 * 1024
-"""Characters of events that a watcher keeps for its readers."""
+"""Bytes of events that a watcher keeps for its readers."""
+
+UNITED = 0.1
+"""Seconds in which what a model says is told once, however many its pieces are."""
 
 log = logging.getLogger("onward.http")
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """In seconds: `heartbeat` between two signs of life, `lasts` how long a stream is, `again` after which a reader
+    """In seconds: `heartbeat` between two signs of life, `lasts` the most that a stream is, `again` after which a reader
     that was cut off is to come again."""
 
     heartbeat: float = 15.0
@@ -48,30 +54,49 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One event as it is told."""
+    """One event as every reader is told it."""
 
     seq: int
     kind: str
-    text: str
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Aloud:
+    """What a model has said so far of the answer that will be this event at the earliest, as every reader is told it.
+    Each time it is told its `number` is another."""
+
+    seq: int
+    number: int
+    frame: bytes
 
 
 class Watch:
     """One session, watched. `seq` is the last event that it has read; `over` says that no more are to come, `failed`
-    why it could not go on."""
+    why it could not go on; `beats` counts signs of life, and `aloud` is what no event says yet."""
 
-    def __init__(self, parts: Parts, head: Head) -> None:
+    def __init__(self, parts: Parts, head: Head, pace: Pace) -> None:
         self.head, self.seq, self.readers = head, head.seq, 0
         self.over = head.ended
         self.failed: OnwardError | None = None
-        self._parts, self._access = parts, Caller(parts, "")
+        self.beats = 0
+        self.aloud: Aloud | None = None
+        self._parts, self._access, self._pace = parts, Caller(parts, ""), pace
         self._recent: deque[Told] = deque()
         self._kept = 0
         self._news = asyncio.Event()
+        self._said: Provisional | None = None
+        self._uniting: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._beating = self._loop.call_later(pace.heartbeat, self._beat)
         self._task = None if self.over else asyncio.create_task(self._run())
 
     def close(self) -> None:
         """Watch no more."""
         self.over = True
+        self._beating.cancel()
+        if self._uniting is not None:
+            self._uniting.cancel()
         if self._task is not None:
             self._task.cancel()
         self._tell()
@@ -114,16 +139,49 @@ class Watch:
             self._recent.clear()
             self._kept = 0
         self._recent.append(told)
-        self._kept += len(told.text)
+        self._kept += len(told.frame)
         while self._kept > KEPT and len(self._recent) > 1:
-            self._kept -= len(self._recent.popleft().text)
+            self._kept -= len(self._recent.popleft().frame)
+
+    def _beat(self) -> None:
+        """One sign of life for all: hundreds of readers are no hundreds of timers."""
+        self._beating = self._loop.call_later(self._pace.heartbeat, self._beat)
+        self.beats += 1
+        self._tell()
 
     def _tell(self) -> None:
         """All who wait, wait no more."""
         self._news, news = asyncio.Event(), self._news
         news.set()
 
+    # --- what no event says yet --------------------------------------------------------------------------------
+
+    def hear(self, said: Provisional) -> None:
+        """A model says something (G4): that is kept nowhere but here, until an event stands in its place."""
+        self._said = said
+        if self._uniting is None or not said.text:
+            self._say()
+
+    def _say(self) -> None:
+        said, self._said = self._said, None
+        if said is not None and said.seq > self.seq and not self.over:
+            doc = {"seq": said.seq, "attempt": said.attempt, "text": said.text}
+            frame = f"event: provisional\ndata: {line(doc)}\n\n".encode(errors="replace")
+            self.aloud = Aloud(said.seq, self.aloud.number + 1 if self.aloud else 1, frame)
+            self._tell()
+        self._unite(said)
+
+    def _unite(self, said: Provisional | None) -> None:
+        """What is said next is told a little later, together with what is said until then."""
+        if self._uniting is not None:
+            self._uniting.cancel()
+        self._uniting = self._loop.call_later(UNITED, self._say) if said is not None and not self.over else None
+
     # --- reading -----------------------------------------------------------------------------------------------
+
+    async def news(self) -> None:
+        """Wait until something may be new: an event, what a model says, a sign of life, the end."""
+        await self._news.wait()
 
     async def past(self, after: int, timeout: float) -> bool:
         """Wait until something is behind this event, or never will be; False where so many seconds pass without."""
@@ -136,14 +194,18 @@ class Watch:
     async def since(self, after: int) -> Sequence[Told]:
         """Events behind this one: those at hand, else a page of the log."""
         if self._recent and self._recent[0].seq <= after + 1:
-            return [told for told in self._recent if told.seq > after]
+            newest = list(takewhile(lambda told: told.seq > after, reversed(self._recent)))
+            return newest[::-1]
         return await self.tell(await self._parts.backend.store.commits(self.head.key, after=after, limit=PAGE), after)
 
     async def tell(self, commits: Sequence[Commit], after: int) -> list[Told]:
         """The events of these commits that are behind this one, whole."""
         events = [event for commit in commits for event in self._parts.loader.events(commit) if event.seq > after]
         wholes = [await whole(self._access, self.head.id, event, self.head.tenant) for event in events]
-        return [Told(event.seq, event.kind, line(event_doc(event))) for event in wholes]
+        return [
+            Told(event.seq, event.kind, f"id: {event.seq}\ndata: {line(event_doc(event))}\n\n".encode())
+            for event in wholes
+        ]
 
 
 class Hub:
@@ -151,6 +213,7 @@ class Hub:
 
     def __init__(self, parts: Parts, pace: Pace) -> None:
         self.pace = pace
+        self.clock = parts.clock
         self._parts = parts
         self._watches: dict[str, Watch] = {}
 
@@ -159,7 +222,7 @@ class Hub:
         """Watch a session, together with whoever does already."""
         watch = self._watches.get(head.key)
         if watch is None or watch.over or watch.failed:
-            watch = self._watches[head.key] = Watch(self._parts, head)
+            watch = self._watches[head.key] = Watch(self._parts, head, self.pace)
         watch.readers += 1
         try:
             yield watch
@@ -173,79 +236,17 @@ class Hub:
         if self._watches.get(key) is watch:
             del self._watches[key]
 
-    async def frames(self, head: Head, after: int) -> AsyncIterator[str]:
-        """What a reader of server-sent events gets: the events behind this one, then those to come, and the end."""
-        clock, reader = self._parts.clock, _Reader(self, after)
-        ends = clock.monotonic() + self.pace.lasts
-        yield reader.retry
-        with self.watching(head) as watch:
-            while not reader.done:
-                async for frame in reader.read(watch, ends - clock.monotonic()):
-                    yield frame
+    def hear(self, said: Provisional) -> None:
+        """What a model of this process says, for those who watch its session."""
+        watch = self._watches.get(said.key)
+        if watch is not None:
+            watch.hear(said)
 
-    async def sleep(self, seconds: float) -> None:
-        await self._parts.clock.sleep(seconds)
+    async def pause(self) -> None:
+        """Wait until a store that did not answer is asked again."""
+        await self.clock.sleep(AGAIN)
 
     async def close(self) -> None:
         """End every stream."""
         for watch in self._watches.values():
             watch.close()
-
-
-class _Reader:
-    """One reader's place in the log of a session."""
-
-    def __init__(self, hub: Hub, after: int) -> None:
-        self._pace, self._after, self._sleep = hub.pace, after, hub.sleep
-        self.done = False
-
-    @property
-    def retry(self) -> str:
-        return f"retry: {self._pace.again * 1000:.0f}\n\n"
-
-    async def read(self, watch: Watch, left: float) -> AsyncIterator[str]:
-        """What there is to read, or after a while a sign of life."""
-        try:
-            found = await watch.since(self._after) if watch.seq > self._after else ()
-        except Retryable:
-            found = ()
-        except OnwardError as exc:
-            yield self._failed(exc)
-            return
-        for told in found:
-            yield f"id: {told.seq}\ndata: {told.text}\n\n"
-            self._after = told.seq
-        if not found or left <= 0:
-            yield self._ends(watch, left) or await self._waits(watch, left)
-
-    def _ends(self, watch: Watch, left: float) -> str | None:
-        """The last that is said, if it is time for it."""
-        if watch.failed is not None:
-            return self._failed(watch.failed)
-        read = self._after >= watch.seq or watch.head.status == "deleted"
-        if watch.over and watch.head.ended and read:
-            return self._end(watch)
-        if left <= 0 or (watch.over and not watch.head.ended):  # time is up, or this process ends
-            self.done = True
-            return f": come again\n{self.retry}"
-        return None
-
-    async def _waits(self, watch: Watch, left: float) -> str:
-        """A sign of life, if nothing came for so long."""
-        if watch.seq > self._after:  # the log could not be read just now
-            await self._sleep(AGAIN)
-        news = await watch.past(self._after, min(left, self._pace.heartbeat))
-        return "" if news or left <= self._pace.heartbeat else ": heartbeat\n\n"
-
-    def _failed(self, exc: OnwardError) -> str:
-        self.done = True
-        return f"event: problem\ndata: {line({'code': exc.code, 'detail': str(exc)})}\n\n"
-
-    def _end(self, watch: Watch) -> str:
-        """The end of the session, by which a reader knows that there is nothing to come again for."""
-        self.done = True
-        return f"event: end\nid: {END}\ndata: {line({'status': watch.head.status, 'seq': self._after})}\n\n"
-
-
-END = "end"
-"""The id of the end, which is no event."""

@@ -1,0 +1,122 @@
+"""A process of its own that serves live events as `onward dev` does: `follow_server.py DB`.
+
+Takes commands on standard input, one JSON document a line, and answers each with one line: `start` sessions, `say`
+something to them for a while, how much memory it `uses`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from onward import App, Runtime
+from onward.core.program import Decision, Performer, Program, Rest
+from onward.core.state import State
+from onward.surfaces.http.app import make
+from onward.surfaces.http.roles import EVERYBODY
+from onward.surfaces.http.service import Service
+from onward.surfaces.http.serving import listening, served
+
+Doc = dict[str, Any]
+
+
+class Listener(Program):
+    """Takes whatever is said to it, and rests: each input is one commit."""
+
+    name, version, follows = "listener", "1", False
+
+    def decide(self, state: State) -> Decision:
+        return Rest()
+
+    def performer(self, tool: str) -> Performer | None:
+        return None
+
+
+class Server:
+    """One runtime; `committed` is when each event was committed, by session and seq, on this machine's clock."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.committed: dict[str, dict[int, float]] = {}
+        self.reads: Counter[str] = Counter()
+        store: Any = runtime.parts.backend.store
+        self._append, store.append = store.append, self._appending
+        for name in ("read", "commits"):
+            setattr(store, name, self._counting(name, getattr(store, name)))
+
+    async def _appending(self, lease: Any, append: Any) -> Any:
+        appended = await self._append(lease, append)
+        now, times = time.monotonic(), self.committed.setdefault(append.head.id, {})
+        times |= dict.fromkeys(range(append.commit.first_seq, append.head.seq + 1), now)
+        return appended
+
+    def _counting(self, name: str, method: Any) -> Any:
+        async def counted(*given: Any, **named: Any) -> Any:
+            self.reads[name] += 1
+            return await method(*given, **named)
+
+        return counted
+
+    async def start(self, sessions: list[str]) -> Doc:
+        for id in sessions:
+            await self.runtime.start("listener", "Hi", id=id)
+            await self.runtime.wait(id)
+        return {}
+
+    async def say(self, sessions: list[str], every: float, times: int, size: int) -> Doc:
+        """So many inputs, one each `every` seconds, to one session after the other; when each event was committed."""
+        self.committed.clear()
+        self.reads.clear()
+        began = time.monotonic()
+        for number in range(times):
+            await asyncio.sleep(began + number * every - time.monotonic())
+            await self.runtime.send(sessions[number % len(sessions)], f"{number:06} {'x' * size}")
+        await asyncio.sleep(0.5)
+        return {"committed": self.committed, "reads": self.reads, "seconds": time.monotonic() - began}
+
+    async def rest(self, seconds: float) -> Doc:
+        """Do nothing for so long; what was asked of the store meanwhile."""
+        self.reads.clear()
+        await asyncio.sleep(seconds)
+        return {"reads": self.reads}
+
+    async def uses(self) -> Doc:
+        """Memory of this process that is in use, in KiB."""
+        said = await asyncio.to_thread(subprocess.check_output, ["ps", "-o", "rss=", "-p", str(os.getpid())])
+        return {"kib": int(said)}
+
+    async def told(self, command: Doc) -> Doc:
+        return await getattr(self, command.pop("do"))(**command)  # type: ignore[no-any-return]
+
+
+async def commands() -> AsyncIterator[Doc]:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    async for line in reader:
+        yield json.loads(line)
+
+
+async def anybody(headers: Mapping[str, str]) -> str:
+    return "ann"
+
+
+async def main(db: str) -> None:
+    app = App(programs=[Listener()])
+    async with Runtime(app, db, identity="ann") as runtime:
+        server, service = Server(runtime), Service(runtime.parts, app, EVERYBODY)
+        with listening(0) as at:
+            async with served(make(service, anybody), service, at) as url:
+                print(json.dumps({"url": url}), flush=True)
+                async for command in commands():
+                    print(json.dumps(await server.told(command)), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
