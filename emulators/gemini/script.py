@@ -5,7 +5,7 @@ A turn is an answer:
     text, thought    what is said, and what is thought before it
     calls            each `name`, `args`, and `id` if it is to have one
     signed           false leaves out the thought signature that models from Gemini 3 on send
-    finish           the finish reason, STOP if none is given; `finish_message`
+    finish           the finish reason, STOP if none is given, and left out if it is empty; `finish_message`
     usage            any of prompt, cached, candidates, thoughts, tool_use, in tokens
 
 or something else:

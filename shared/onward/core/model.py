@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from onward.core.events import Usage
 from onward.core.state import Entry
@@ -86,3 +86,15 @@ class Model(Protocol):
     name: str
 
     async def answer(self, request: ModelRequest) -> ModelAnswer: ...
+
+
+@runtime_checkable
+class Speaking(Model, Protocol):
+    """A model that can be heard while it answers.
+
+    M5: speak gives what answer would, in the same way; meanwhile it says each piece of the text, in order, on the loop
+        that it was called on. It is free to say nothing, and nobody hears what is said when it is over. Saying never
+        raises.
+    """
+
+    async def speak(self, request: ModelRequest, say: Callable[[str], None]) -> ModelAnswer: ...

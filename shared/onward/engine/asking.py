@@ -11,7 +11,7 @@ from onward.core import events as ev
 from onward.core.canonical import canonical
 from onward.core.events import Actor, Body, Failure
 from onward.core.files import MARK
-from onward.core.model import Model, ModelAnswer
+from onward.core.model import Model, ModelAnswer, ModelRequest, Speaking
 from onward.core.payload import Blob
 from onward.core.program import AskModel
 from onward.core.retry import FAILURES_TO_PARK, MODEL_RETRY
@@ -20,6 +20,7 @@ from onward.engine.failures import failure
 from onward.engine.files import Files
 from onward.engine.hold import Hold
 from onward.engine.load import Loader
+from onward.engine.speaking import Hear, Speech
 from onward.errors import BadAnswer, ModelRefused, ModelUnavailable, OnwardError
 
 Fact = tuple[Actor, Body]
@@ -32,6 +33,8 @@ class Asking:
         self._loader = loader
         self._files = files
         self._asked: dict[int, Model] = {}
+        self.hear: Hear | None = None
+        """Who is told what models say before they have answered, if somebody is (G4)."""
 
     async def close(self) -> None:
         """End the connections of every model that keeps some."""
@@ -47,11 +50,19 @@ class Asking:
         request = replace(effect.request, transcript=await self._whole(hold, effect.request.transcript))
         self._asked[id(effect.model)] = effect.model
         try:
-            async with asyncio.timeout(effect.timeout):
-                answer = await effect.model.answer(request)
-            return [(actor, _answered(effect, answer, attempt))]
+            with Speech(self.hear, hold.key, state.seq + 1, attempt) as speech:
+                async with asyncio.timeout(effect.timeout):
+                    answer = await self._answer(effect, request, speech)
+                return [(actor, _answered(effect, answer, attempt))]
         except Exception as exc:
             return _failed(hold, state, effect, exc)
+
+    async def _answer(self, effect: AskModel, request: ModelRequest, speech: Speech) -> ModelAnswer:
+        """The answer, heard meanwhile where somebody listens; a summary is nothing that is said to anybody."""
+        model = effect.model
+        if self.hear is not None and effect.summarize is None and isinstance(model, Speaking):
+            return await model.speak(request, speech.say)
+        return await model.answer(request)
 
     async def _whole(self, hold: Hold, transcript: tuple[Entry, ...]) -> tuple[Entry, ...]:
         """The transcript with the values that lie in blobs fetched."""

@@ -25,6 +25,7 @@ from onward.engine.files import Files
 from onward.engine.hold import Hold
 from onward.engine.invoke import Invoker
 from onward.engine.load import Loader
+from onward.engine.speaking import Hear
 from onward.errors import BadInput, OnwardError
 
 STRAGGLE = 10.0
@@ -58,6 +59,10 @@ class Performing:
         self._interruptible: set[asyncio.Task[Any]] = set()
         self._lasting: set[asyncio.Task[Any]] = set()
         self.stopping = False
+
+    def listen(self, hear: Hear) -> None:
+        """Whoever is told from now on what models say before they have answered (G4). Nothing depends on it."""
+        self._asking.hear = hear
 
     def stop(self) -> None:
         """Start nothing new; interrupt model calls, reads and idempotent calls, never an irreversible one (R5)."""

@@ -41,6 +41,7 @@ async def develop(plan: Plan, port: int, browser: bool, roles: str | None, outpu
 
 def _served(plan: Plan, runtime: Runtime, roles: Roles, at: socket) -> AbstractAsyncContextManager[str]:
     service = Service(runtime.parts, plan.app, roles)
+    runtime.parts.performing.listen(service.hub.hear)
     return served(make(service, _always(runtime.identity), hosts=LOOPBACK), service, at)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -74,6 +74,23 @@ class Gemini:
         from onward.adapters.gcp.gemini_answers import answer_in
 
         return answer_in(response)
+
+    async def speak(self, request: ModelRequest, say: Callable[[str], None]) -> ModelAnswer:
+        """The same answer by one request, and its text as it comes (`core.model.Speaking`)."""
+        settings = self._settings()
+        with _translated(self.name, settings):
+            client = await self._client(settings)
+        contents, config = _request(request, self._thinking)
+        from onward.adapters.gcp.gemini_answers import answer_in
+        from onward.adapters.gcp.gemini_pieces import Pieces
+
+        pieces = Pieces()
+        with _translated(self.name, settings):
+            models = client.aio.models
+            stream = await models.generate_content_stream(model=self.name, contents=contents, config=config)
+            async for chunk in stream:
+                say(pieces.add(chunk))
+        return answer_in(pieces.whole())
 
     async def close(self) -> None:
         """Close the connections of the running event loop. A later answer opens new ones."""

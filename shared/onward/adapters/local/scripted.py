@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError, PydanticSerializationError, to_jsonable_python
 
 from onward.core.events import Usage, Value
 from onward.core.model import ModelAnswer, ModelCall, ModelRequest
@@ -43,16 +43,25 @@ class _Fault(Value):
 
 
 class _Turn(Value):
-    text: str = ""
+    text: tuple[str, ...] = ()
+    pause: float = Field(default=0.0, ge=0, le=600)
     calls: tuple[_Call, ...] = ()
     fails: tuple[_Fault, ...] = ()
     usage: Usage = _USAGE
+
+    @field_validator("text", mode="before")
+    @classmethod
+    def _pieces(cls, text: Any) -> Any:
+        if not isinstance(text, str | list):
+            raise PydanticCustomError("text", "Input should be a valid string, or a list of them")
+        return [text] if isinstance(text, str) else text
 
 
 Turn = Mapping[str, Any] | Callable[[ModelRequest], Mapping[str, Any]]
 """`text`, or `calls` (each a `tool` and its `arguments`), or both; `fails` lists faults that the first attempts meet
 (`code` is `unavailable`, `rate_limited`, `refused`, `blocked`, `prompt_too_long` or `bad_answer`, and `retry_after` is
-seconds); `usage` is what the turn costs. Or a pure function of the request that gives this."""
+seconds); `usage` is what the turn costs. A `text` that is a list is said piece by piece, with `pause` seconds before
+each but the first, to those who listen while it answers. Or a pure function of the request that gives this."""
 
 
 class ScriptedModel:
@@ -81,12 +90,24 @@ class ScriptedModel:
 
     async def answer(self, request: ModelRequest) -> ModelAnswer:
         """The next turn; on its first attempts its faults."""
+        return _given(*self._played(request))
+
+    async def speak(self, request: ModelRequest, say: Callable[[str], None]) -> ModelAnswer:
+        """The same, said meanwhile; an attempt that meets a fault breaks off behind the first piece."""
+        import asyncio
+
+        turn, fault = self._played(request)
+        for number, piece in enumerate(turn.text if fault is None else turn.text[:1]):
+            await asyncio.sleep(turn.pause if number else 0)
+            say(piece)
+        return _given(turn, fault)
+
+    def _played(self, request: ModelRequest) -> tuple[_Turn, Exception | None]:
+        """The turn that this request gets, and the fault that its attempt meets."""
         index = sum(entry.kind == "answer" for entry in request.transcript)
         turn = self._turn(index, request)
-        if request.attempt <= len(turn.fails):
-            raise self._fault(turn.fails[request.attempt - 1], index)
-        calls = tuple(ModelCall(call.tool, call.arguments) for call in turn.calls)
-        return ModelAnswer(text=turn.text, calls=calls, usage=turn.usage)
+        met = request.attempt <= len(turn.fails)
+        return turn, self._fault(turn.fails[request.attempt - 1], index) if met else None
 
     def _turn(self, index: int, request: ModelRequest) -> _Turn:
         if self._every is not None:
@@ -103,6 +124,13 @@ class ScriptedModel:
             kind = ModelUnavailable if fault.code == "unavailable" else RateLimited
             return kind(what + "is out of reach by the script", fault.retry_after)
         return _REFUSALS[fault.code](what + f"is {fault.code.replace('_', ' ')} by the script")
+
+
+def _given(turn: _Turn, fault: Exception | None) -> ModelAnswer:
+    if fault is not None:
+        raise fault
+    calls = tuple(ModelCall(call.tool, call.arguments) for call in turn.calls)
+    return ModelAnswer(text="".join(turn.text), calls=calls, usage=turn.usage)
 
 
 def resolve_model(text: str, directory: Path) -> ScriptedModel | None:

@@ -44,8 +44,8 @@ log = logging.getLogger("onward.http")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """In seconds: `heartbeat` between two signs of life, `lasts` the most that a stream is, `again` after which a reader
-    that was cut off is to come again."""
+    """In seconds: `heartbeat` between two signs of life, `lasts` the most that a stream is, `again` after which one
+    who was cut off is to come again."""
 
     heartbeat: float = 15.0
     lasts: float = 600.0
