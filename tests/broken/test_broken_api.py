@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -12,11 +13,14 @@ from unittest.mock import patch
 import pytest
 
 from onward.core import events as ev
-from onward.surfaces.http import serving
+from onward.core.model import ModelAnswer, Provisional
+from onward.engine.asking import Asking
+from onward.engine.speaking import Speech
+from onward.surfaces.http import following, serving
 from onward.surfaces.http.caller import Caller
-from onward.surfaces.http.following import Hub, Watch
+from onward.surfaces.http.following import Hub, Told, Watch
 from onward.surfaces.http.roles import Rights, Rule
-from tests.cloud import http_client, servers, test_api_live, test_api_roles
+from tests.cloud import http_client, servers, test_api_aloud, test_api_live, test_api_roles
 from tests.cloud.servers import Api
 
 Test = Callable[[Api], Awaitable[None]]
@@ -25,7 +29,12 @@ late = test_api_live.test_g9_a_reader_that_comes_after_the_end_gets_the_whole_lo
 deciding = test_api_roles.test_g8_who_may_decide_a_call_is_in_the_table
 tenants = test_api_roles.test_a_caller_sees_their_tenants_and_no_others
 
-since = Watch.since
+heard = test_api_aloud.test_g4_what_a_model_says_is_heard_before_it_is_committed_and_is_in_no_log
+again = test_api_aloud.test_g9_who_comes_again_in_the_middle_misses_no_event_and_hears_it_all
+taken_back = test_api_aloud.test_g4_an_attempt_that_fails_takes_back_what_it_said
+united = test_api_aloud.test_many_pieces_are_told_together_at_most_ten_times_a_second
+
+since, hear, answered = Watch.since, Watch.hear, Asking._answer
 
 
 async def g9_a_reader_gets_what_is_at_hand_and_not_what_was_before(self: Watch, after: int) -> Any:
@@ -70,6 +79,53 @@ async def test_a_wrong_variant_is_found_out(test: Test, on: Any, name: str, wron
         async with servers.on_sqlite(tmp_path) as api:
             with pytest.raises((AssertionError, TimeoutError, KeyError)):
                 await asyncio.wait_for(test(api), 10)
+            await given_up()
+
+
+def g4_what_is_said_is_numbered_like_an_event(self: Watch, said: Provisional) -> None:
+    hear(self, said)
+    if self.aloud is not None:
+        self.aloud = replace(self.aloud, frame=f"id: {said.seq}\n".encode() + self.aloud.frame)
+
+
+def g4_what_is_said_is_kept_as_an_event(self: Watch, said: Provisional) -> None:
+    hear(self, said)
+    if self.aloud is not None and said.text:
+        self._keep(Told(said.seq, "provisional", self.aloud.frame))
+        self.seq = said.seq
+
+
+async def g4_what_was_said_is_taken_for_the_answer(self: Asking, effect: Any, request: Any, speech: Speech) -> Any:
+    try:
+        return await answered(self, effect, request, speech)
+    except Exception:
+        return ModelAnswer(speech._text)
+
+
+async def g4_nothing_is_heard_before_it_is_committed(
+    self: Asking, effect: Any, request: Any, speech: Speech
+) -> ModelAnswer:
+    answer: ModelAnswer = await effect.model.answer(request)
+    return answer
+
+
+ALOUD: list[tuple[Any, Any, str, Any]] = [
+    (heard, Watch, "hear", g4_what_is_said_is_numbered_like_an_event),
+    (heard, Watch, "hear", g4_what_is_said_is_kept_as_an_event),
+    (again, Watch, "hear", g4_what_is_said_is_kept_as_an_event),
+    (taken_back, Asking, "_answer", g4_what_was_said_is_taken_for_the_answer),
+    (heard, Asking, "_answer", g4_nothing_is_heard_before_it_is_committed),
+    (taken_back, Speech, "__exit__", lambda self, *failed: None),
+    (united, following, "UNITED", 0.0),
+]
+
+
+@pytest.mark.parametrize(("test", "on", "name", "wrong"), ALOUD)
+async def test_g4_what_a_model_says_is_no_event(test: Any, on: Any, name: str, wrong: Any, tmp_path: Path) -> None:
+    with patch.object(http_client, "PATIENCE", 1.0), patch.object(serving, "ENDS_IN", 1), patch.object(on, name, wrong):
+        async with test_api_aloud.talking(tmp_path) as talk:
+            with pytest.raises((AssertionError, TimeoutError)):
+                await asyncio.wait_for(test(talk), 10)
             await given_up()
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from onward.errors import Unidentified
+from onward.programs.app import App
 from onward.runtime import Runtime
 from onward.surfaces.http.caller import Caller
 from onward.surfaces.http.following import Pace
@@ -72,10 +73,10 @@ class Api(Client):
 
 
 @asynccontextmanager
-async def on_sqlite(folder: Path, pace: Pace | None = None, **more: Any) -> AsyncIterator[Api]:
+async def on_sqlite(folder: Path, pace: Pace | None = None, app: App | None = None, **more: Any) -> AsyncIterator[Api]:
     """A worker and the API in this process."""
     with mock.patch.dict(os.environ, {"LEDGER": str(folder / "ledger")}):
-        app = _desk().app
+        app = app or _desk().app
     async with Runtime(app, folder / "api.db", identity="ann") as runtime:
         service = Service(runtime.parts, app, ROLES, own_account="onward@local", pace=pace or Pace())
         async with _up("sqlite", service, folder / "ledger", **more) as api:

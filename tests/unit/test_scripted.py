@@ -9,7 +9,7 @@ import pytest
 
 from onward.adapters.local.scripted import ScriptedModel, resolve_model
 from onward.core.events import Usage
-from onward.core.model import Model, ModelCall, ModelRequest
+from onward.core.model import Model, ModelCall, ModelRequest, Speaking
 from onward.core.state import Entry
 from onward.errors import BadInput, ModelRefused, ModelUnavailable, OnwardError
 
@@ -88,6 +88,17 @@ async def test_a_turn_may_be_computed_from_the_request() -> None:
         await model.answer(request(answers=1))
 
 
+async def test_it_is_heard_piece_by_piece_and_answers_the_same() -> None:
+    model: Speaking = ScriptedModel([{"text": ["Hel", "lo"], "fails": [{"code": "unavailable"}], "pause": 0.001}])
+    said: list[str] = []
+    assert await model.speak(request(attempt=2), said.append) == await model.answer(request(attempt=2))
+    assert (said, (await model.answer(request(attempt=2))).text) == (["Hel", "lo"], "Hello")
+    said.clear()
+    with pytest.raises(ModelUnavailable):
+        await model.speak(request(), said.append)
+    assert said == ["Hel"]
+
+
 async def test_arguments_from_python_become_json() -> None:
     model = ScriptedModel([{"calls": [{"tool": "refund", "arguments": {"amount": Decimal("3.50")}}]}])
     assert (await model.answer(request())).calls[0].arguments == {"amount": "3.50"}
@@ -106,6 +117,8 @@ async def test_usage_is_fixed_or_given() -> None:
         ({"fails": []}, r"turns\[0\]: a turn needs text or calls"),
         ({"txt": "a"}, r"turns\[0\]\.txt: Extra inputs"),
         ({"text": 3}, r"turns\[0\]\.text: Input should be a valid string"),
+        ({"text": ["Hel", 3]}, r"turns\[0\]\.text\[1\]: Input should be a valid string"),
+        ({"text": "a", "pause": -1}, r"turns\[0\]\.pause: Input should be greater"),
         ({"calls": [{"name": "find"}]}, r"turns\[0\]\.calls\[0\]\.tool: Field required"),
         ({"calls": [{"tool": "find", "arguments": [1]}]}, r"turns\[0\]\.calls\[0\]\.arguments: Input should be a"),
         ({"text": "", "fails": [{"code": "tired"}]}, r"turns\[0\]\.fails\[0\]\.code: Input should be 'unavailable'"),

@@ -60,8 +60,8 @@ class _Turn(Value):
 Turn = Mapping[str, Any] | Callable[[ModelRequest], Mapping[str, Any]]
 """`text`, or `calls` (each a `tool` and its `arguments`), or both; `fails` lists faults that the first attempts meet
 (`code` is `unavailable`, `rate_limited`, `refused`, `blocked`, `prompt_too_long` or `bad_answer`, and `retry_after` is
-seconds); `usage` is what the turn costs. A `text` that is a list is said piece by piece, with `pause` seconds before
-each but the first, to those who listen while it answers. Or a pure function of the request that gives this."""
+seconds); `usage` is what the turn costs. A `text` that is a list is said piece by piece, with `pause` seconds behind
+each, to those who listen while it answers. Or a pure function of the request that gives this."""
 
 
 class ScriptedModel:
@@ -97,9 +97,9 @@ class ScriptedModel:
         import asyncio
 
         turn, fault = self._played(request)
-        for number, piece in enumerate(turn.text if fault is None else turn.text[:1]):
-            await asyncio.sleep(turn.pause if number else 0)
+        for piece in turn.text if fault is None else turn.text[:1]:
             say(piece)
+            await asyncio.sleep(turn.pause)
         return _given(turn, fault)
 
     def _played(self, request: ModelRequest) -> tuple[_Turn, Exception | None]:

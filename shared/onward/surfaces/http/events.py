@@ -53,7 +53,8 @@ class Live(StreamingResponse):
         200: {
             "description": "A page of events, or a stream of server-sent events where `Accept` asks for one: the id of "
             "each is its seq, and its data one Event; the last is `event: end`. It is closed after ten minutes; "
-            "`Last-Event-ID` goes on where it was.",
+            "`Last-Event-ID` goes on where it was. Under `onward dev` an `event: provisional`, without an id, has what "
+            "a model has said so far: the `seq` of its answer at the earliest, the `attempt`, and the `text`.",
             "content": {STREAM: {"schema": {"type": "string"}}},
         },
         204: {"description": "To a reader of a stream who has had the end: there is nothing to come again for."},

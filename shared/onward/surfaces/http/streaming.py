@@ -23,8 +23,8 @@ async def frames(hub: Hub, head: Head, after: int) -> AsyncIterator[bytes]:
     """What a reader of server-sent events gets: the events behind this one, then those to come, and the end. Between
     them, and without an id, what a model of this process is saying."""
     reader = _Reader(hub, after)
-    yield reader.retry
     with hub.watching(head) as watch:
+        yield reader.retry
         while not reader.done:
             said = await reader.next(watch)
             if said:
