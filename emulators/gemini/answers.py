@@ -64,9 +64,9 @@ def parts(turn: Turn, model: str) -> list[Json]:
 
 
 def _candidate(turn: Turn, made: list[Json]) -> Json:
-    candidate: Json = {"content": {"role": "model"}, "index": 0} | (
-        {"finishReason": turn.finish} if turn.finish else {}
-    )
+    candidate: Json = {"content": {"role": "model"}, "index": 0}
+    if turn.finish:
+        candidate["finishReason"] = turn.finish
     if made and turn.empty is None:
         candidate["content"]["parts"] = made
     if turn.finish == "CONTINUATION":

@@ -1,7 +1,7 @@
 """Following sessions: many readers of one, a reader each of many, and one that takes nothing.
 
-The server is a process of its own, the readers are this one; sockets are real. A time is that from the end of a commit in
-the server to the arrival of its bytes here: what this process takes to see them is part of it.
+The server is a process of its own, the readers are this one; sockets are real. A time is that from the end of a commit
+in the server to the arrival of its bytes here: what this process takes to see them is part of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`onward dev` as a process: who follows a session hears its model before it has answered, and the log does not (G4)."""
+"""`onward dev` as a process: followers hear a model before it has answered, and the log does not (G4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real client of Google's, heard while it answers: the same answers and failures, and their text as it comes (G4)."""
+"""The real client of Google's, heard while it answers: the same answers and failures, their text as it comes (G4)."""
 
 from __future__ import annotations
 

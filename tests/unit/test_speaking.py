@@ -69,8 +69,8 @@ async def test_a_summary_is_said_to_nobody() -> None:
     play, told = Play(agent), list[Provisional]()
     play.runner.parts.performing.listen(told.append)
     await play.start()
-    (summed_up,) = await play.bodies("transcript_compacted")
-    assert (summed_up.summary, by.asked) == ("They looked.", ["answer"])
+    assert {made.summary for made in await play.bodies("transcript_compacted")} == {"They looked."}
+    assert set(by.asked) == {"answer"}
     assert "They looked." not in [said.text for said in told]
 
 
@@ -82,12 +82,17 @@ def test_what_is_said_when_all_is_over_is_told_to_nobody() -> None:
     assert told == [Provisional("k", 3, 1, "Hello")]
 
 
+def fail(speech: Speech, pieces: tuple[str, ...], failed: BaseException) -> None:
+    with speech:
+        for piece in pieces:
+            speech.say(piece)
+        raise failed
+
+
 @pytest.mark.parametrize("failed", [ValueError("no"), KeyboardInterrupt()])
 def test_what_came_to_nothing_is_taken_back_if_anything_was_said(failed: BaseException) -> None:
     told: list[Provisional] = []
     for pieces in ((), ("Hello",)):
-        with pytest.raises(type(failed)), Speech(told.append, "k", 3, 2) as speech:
-            for piece in pieces:
-                speech.say(piece)
-            raise failed
+        with pytest.raises(type(failed)):
+            fail(Speech(told.append, "k", 3, 2), pieces, failed)
     assert [said.text for said in told] == ["Hello", ""]

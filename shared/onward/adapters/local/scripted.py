@@ -93,11 +93,12 @@ class ScriptedModel:
         return _given(*self._played(request))
 
     async def speak(self, request: ModelRequest, say: Callable[[str], None]) -> ModelAnswer:
-        """The same, said meanwhile; an attempt that meets a fault breaks off behind the first piece."""
+        """The same, said meanwhile where it has pieces; an attempt that meets a fault breaks off behind the first."""
         import asyncio
 
         turn, fault = self._played(request)
-        for piece in turn.text if fault is None else turn.text[:1]:
+        pieces = turn.text if len(turn.text) > 1 else ()
+        for piece in pieces if fault is None else pieces[:1]:
             say(piece)
             await asyncio.sleep(turn.pause)
         return _given(turn, fault)
