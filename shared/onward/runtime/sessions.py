@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from onward.core.events import Event
@@ -64,7 +65,17 @@ class Sessions:
             return await self.parts.loader.load(head)
         if not 1 <= at <= head.seq:
             raise BadInput(f"at: {at} is no event of session {id}, which has 1 to {head.seq}")
-        return fold(State(), [event async for event in self.events(id, tenant=tenant) if event.seq <= at])
+        return fold(State(), await self._first(id, at, tenant))
+
+    async def _first(self, id: str, count: int, tenant: str) -> list[Event]:
+        """So many events from the first on; no more of the log is read than that takes."""
+        found: list[Event] = []
+        async with aclosing(self.events(id, tenant=tenant)) as events:  # type: ignore[type-var]
+            async for event in events:
+                found.append(event)
+                if len(found) == count:
+                    break
+        return found
 
     async def value(self, id: str, value: Any, tenant: str = "default") -> Any:
         """A private value of an event or a state, fetched where it is kept elsewhere."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from onward.core.codec import stamp
 from onward.core.events import Event
+from onward.core.head import Head
 from onward.core.state import OpenCall, State
 from onward.runtime.access import Access
 from onward.surfaces.documents import event_doc, plain, whole
@@ -23,20 +24,21 @@ async def show_at(runtime: Access, id: str, at: int, output: Output) -> None:
     state = await runtime.state(id, at=at)
     recent = [event async for event in runtime.events(id, after=max(0, at - RECENT)) if event.seq <= at]
     if output.json:
-        return output.doc(await _doc(runtime, id, state, recent[-1]))
+        return output.doc(await past_doc(runtime, await runtime.get(id), state, recent[-1]))
     output.lines(_lines(state, recent, output))
 
 
-async def _doc(runtime: Access, id: str, state: State, event: Event) -> dict[str, Any]:
+async def past_doc(access: Access, head: Head, state: State, event: Event) -> dict[str, Any]:
+    """The state of a session after this event, for programs."""
     return {
-        "id": id,
+        "id": head.id,
         "at": state.seq,
         "time": state.at and stamp(state.at),
         "status": status(state),
         "program": state.program,
         "version": state.version,
-        "input": plain(await runtime.value(id, state.input)),
-        "output": plain(await runtime.value(id, state.output)),
+        "input": plain(await access.value(head.id, state.input, head.tenant)),
+        "output": plain(await access.value(head.id, state.output, head.tenant)),
         "error": (error := state.parked or state.paused or state.error) and error.model_dump(),
         "calls": [_call_doc(call) for call in state.calls.values()],
         "timers": {name: stamp(due) for name, due in state.timers.items()},
@@ -44,7 +46,7 @@ async def _doc(runtime: Access, id: str, state: State, event: Event) -> dict[str
         "limits": state.limits.model_dump(),
         "labels": state.labels,
         "transcript": [entry.model_dump(mode="json", exclude_defaults=True) for entry in state.transcript],
-        "event": event_doc(await whole(runtime, id, event)),
+        "event": event_doc(await whole(access, head.id, event, head.tenant)),
     }
 
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from onward.errors import NotFound, OnwardError
-from onward.surfaces.console import approval, approvals, health, sessions, static
+from onward.surfaces.console import approval, approvals, health, record, session, sessions, static
 from onward.surfaces.console.page import HEADERS, Does, Shows, form_of, made, rendered
 from onward.surfaces.http.problems import noted
 from onward.surfaces.http.service import Service
@@ -24,6 +24,10 @@ Answers = Callable[[Request], Awaitable[Response]]
 SHOWS: Mapping[str, Shows] = MappingProxyType(
     {
         "/": sessions.show,
+        "/sessions/{id}": session.show,
+        "/sessions/{id}/rows": session.rows,
+        "/sessions/{id}/state": record.state,
+        "/sessions/{id}/events/{seq}": record.event,
         "/approvals": approvals.show,
         "/approvals/{session}/{call}": approval.show,
         "/link/{token}": approval.follow,
@@ -35,6 +39,7 @@ SHOWS: Mapping[str, Shows] = MappingProxyType(
 DOES: Mapping[str, Does] = MappingProxyType(
     {
         "/sessions": sessions.start,
+        "/sessions/{id}/{move}": session.move,
         "/approvals": approvals.decide_many,
         "/approvals/{session}/{call}": approval.act,
         "/link/{token}": approval.act_by_link,

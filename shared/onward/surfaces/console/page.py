@@ -4,6 +4,7 @@ and no script or style but the console's own files, whatever a model or a tool w
 from __future__ import annotations
 
 import hmac
+import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -74,8 +75,10 @@ def _environment() -> Environment:
     made.globals |= {"at": address, "part": part, "static": static.address}
     made.filters |= {
         "moment": moment,
+        "brief": text.brief,
         "when": when,
         "span": text.span,
+        "stamp": stamp,
         "safe_text": text.safe,
         "shown": text.shown,
         "said": text.said,
@@ -175,6 +178,17 @@ def wanted(form: Form, name: str) -> str:
     if not form.get(name):
         raise BadInput(f"{name}: it is missing")
     return form[name]
+
+
+def value(form: Form, name: str) -> Any:
+    """A field's text; where the form says that it is JSON, the value. Raises BadInput."""
+    text = form.get(name, "")
+    if not form.get("json"):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise BadInput(f"{name}: it is no JSON: {exc}") from exc
 
 
 Shows = Callable[[Visit], Awaitable[Response]]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, get_args
+from typing import get_args
 
 from starlette.responses import Response
 
@@ -16,7 +15,7 @@ from onward.core.head import Head, Status
 from onward.core.ids import check_id
 from onward.core.signals import StartBody
 from onward.errors import BadInput, Refused, UsageError
-from onward.surfaces.console.page import Form, Visit, address, part, redirect, wanted
+from onward.surfaces.console.page import Form, Visit, address, part, redirect, value, wanted
 from onward.surfaces.http.door import BODY
 from onward.surfaces.http.lists import PAGE, OldestPage, newest, oldest, read_cursor
 from onward.surfaces.http.problems import noted
@@ -50,7 +49,7 @@ async def start(visit: Visit, form: Form) -> Response:
 async def _started(visit: Visit, form: Form) -> Head:
     asked = visit.among(form.get("tenant"))
     tenant = asked.tenant("operator")
-    body = StartBody(program=wanted(form, "program"), input=_input(form))
+    body = StartBody(program=wanted(form, "program"), input=value(form, "input"))
     check_size(body.input, BODY)
     name = asked.rights.name
     start = start_of(visit.service.app, tenant, form.get("id") or made_id(name, wanted(form, "key")), body)
@@ -58,16 +57,6 @@ async def _started(visit: Visit, form: Form) -> Head:
     if not new and form.get("id"):
         raise Refused(f"id: there is a session {head.id} already", "exists", "its program and input are the same")
     return head
-
-
-def _input(form: Form) -> Any:
-    text = form.get("input", "")
-    if not form.get("json"):
-        return text
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        raise BadInput(f"input: it is no JSON: {exc}") from exc
 
 
 async def _page(visit: Visit, said: Form, status: int = 200, alert: str | None = None) -> Response:

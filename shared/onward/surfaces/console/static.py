@@ -17,6 +17,7 @@ _MEDIA: Mapping[str, str] = MappingProxyType(
         "approvals.js": "text/javascript",
         "console.css": "text/css",
         "console.js": "text/javascript",
+        "live.js": "text/javascript",
         "icon.svg": "image/svg+xml",
     }
 )

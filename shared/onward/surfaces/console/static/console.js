@@ -23,8 +23,15 @@ function speak(text) {
 
 const shown = new Map(); // what each part was when it came from the server: [data-part] -> HTML
 
+function plain(part) { // what is the same but for the keys of its forms, and how long it has been so, is the same
+  const copy = part.cloneNode(true);
+  for (const each of copy.querySelectorAll("[data-from]")) each.textContent = "";
+  for (const each of copy.querySelectorAll("input[name=key]")) each.removeAttribute("value");
+  return copy.innerHTML;
+}
+
 function remember(root) {
-  for (const each of root.querySelectorAll("[data-part]")) shown.set(each.dataset.part, each.innerHTML);
+  for (const each of root.querySelectorAll("[data-part]")) shown.set(each.dataset.part, plain(each));
 }
 
 function inUse(part) {
@@ -33,22 +40,19 @@ function inUse(part) {
 }
 
 function replacePart(old, now) {
-  if (shown.get(old.dataset.part) === now.innerHTML) return;
+  const text = plain(now);
+  if (shown.get(old.dataset.part) === text) return;
   if (inUse(old)) {
     document.getElementById("stale").hidden = false;
     return;
   }
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
   const open = [...old.querySelectorAll("details[open][id]")].map((each) => each.id);
-  shown.set(old.dataset.part, now.innerHTML);
+  shown.set(old.dataset.part, text);
   old.replaceChildren(...now.childNodes);
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   if (focused) document.getElementById(focused)?.focus();
   sayTimes(old);
-}
-
-function withoutKeys(doc) { // each page has forms of its own; what is the same but for that is the same
-  for (const each of doc.querySelectorAll("input[name=key]")) each.removeAttribute("value");
 }
 
 async function load(address) {
@@ -56,37 +60,36 @@ async function load(address) {
   return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
 }
 
-async function renew() {
-  const doc = await load(location.href);
-  if (!doc) return false;
+function putIn(doc) { // the parts of a page that this document has
   for (const part of document.querySelectorAll("[data-part]")) {
     const now = doc.querySelector(`[data-part="${CSS.escape(part.dataset.part)}"]`);
     if (now) replacePart(part, now);
   }
-  return true;
+}
+
+async function renew() { // after a form that was refused, the page is not where the form was sent
+  const doc = await load(main.dataset.page || location.href);
+  if (doc) putIn(doc);
 }
 
 // --- when ------------------------------------------------------------------------------------------------------
 
+const wanted = new Set();
 let busy = false;
-let again = false;
 
-async function refresh(work) { // one at a time; who asks meanwhile is served once more after it
-  if (busy) {
-    again = true;
-    return;
-  }
+async function refresh(work) { // one at a time; what is asked for meanwhile is done once more after it
+  wanted.add(work);
+  if (busy) return;
   busy = true;
-  try {
-    do {
-      again = false;
-      await work();
-    } while (again);
-  } catch {
-    // the next time may succeed
-  } finally {
-    busy = false;
+  for (const next of wanted) {
+    wanted.delete(next);
+    try {
+      await next();
+    } catch {
+      // the next time may succeed
+    }
   }
+  busy = false;
 }
 
 function every(seconds) {
