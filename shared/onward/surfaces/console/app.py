@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from onward.errors import NotFound, OnwardError
-from onward.surfaces.console import approval, approvals, health, record, session, sessions, static
+from onward.surfaces.console import approval, approvals, attention, effects, health, record, session, sessions, static
 from onward.surfaces.console.page import HEADERS, Does, Shows, form_of, made, rendered
 from onward.surfaces.http.problems import noted
 from onward.surfaces.http.service import Service
@@ -30,6 +30,8 @@ SHOWS: Mapping[str, Shows] = MappingProxyType(
         "/sessions/{id}/events/{seq}": record.event,
         "/approvals": approvals.show,
         "/approvals/{session}/{call}": approval.show,
+        "/attention": attention.show,
+        "/effects": effects.show,
         "/link/{token}": approval.follow,
         "/health": health.show,
     }
@@ -42,6 +44,7 @@ DOES: Mapping[str, Does] = MappingProxyType(
         "/sessions/{id}/{move}": session.move,
         "/approvals": approvals.decide_many,
         "/approvals/{session}/{call}": approval.act,
+        "/attention/{session}": attention.act,
         "/link/{token}": approval.act_by_link,
         "/health": health.turn,
     }
