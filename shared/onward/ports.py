@@ -139,6 +139,10 @@ async def every(store: SessionStore, query: Query, page: int = 200) -> AsyncIter
         query = replace(query, after=cursor(heads[-1]))
 
 
+RESTS: tuple[Status, ...] = ("needs_attention", "paused", "scheduled")
+"""Statuses of sessions that rest, and need not wait for anything that is named."""
+
+
 class SessionStore(Protocol):
     """Heads, commits and inboxes of all sessions.
 
@@ -163,6 +167,8 @@ class SessionStore(Protocol):
         its lease; else LeaseLost, and nothing has changed. Log and inbox are gone, in an embedded store wakes and
         timers too. A tombstone is read, listed if asked for, and never claimed: create answers it. Where a log is more
         than one commit takes, it goes after the tombstone; if that dies half-way, reading the tombstone completes it.
+    S15 census counts the sessions that wait for each kind of thing, and those of each status of RESTS, without reading
+        them. What is written meanwhile may be counted or not.
     """
 
     embedded: bool
@@ -182,6 +188,7 @@ class SessionStore(Protocol):
     async def refuse(self, key: str, signals: Sequence[str], reason: str) -> None: ...
     async def list(self, query: Query) -> Sequence[Head]: ...
     async def overdue(self, limit: int = 100) -> Sequence[str]: ...
+    async def census(self) -> Mapping[WaitKind | Status, int]: ...
     async def close(self) -> None: ...
 
 

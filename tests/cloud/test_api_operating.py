@@ -6,10 +6,11 @@ import asyncio
 import base64
 import hashlib
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from onward.core.head import WaitKind
 from onward.core.sweeps import Swept
 from tests.cloud.servers import Api
 
@@ -78,12 +79,12 @@ async def test_how_it_is_is_told_to_who_sees_every_tenant(api: Api) -> None:
     names = {each["name"] for each in told["findings"]}
     assert "leases" in names
     assert names & {"overdue", "wakes"}
+    assert told["resting"].keys() == {*get_args(WaitKind), "needs_attention", "paused", "scheduled"}
     assert isinstance(told["lapsed"] + told["late"]["count"] + told["attention"]["count"], int)
 
 
+@pytest.mark.parametrize("api", ["sqlite"], indirect=True)  # of the functions' own sweeps: test_sessions.py
 async def test_what_sweeps_healed_is_told(api: Api) -> None:
-    if api.name == "functions":
-        pytest.skip("its sweep is called by the scheduler: test_sessions.py")
     kept = api.service.parts.backend.sweeps
     await kept.record(Swept(at=datetime(2026, 1, 1, tzinfo=UTC), woken=3))
     told = (await api.ask("GET", "health")).doc["sweeps"]

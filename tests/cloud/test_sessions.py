@@ -109,6 +109,9 @@ async def test_the_sweep_wakes_what_was_forgotten(world: World) -> None:
     assert (status, doc["woken"] >= 1) == (200, True)
     await world.until("s-lost", "session_completed")
     assert world.lines("sweep", action="healed", key=session_key("default", "s-lost"))
+    standing = world.lines("sweep", action="standing")[-1]
+    assert standing["census"].keys() >= {"approval", "input", "needs_attention"}
+    assert standing["attention_s"] >= 0
     status, health = await world.ask("GET", "health")
     assert (status, health["sweeps"]["last"]["woken"]) == (200, doc["woken"])
     assert health["sweeps"]["last"] in health["sweeps"]["healed"]

@@ -65,6 +65,9 @@ class Around:
     async def query(self, question: Question) -> Found:
         return await self.real.query(question)
 
+    async def total(self, question: Question) -> int:
+        return await self.real.total(question)
+
     async def discard(self, documents: Sequence[Any]) -> None:
         await self.real.discard(documents)
 
@@ -104,6 +107,10 @@ class Shaped(Around):
     async def query(self, question: Question) -> Found:
         assert any(has_shape(question, shape) for shape in SHAPES), question
         return await super().query(question)
+
+    async def total(self, question: Question) -> int:
+        assert any(has_shape(question, shape) for shape in SHAPES), question
+        return await super().total(question)
 
 
 def has_shape(question: Question, shape: Any) -> bool:

@@ -7,7 +7,7 @@ it is read and judged again. So an ordinary step is one read and three writes: t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -29,11 +29,11 @@ from onward.adapters.gcp.firestore_documents import (
     signal_path,
     standing_of,
 )
-from onward.adapters.gcp.firestore_lists import PAGE, Overdue, heads, pages
+from onward.adapters.gcp.firestore_lists import PAGE, Overdue, census, heads, pages
 from onward.adapters.gcp.firestore_queries import INBOX, LOG, PENDING
 from onward.adapters.gcp.firestore_wire import MISSING, PRESENT, Document, Version, Write
 from onward.core.codec import FORMAT
-from onward.core.head import Head
+from onward.core.head import Head, Status, WaitKind
 from onward.core.lease import TTL, Busy, Free, Later, judge
 from onward.core.log import Commit
 from onward.core.signals import KEPT_DAYS, Signal
@@ -315,6 +315,9 @@ class FirestoreStore:
 
     async def list(self, query: Query) -> Sequence[Head]:
         return await heads(self._client, query)
+
+    async def census(self) -> Mapping[WaitKind | Status, int]:
+        return await census(self._client)
 
     async def overdue(self, limit: int = 100) -> Sequence[str]:
         return await Overdue(self._client, self._clock.now(), self._ttl, limit).keys()

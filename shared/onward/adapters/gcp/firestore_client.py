@@ -132,6 +132,25 @@ class Client:
             raise StoreUnavailable("Firestore broke off an answer")
         return self._found([answer.document for answer in answers if answer.HasField("document")], answers)
 
+    async def total(self, question: Question) -> int:
+        """How many documents a question finds. Raises StoreUnavailable."""
+        return await _read(lambda: self._total(question))
+
+    async def _total(self, question: Question) -> int:
+        client = await self._clients.get()
+        from google.cloud.firestore_v1 import types
+
+        request = types.RunAggregationQueryRequest.pb()(parent=(self._root + question.parent).rstrip("/"))
+        asked = request.structured_aggregation_query
+        fill_query(asked.structured_query, question, self._root)
+        asked.aggregations.add(alias="count").count.SetInParent()
+        wrapped = types.RunAggregationQueryRequest.wrap(request)
+        sent = client.run_aggregation_query(wrapped, retry=None, timeout=READ_SECONDS, metadata=self._metadata())
+        answers = [types.RunAggregationQueryResponse.pb(answer) async for answer in await sent]
+        if not answers:
+            raise StoreUnavailable("Firestore broke off an answer")
+        return int(answers[0].result.aggregate_fields["count"].integer_value)
+
     def _found(self, documents: Sequence[Any], answers: Sequence[Any]) -> Found:
         now = max(get_time(answer.read_time) for answer in answers)
         return Found(tuple(document_of(document, self._root) for document in documents), now)

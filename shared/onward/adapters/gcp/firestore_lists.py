@@ -21,8 +21,8 @@ from onward.adapters.gcp.firestore_queries import (
     Shape,
 )
 from onward.adapters.gcp.firestore_wire import Document, Found, Question
-from onward.core.head import Head, Status, label_text
-from onward.ports import Query, cursor
+from onward.core.head import Head, Status, WaitKind, label_text
+from onward.ports import RESTS, Query, cursor
 
 PAGE = 100
 LIVING: tuple[Status, ...] = tuple(status for status in get_args(Status) if status != "deleted")
@@ -35,6 +35,20 @@ async def heads(client: Client, query: Query) -> list[Head]:
     """What the query finds, in its order."""
     found = [head for source in _sources(query) for head in await _first(client, query, source)]
     return sorted(found, key=cursor, reverse=not query.oldest)[: query.limit]
+
+
+async def census(client: Client) -> dict[WaitKind | Status, int]:
+    """How many wait for what, and have which status of those that rest. For each a thousand cost one read."""
+    kinds: tuple[WaitKind, ...] = get_args(WaitKind)
+    asked: list[tuple[Lead, WaitKind | Status]] = [("waits", kind) for kind in kinds]
+    asked += [("status", status) for status in RESTS]
+    counts = await asyncio.gather(*(client.total(_everywhere(lead, value)) for lead, value in asked))
+    return {value: count for (_, value), count in zip(asked, counts, strict=True)}
+
+
+def _everywhere(lead: Lead, value: str) -> Question:
+    assert lead is not None, "what is counted is asked for by something"
+    return LISTS[lead, False].question({"shard": list(range(SHARDS)), lead: value})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from onward.adapters.local.rows import HEAD, head_from, to_ms
 from onward.adapters.local.schema import WAIT_BITS
-from onward.core.head import Head, Status
-from onward.ports import Query
+from onward.core.head import Head, Status, WaitKind
+from onward.ports import RESTS, Query
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 Term = tuple[str, Sequence[Any]]
@@ -27,10 +27,30 @@ def heads(c: Connection, query: Query) -> list[Head]:
     return [head_from(row[2:]) for row in found[: query.limit]]
 
 
+def census(c: Connection) -> dict[WaitKind | Status, int]:
+    """How many wait for what, and have which status of those that rest: counted in the indexes."""
+    waits: dict[WaitKind | Status, int] = {kind: _count(c, *_waiting(kind)) for kind in get_args(WaitKind)}
+    return waits | {status: _count(c, *_resting(status)) for status in RESTS}
+
+
+def _count(c: Connection, source: str, fitting: Sequence[str]) -> int:
+    where = " AND ".join(fitting)
+    (count,) = c.execute(f"SELECT count(*) FROM sessions INDEXED BY {source} WHERE {where}").fetchone()
+    return int(count)
+
+
+def _waiting(kind: WaitKind) -> tuple[str, list[str]]:
+    return f"sessions_waiting_{kind}", [f"waits & {WAIT_BITS[kind]}"]
+
+
+def _resting(status: Status) -> tuple[str, list[str]]:
+    return "sessions_resting", [f"status = '{status}'", "status <> 'running'"]
+
+
 def _sources(query: Query) -> Iterator[tuple[str, list[str]]]:
     """The indexes to read, each with the terms that make it fit."""
     if query.wait is not None:
-        yield f"sessions_waiting_{query.wait}", [f"waits & {WAIT_BITS[query.wait]}"]
+        yield _waiting(query.wait)
     elif query.parent is not None:
         yield "sessions_parent", []
     else:
@@ -44,7 +64,7 @@ def _by_status(query: Query) -> Iterator[tuple[str, list[str]]]:
         if status == "running":
             yield "sessions_running", ["status = 'running'"]
         else:
-            yield "sessions_resting", [f"status = '{status}'", "status <> 'running'"]
+            yield _resting(status)
 
 
 def _first(c: Connection, query: Query, source: str, fitting: Sequence[str]) -> list[tuple[Any, ...]]:

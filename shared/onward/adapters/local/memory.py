@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 from onward.core.codec import FORMAT
 from onward.core.events import Event
-from onward.core.head import Head, label_text
+from onward.core.head import Head, Status, WaitKind, label_text
 from onward.core.lease import TTL, Busy, Later, LeaseFields, judge
 from onward.core.log import Commit
 from onward.core.signals import Signal
 from onward.core.sweeps import Sweepings, Swept
 from onward.core.switches import Switch, Turn
 from onward.errors import CorruptLog, LeaseLost, Refused
-from onward.ports import Append, Appended, Clock, Cursor, Diagnosis, Inbox, Lease, Query, Wake, cursor
+from onward.ports import RESTS, Append, Appended, Clock, Cursor, Diagnosis, Inbox, Lease, Query, Wake, cursor
 
 
 def milliseconds(at: datetime) -> datetime:
@@ -188,6 +189,13 @@ class MemoryStore:
     async def list(self, query: Query) -> Sequence[Head]:
         found = [row.head for row in self._rows.values() if _matches(row.head, query)]
         return sorted(found, key=cursor, reverse=not query.oldest)[: query.limit]
+
+    async def census(self) -> Mapping[WaitKind | Status, int]:
+        heads = [row.head for row in self._rows.values()]
+        waits: dict[WaitKind | Status, int] = {
+            kind: sum(any(wait.kind == kind for wait in head.waits) for head in heads) for kind in get_args(WaitKind)
+        }
+        return waits | {status: sum(head.status == status for head in heads) for status in RESTS}
 
     async def overdue(self, limit: int = 100) -> Sequence[str]:
         now = self._now()

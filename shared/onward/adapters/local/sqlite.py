@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TypeVar
 from onward.adapters.local.database import Database
 from onward.adapters.local.diagnosis import diagnose
 from onward.adapters.local.following import Followers
-from onward.adapters.local.lists import heads
+from onward.adapters.local.lists import census, heads
 from onward.adapters.local.queue import SqliteQueue
 from onward.adapters.local.rows import from_ms, head_row
 from onward.adapters.local.sweeps import SqliteSweeps
@@ -20,7 +20,7 @@ from onward.adapters.local.switchboard import SqliteSwitches
 from onward.adapters.local.transactions import Claimed, Transactions, Version, delete_blobs, get_blob, put_blob
 from onward.adapters.local.wakes import WakeRow
 from onward.core.events import Event
-from onward.core.head import Head
+from onward.core.head import Head, Status, WaitKind
 from onward.core.lease import TTL, Busy, Later
 from onward.core.log import Commit
 from onward.core.signals import Signal
@@ -172,6 +172,9 @@ class SqliteStore:
 
     async def list(self, query: Query) -> Sequence[Head]:
         return await self._database.read(lambda c: heads(c, query))
+
+    async def census(self) -> Mapping[WaitKind | Status, int]:
+        return await self._database.read(census)
 
     async def overdue(self, limit: int = 100) -> Sequence[str]:
         return await self._database.read(lambda c: self._do.overdue(c, limit))

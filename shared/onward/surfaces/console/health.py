@@ -23,6 +23,20 @@ DAYS: Mapping[str, int] = MappingProxyType({"1": 1, "7": 7, "30": 30})
 
 BY: Sequence[UsageBy] = ("program", "tenant")
 TURNS = 20
+RESTING: Mapping[str, str] = MappingProxyType(
+    {
+        "input": "for an input",
+        "approval": "for an approval",
+        "timer": "for a timer",
+        "child": "for another session",
+        "external": "for what goes on outside",
+        "operator": "for an operator",
+        "needs_attention": "need attention",
+        "paused": "paused",
+        "scheduled": "scheduled",
+    }
+)
+"""The counts of what rests, in words; a session may be in several."""
 TOLD: Mapping[str, str] = MappingProxyType(
     {
         "off": "It is switched off: within ten seconds nothing new is begun of it.",
@@ -68,6 +82,7 @@ async def _page(visit: Visit, status: int = 200, alert: str | None = None) -> Re
         spans=DAYS,
         rows=await _usage(visit, by, days),
         columns=_COLUMNS,
+        resting=RESTING,
         **await _switches(visit),
     )
 

@@ -6,7 +6,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from onward.adapters.gcp.messages import BadMessage, Message, parse_session_message
@@ -16,13 +16,15 @@ from onward.config import CloudSettings
 from onward.core.sweeps import Swept
 from onward.engine.sweep import sweep
 from onward.errors import OnwardError, Permanent, Retryable, UsageError
-from onward.ports import Wake
+from onward.ports import Query, SessionStore, Wake
 from onward.programs.app import App
 from onward.surfaces.functions.answers import Answer, Request
 from onward.surfaces.functions.logs import log_to
 from onward.surfaces.functions.watch import STEP, Step
 from onward.surfaces.functions.worker import Worker, load
+from onward.surfaces.http.lists import OldestPage, oldest
 from onward.surfaces.http.roles import NOBODY, Roles
+from onward.surfaces.verbs import needs_attention
 
 DEAD_LETTER = "CloudPubSubDeadLetterSourceSubscription"
 """The attribute of a message that was given up elsewhere."""
@@ -114,7 +116,10 @@ class Functions:
         backend = self._worker.parts.backend
         healing = _Healing(backend.queue.publish)
         count = await sweep(backend.store, healing, self._app, backend.switches)
-        await backend.sweeps.record(Swept(at=self._worker.clock.now(), woken=count))
+        now = self._worker.clock.now()
+        await backend.sweeps.record(Swept(at=now, woken=count))
+        said = {"action": "standing", "census": dict(await backend.store.census())}
+        log.info("what rests", extra=said | {"attention_s": await _oldest_attention(backend.store, now)})
         return Answer(200, {"woken": count})
 
     # --- the api -----------------------------------------------------------------------------------------------
@@ -187,6 +192,13 @@ class Functions:
         if len(self._logged) > REMEMBERED:
             self._logged.popitem(last=False)
         return DONE
+
+
+async def _oldest_attention(store: SessionStore, now: datetime) -> float:
+    """Seconds that the first of those that need attention has not moved; 0 where none does."""
+    queries = [Query(status=("needs_attention",)), Query(wait="operator")]
+    heads, _ = await oldest(store, queries, None, OldestPage(needs_attention, None, 1))
+    return round((now - heads[0].updated_at).total_seconds()) if heads else 0
 
 
 def _roles(settings: CloudSettings) -> Roles:

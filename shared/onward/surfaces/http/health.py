@@ -49,6 +49,7 @@ async def health(service: Service) -> dict[str, Any]:
         "sweeps": {"last": kept.last and _swept(kept.last), "healed": [_swept(each) for each in kept.healed]},
         "versions": versions,
         "attention": await _attention(service),
+        "resting": dict(await backend.store.census()),
         "off": [switch_doc(switch) for switch in await backend.switches.read()],
     }
 

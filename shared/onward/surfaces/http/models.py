@@ -432,6 +432,9 @@ class Health(Answering):
     sweeps: Sweeps
     versions: list[VersionUsed]
     attention: AttentionCount
+    resting: dict[str, int] = Field(
+        description="How many sessions wait for what, and how many need attention, are paused or scheduled."
+    )
     off: list[SwitchOff]
 
 

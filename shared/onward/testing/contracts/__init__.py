@@ -26,7 +26,7 @@ from onward.testing.contracts.switches import SwitchesContract
 
 
 class SessionStoreContract(LogContract, LeaseContract, InboxContract, DeletionContract, ListContract):
-    """Clauses S1 to S14, and lists."""
+    """Clauses S1 to S15, and lists."""
 
 
 __all__ = [

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from onward.core.head import Wait
-from onward.ports import Query, cursor, every
+from onward.core.head import Wait, WaitKind
+from onward.ports import RESTS, Query, cursor, every
 from onward.testing.contracts.story import START, Backend, append_of, begin, claimed
 
 MINUTE = timedelta(minutes=1)
@@ -55,6 +55,19 @@ class ListContract:
         assert await ids(Query(oldest=True, status=("waiting", "needs_attention"), tenant="acme")) == "bcd"
         assert await ids(Query(oldest=True, wait="operator")) == "d"
         assert await ids(Query(oldest=True, program="other")) == "c"
+
+    async def test_s15_census_counts_what_rests_by_what_it_waits_for(self, backend: Backend) -> None:
+        nothing = dict.fromkeys((*get_args(WaitKind), *RESTS), 0)
+        assert await backend.store.census() == nothing
+        two = (Wait(kind="approval", call="2.0"), Wait(kind="approval", call="2.1"), Wait(kind="timer"))
+        await begin(backend.store, "a", status="waiting", waits=two)
+        await begin(backend.store, "b", status="waiting", waits=(Wait(kind="approval", call="2.0"),), tenant="globex")
+        await begin(backend.store, "c", status="needs_attention", waits=(Wait(kind="operator"),))
+        await begin(backend.store, "d", status="paused")
+        await begin(backend.store, "e", status="running")
+        await begin(backend.store, "f", status="completed")
+        some = {"approval": 2, "timer": 1, "operator": 1, "needs_attention": 1, "paused": 1}
+        assert await backend.store.census() == nothing | some
 
     async def test_list_follows_what_is_appended(self, backend: Backend) -> None:
         key = await begin(backend.store, "a")
