@@ -1,6 +1,7 @@
 """`make bench`: speed on the embedded store, beside raw SQLite doing the same commits in the same run.
 
-Prints a table and writes bench-results/latest.json. `bench.py NAME ...` runs only rows whose names begin so.
+Prints a table and writes bench-results/latest.json. `bench.py NAME ...` runs only rows whose names begin so; with
+`--quick` following is measured with a fifth of the readers, and once.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from onward import Runtime  # noqa: E402
 from onward.wiring import Policy  # noqa: E402
+from tests.benchmarks import bench_follow  # noqa: E402
 from tests.benchmarks.programs import RESULT, app  # noqa: E402
 
 REPEATS = 3
@@ -283,7 +285,7 @@ WAITING = {
 }
 
 
-def main(wanted: list[str]) -> None:
+def main(wanted: list[str], quick: bool = False) -> None:
     SPACE.mkdir(exist_ok=True)
     results: dict[str, Row] = {}
     print(f"onward on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {sync_mode()}")
@@ -295,6 +297,10 @@ def main(wanted: list[str]) -> None:
         found = waiting()
         for name, (label, unit, goal, figure) in WAITING.items():
             show(name, label, unit, goal, found[figure], results)
+    if not wanted or any(name.startswith(prefix) for name in bench_follow.ROWS for prefix in wanted):
+        readers, figures = bench_follow.measured(SPACE, quick)
+        for name, (label, unit, goal) in bench_follow.ROWS.items():
+            show(name, label.format(readers=readers), unit, goal, figures[name], results)
     stamp = datetime.now(UTC).isoformat(timespec="seconds")
     (SPACE / "latest.json").write_text(json.dumps({"at": stamp, "results": results}, indent=1) + "\n")
 
@@ -309,8 +315,8 @@ def show(name: str, label: str, unit: str, goal: str | None, row: Row, results: 
     peers = PEERS["rows"].get(name, {})
     best = (max if unit.endswith("/s") else min)(peers.items(), key=lambda item: item[1], default=None)
     peer = f"best peer {best[1]:g} ({best[0]})" if best else ""
-    print(f"{label:52} {text:22} {spread:28} {goal or '':10} {ratio:13} {peer}".rstrip(), flush=True)
+    print(f"{label:58} {text:22} {spread:28} {goal or '':10} {ratio:13} {peer}".rstrip(), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main([name for name in sys.argv[1:] if name != "--quick"], "--quick" in sys.argv)

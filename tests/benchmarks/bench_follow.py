@@ -17,13 +17,16 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 SERVER = Path(__file__).parent / "follow_server.py"
 ROOT = SERVER.parents[2]
+IDLE = 0.5
+"""Seconds in which nothing happens."""
+
 WARM = 8
 """Readers that come before memory is looked at."""
 
@@ -108,11 +111,9 @@ async def served(folder: Path) -> AsyncIterator[Served]:
             await process.wait()
 
 
-async def followed(
-    folder: Path, sessions: int, readers: int, *, every: float, times: int, size: int = 200, stalled: bool = False
-) -> Figures:
-    """Latency in ms, memory for each reader in KiB, and what the store was asked for each commit and while nothing
-    happened. Each reader gets every event, or this raises."""
+async def followed(folder: Path, sessions: int, readers: int, every: float, times: int) -> Figures:
+    """Latency in ms, memory for each reader in KiB, and what the store was asked for each commit, and while nothing
+    happened. Raises KeyError where a reader did not get an event."""
     async with served(folder) as server:
         ids = [f"s{number}" for number in range(sessions)]
         await server.tell("start", sessions=ids)
@@ -120,21 +121,42 @@ async def followed(
         before = await server.tell("uses")
         found = await server.follow([ids[number % sessions] for number in range(readers)])
         after = await server.tell("uses")
-        idle = await server.tell("rest", seconds=1.0)
-        with ExitStack() as stack:
-            if stalled:
-                stack.enter_context(server.stalled(ids[0]))
-            said = await server.tell("say", sessions=ids, every=every, times=times, size=size)
-        latencies = sorted(_latencies(said["committed"], found))
+        idle = await server.tell("rest", seconds=IDLE)
+        said = await server.tell("say", sessions=ids, every=every, times=times, size=200)
         for reader in [*warm, *found]:
             reader.transport.abort()
+    latencies = sorted(_latencies(said["committed"], found))
     return {
         "median": statistics.median(latencies),
-        "p99": latencies[int(len(latencies) * 0.99)],
+        "p99": _p99(latencies),
         "kib": (after["kib"] - before["kib"]) / readers,
-        "idle": sum(idle["reads"].values()),
+        "idle": sum(idle["reads"].values()) / IDLE,
         "reads": sum(said["reads"].values()) / sum(map(len, said["committed"].values())),
     }
+
+
+async def stalled(folder: Path, readers: int, every: float, times: int) -> float:
+    """What one who takes nothing does to the p99 of the others. With and without take turns, in one process."""
+    calm, held = list[float](), list[float]()
+    async with served(folder) as server:
+        await server.tell("start", sessions=["s"])
+        found = await server.follow(["s"] * readers)
+        for _ in range(ROUNDS):
+            calm += _latencies((await server.tell("say", **_large(every, times)))["committed"], found)
+            with server.stalled("s"):
+                await server.tell("rest", seconds=0.5)  # it has taken what it takes
+                held += _latencies((await server.tell("say", **_large(every, times)))["committed"], found)
+        for reader in found:
+            reader.transport.abort()
+    return _p99(held) / _p99(calm)
+
+
+def _large(every: float, times: int) -> dict[str, Any]:
+    return {"sessions": ["s"], "every": every, "times": times, "size": LARGE}
+
+
+def _p99(latencies: list[float]) -> float:
+    return sorted(latencies)[int(len(latencies) * 0.99)]
 
 
 def _latencies(committed: dict[str, dict[str, float]], readers: list[Reader]) -> Iterator[float]:
@@ -145,35 +167,44 @@ def _latencies(committed: dict[str, dict[str, float]], readers: list[Reader]) ->
 
 # --- rows ------------------------------------------------------------------------------------------------------
 
+READERS, COMMITS, REPEATS = 500, 40, 3
+QUICK = (100, 8, 1)
+ROUNDS = 4
+LARGE = 8000
+"""Characters of an event that one who takes nothing holds up the others with, if anything does."""
 
-def row(found: list[float]) -> dict[str, Any]:
+ROWS = {
+    "follow_one_median": ("{readers} readers of one session: commit to reader, median", "ms", None),
+    "follow_one_p99": ("... p99", "ms", None),
+    "follow_one_kib": ("... memory for each reader", "KiB", None),
+    "follow_one_reads": ("... store reads for all of them, each commit", "reads", "<= 2"),
+    "follow_one_idle": ("... and each second while nothing happens", "reads", "= 0"),
+    "follow_many_median": ("{readers} sessions, a reader each: commit to reader, median", "ms", None),
+    "follow_many_p99": ("... p99", "ms", None),
+    "follow_many_kib": ("... memory for each reader", "KiB", None),
+    "follow_many_reads": ("... store reads, each commit", "reads", "<= 2"),
+    "follow_many_idle": ("... and each second while nothing happens", "reads", "= 0"),
+    "follow_stalled": ("p99 beside a reader that stalls, to that without", "times", "<= 2"),
+}
+
+
+def measured(folder: Path, quick: bool) -> tuple[int, dict[str, dict[str, Any]]]:
+    """How many readers there were, and the figures of every row."""
+    readers, commits, repeats = QUICK if quick else (READERS, COMMITS, REPEATS)
+
+    def play(**how: Any) -> list[Figures]:
+        return [asyncio.run(followed(folder, readers=readers, **how)) for _ in range(repeats)]
+
+    one = play(sessions=1, every=0.25, times=commits)
+    many = play(sessions=readers, every=0.01, times=25 * commits)
+    ratios = [asyncio.run(stalled(folder, readers, 0.25, commits // ROUNDS)) for _ in range(repeats)]
+    found = {
+        f"follow_{name}_{what}": _row([each[what] for each in figures])
+        for name, figures in (("one", one), ("many", many))
+        for what in figures[0]
+    }
+    return readers, found | {"follow_stalled": _row(ratios)}
+
+
+def _row(found: list[float]) -> dict[str, Any]:
     return {"median": statistics.median(found), "min": min(found), "max": max(found), "n": len(found)}
-
-
-def rows(folder: Path, quick: bool) -> dict[str, dict[str, Any]]:
-    """All that is measured, by name of row; quick with a fifth of the readers, and once."""
-    readers, times, repeats = (100, 10, 1) if quick else (500, 40, 3)
-
-    def play(name: str, **how: Any) -> dict[str, dict[str, Any]]:
-        found = [asyncio.run(followed(folder, readers=readers, **how)) for _ in range(repeats)]
-        return {f"{name}_{figure}": row([each[figure] for each in found]) for figure in found[0]}
-
-    one = play("one", sessions=1, every=0.25, times=times)
-    many = play("many", sessions=readers, every=0.01, times=25 * times)
-    calm = play("calm", sessions=1, every=0.25, times=times, size=32_000)
-    stall = play("stall", sessions=1, every=0.25, times=times, size=32_000, stalled=True)
-    ratios = [a / b for a, b in zip(stall["stall_p99"]["all"], calm["calm_p99"]["all"], strict=True)]
-    return one | many | calm | stall | {"stall_ratio": row(ratios)}
-
-
-if __name__ == "__main__":
-    space = ROOT / "bench-results"
-    space.mkdir(exist_ok=True)
-    for how in sys.argv[1:] or ("one", "many", "calm", "stall"):
-        args: Any = {
-            "one": {"sessions": 1, "every": 0.25, "times": 20},
-            "many": {"sessions": 500, "every": 0.01, "times": 500},
-            "calm": {"sessions": 1, "every": 0.25, "times": 20, "size": 32000},
-            "stall": {"sessions": 1, "every": 0.25, "times": 20, "size": 32000, "stalled": True},
-        }[how]
-        print(how, {k: round(v, 2) for k, v in asyncio.run(followed(space, readers=500, **args)).items()}, flush=True)

@@ -19,12 +19,19 @@ from typing import Any
 from onward import App, Runtime
 from onward.core.program import Decision, Performer, Program, Rest
 from onward.core.state import State
-from onward.surfaces.http.app import make
 from onward.surfaces.http.roles import EVERYBODY
 from onward.surfaces.http.service import Service
 from onward.surfaces.http.serving import listening, served
+from onward.surfaces.site import make
 
 Doc = dict[str, Any]
+
+
+def _is_for_followers() -> bool:
+    """Whether what runs is a watcher or a request, and not the engine or what is measured with."""
+    task = asyncio.current_task()
+    name = getattr(task and task.get_coro(), "__qualname__", "")
+    return name.startswith("Watch.") or "run_asgi" in name or "_run_coro" in name
 
 
 class Listener(Program):
@@ -59,7 +66,7 @@ class Server:
 
     def _counting(self, name: str, method: Any) -> Any:
         async def counted(*given: Any, **named: Any) -> Any:
-            self.reads[name] += 1
+            self.reads[name] += _is_for_followers()
             return await method(*given, **named)
 
         return counted

@@ -20,7 +20,7 @@ from onward.surfaces.http import following, serving
 from onward.surfaces.http.caller import Caller
 from onward.surfaces.http.following import Hub, Told, Watch
 from onward.surfaces.http.roles import Rights, Rule
-from tests.cloud import http_client, servers, test_api_aloud, test_api_live, test_api_roles
+from tests.cloud import http_client, servers, test_api_aloud, test_api_crowd, test_api_live, test_api_roles
 from tests.cloud.servers import Api
 
 Test = Callable[[Api], Awaitable[None]]
@@ -126,6 +126,18 @@ async def test_g4_what_a_model_says_is_no_event(test: Any, on: Any, name: str, w
         async with test_api_aloud.talking(tmp_path) as talk:
             with pytest.raises((AssertionError, TimeoutError)):
                 await asyncio.wait_for(test(talk), 10)
+            await given_up()
+
+
+async def g9_who_is_behind_is_told_the_newest_alone(self: Watch, after: int) -> Any:
+    return list(await since(self, after))[-1:]
+
+
+async def test_g9_a_crowd_that_misses_something_is_found_out(tmp_path: Path) -> None:
+    with patch.object(serving, "ENDS_IN", 1), patch.object(Watch, "since", g9_who_is_behind_is_told_the_newest_alone):
+        async with test_api_crowd.listening(tmp_path) as api:
+            with pytest.raises((AssertionError, TimeoutError)):
+                await asyncio.wait_for(test_api_crowd.crowd(api, 20), 10)
             await given_up()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -126,16 +127,39 @@ async def test_g10_what_is_asked_of_the_store_does_not_grow_with_readers(
         streams = [await api.live(f"sessions/{id}/events?after={last}") for _ in range(READERS)]
         readers = [asyncio.create_task(stream.events(1)) for stream in streams]
         await waits.until(1)
-        api.counts.clear()
+        looks = Looks(api)
         async with world.sessions() if world else api.sessions() as sessions:
             await sessions.send(id, "News")
         told = await asyncio.gather(*readers)
         assert [seqs(frames) for frames in told] == [[last + 1]] * READERS
         assert waits.most == 1
         assert waits.read == 1
+        assert not world or api.counts["read"] <= looks.pauses + 2  # each wait looks once before it pauses
         for stream in streams:
             stream.close()
         await waits.until(0)
+        api.counts.clear()
+        async with world.sessions() if world else api.sessions() as sessions:
+            await sessions.send(id, "Heard by nobody")
+        assert (waits.now, waits.read) == (0, 1)
+        assert not world or not api.counts
+
+
+class Looks:
+    """How often this API's process paused between two looks, of which each is a read."""
+
+    def __init__(self, api: Api) -> None:
+        self.pauses = 0
+        clock = api.service.parts.clock
+        sleep = clock.sleep
+
+        async def paused(seconds: float) -> None:
+            self.pauses += 1
+            await sleep(seconds)
+
+        api.counts.clear()
+        backend: Any = api.service.parts.backend
+        backend._clock = SimpleNamespace(now=clock.now, monotonic=clock.monotonic, sleep=paused)
 
 
 class Waits:

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
 
+from onward.core.events import Event
 from onward.core.head import Head
 from onward.core.log import Commit
 from onward.core.model import Provisional
@@ -200,12 +201,16 @@ class Watch:
 
     async def tell(self, commits: Sequence[Commit], after: int) -> list[Told]:
         """The events of these commits that are behind this one, whole."""
-        events = [event for commit in commits for event in self._parts.loader.events(commit) if event.seq > after]
-        wholes = [await whole(self._access, self.head.id, event, self.head.tenant) for event in events]
-        return [
-            Told(event.seq, event.kind, f"id: {event.seq}\ndata: {line(event_doc(event))}\n\n".encode())
-            for event in wholes
-        ]
+        found: list[Told] = []
+        for commit in commits:
+            found += [await self._told(event) for event in self._parts.loader.events(commit) if event.seq > after]
+            if commit is not commits[-1]:
+                await asyncio.sleep(0)  # others are told something while one reads a long log
+        return found
+
+    async def _told(self, event: Event) -> Told:
+        event = await whole(self._access, self.head.id, event, self.head.tenant)
+        return Told(event.seq, event.kind, f"id: {event.seq}\ndata: {line(event_doc(event))}\n\n".encode())
 
 
 class Hub:
