@@ -88,6 +88,7 @@ async def test_what_sweeps_healed_is_told(api: Api) -> None:
     kept = api.service.parts.backend.sweeps
     await kept.record(Swept(at=datetime(2026, 1, 1, tzinfo=UTC), woken=3))
     told = (await api.ask("GET", "health")).doc["sweeps"]
+    assert told["last"]
     assert {"at": "2026-01-01T00:00:00.000Z", "woken": 3} in told["healed"]
 
 

@@ -56,12 +56,19 @@ def until(api: str, kind: str) -> None:
 def test_every_line_of_the_page_works(api: str) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is missing: apt install curl")
-    starts, decides, again, live = [match[2] for match in FENCE.finditer(PAGE.read_text()) if match[1] == "sh"]
+    blocks = [match[2] for match in FENCE.finditer(PAGE.read_text()) if match[1] == "sh"]
+    starts, decides, links, by_link, again, live, operates = blocks
     assert '"new":true' in typed(starts, API=api)
     until(api, "approval_requested")
     question = asked(api)
+    link = json.loads(typed(links, API=api, CALL=question["call"]))
+    token = link["path"].removeprefix("/link/")
+    opened, refused = by_link.splitlines()
+    assert question["digest"] in typed(opened, API=api, TOKEN=token)
     said = typed(decides, API=api, CALL=question["call"], DIGEST=question["digest"])
     assert '"approval_decided"' in said
+    with pytest.raises(AssertionError, match="refused: approved by ann"):
+        typed(refused, API=api, TOKEN=token)
     until(api, "session_completed")
     assert '"new":true' in typed(again, API=api)
     assert '"new":false' in typed(again, API=api)
@@ -69,6 +76,9 @@ def test_every_line_of_the_page_works(api: str) -> None:
     assert followed.rstrip().splitlines()[-3:-1] == ["event: end", "id: end"]
     assert "id: 3\n" in followed
     assert "id: 2\n" not in followed
+    told = [json.loads(line) for line in typed(operates, API=api).splitlines()]
+    assert [told[0]["off"], told[1]["off"][0]["scope"], told[2]["off"]] == [True, "program:librarian", False]
+    assert (told[3]["ok"], told[4]["status"]) == (True, "deleted")
 
 
 def test_the_table_of_roles_that_the_page_shows_is_one() -> None:
