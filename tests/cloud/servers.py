@@ -122,9 +122,9 @@ async def _up(name: str, service: Service, ledger: Path, hosts: frozenset[str] |
 
 
 async def _shown(headers: Mapping[str, str]) -> str:
-    """In these tests a name is believed."""
+    """In these tests an address is believed."""
     scheme, _, name = headers.get("authorization", "").partition(" ")
-    if scheme != "Bearer" or not name:
+    if scheme != "Bearer" or "@" not in name:
         raise Unidentified("authorization: a name is needed")
     return name
 

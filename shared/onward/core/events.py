@@ -61,10 +61,10 @@ class Limits(Value):
     """What a session may spend in all, and not in one turn: model turns, calls of tools, tokens (input, output and
     thinking), and `time` in seconds from its start. None means no limit."""
 
-    turns: int | None = Field(default=None, ge=1)
-    calls: int | None = Field(default=None, ge=0)
-    tokens: int | None = Field(default=None, ge=1)
-    time: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    turns: int | None = Field(default=None, ge=1, strict=True)
+    calls: int | None = Field(default=None, ge=0, strict=True)
+    tokens: int | None = Field(default=None, ge=1, strict=True)
+    time: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
 
 
 NO_LIMITS = Limits.model_construct()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from onward.core.canonical import digest
@@ -18,6 +19,19 @@ from onward.errors import BadInput
 
 Reason = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(max_length=256)]
+
+_WRITTEN = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]")
+
+
+def _written(value: Any) -> Any:
+    """A time is written as one, and not as a number that somebody would have to count from."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _WRITTEN.match(value)):
+        return value
+    raise PydanticCustomError("time", "a time is written as 2026-01-01T00:00:00Z")
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_written)]
+"""A time that comes from outside."""
 
 KEPT_DAYS = 45
 """How long an absorbed signal still makes a repeat of it harmless."""
@@ -31,9 +45,9 @@ class StartBody(Value):
     input: Any = None
     labels: dict[str, str | int | bool] = Field(default={}, max_length=16)
     limits: Limits = NO_LIMITS
-    deadline: AwareDatetime | None = None
-    not_before: AwareDatetime | None = None
-    pinned: bool = False
+    deadline: Time | None = None
+    not_before: Time | None = None
+    pinned: bool = Field(default=False, strict=True)
     exists: Literal["rejoin", "reject"] = "rejoin"
 
 

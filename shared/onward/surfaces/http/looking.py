@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from onward import ports
 from onward.core.codec import stamp
 from onward.core.head import Head, Status
 from onward.core.ledger import LedgerEntry
+from onward.core.signals import Time
 from onward.core.usage import UsageBy, UsageRow, usage
 from onward.errors import Permanent
 from onward.surfaces.effects import entry_doc
@@ -87,7 +87,7 @@ async def list_effects(
     asked: Lists,
     program: Name = None,
     tool: Name = None,
-    since: Annotated[AwareDatetime | None, Query(description="Only what moved since.")] = None,
+    since: Annotated[Time | None, Query(description="Only what moved since.")] = None,
     reads: Annotated[bool, Query(description="Calls that only read, too.")] = False,
     cursor: After = None,
     limit: Limit = FEW,
@@ -118,7 +118,7 @@ async def done(
 async def get_usage(
     asked: Lists,
     by: UsageBy = "program",
-    since: Annotated[AwareDatetime | None, Query(description="Only sessions that moved since.")] = None,
+    since: Annotated[Time | None, Query(description="Only sessions that moved since.")] = None,
 ) -> Any:
     """Add up what sessions have used, deleted ones too.
 

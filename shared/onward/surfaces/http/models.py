@@ -21,9 +21,9 @@ Digest = Annotated[str, Field(max_length=64, description="Of the exact call that
 
 
 class Asking(BaseModel):
-    """Base of what is asked: a field that is not known is refused."""
+    """Base of what is asked: a field that is not known is refused, and so is a value of another type than it says."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Answering(BaseModel):

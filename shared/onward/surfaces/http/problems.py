@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from onward.errors import (
     BadInput,
@@ -28,6 +29,8 @@ from onward.errors import (
 )
 
 MEDIA = "application/problem+json"
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 log = logging.getLogger("onward.http")
 
@@ -141,7 +144,19 @@ async def _http(request: Request, exc: Exception) -> Response:
     said = f"{request.method} is not for {request.url.path[:100]}" if exc.status_code == 405 else str(exc.detail)
     refusal = problem(exc.status_code, code, said)
     refusal.headers.update(exc.headers or {})
+    if exc.status_code == 405:
+        refusal.headers["Allow"] = ", ".join(_methods(request))
     return refusal
+
+
+def _methods(request: Request) -> list[str]:
+    """All that the path is for: the framework names those of one route."""
+    return sorted(method for method in _METHODS if _is_for(request, method))
+
+
+def _is_for(request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
 def crashed(exc: Exception) -> Response:

@@ -28,7 +28,8 @@ class _Server(uvicorn.Server):
 def listening(port: int) -> socket.socket:
     """A socket of this machine alone, where requests may come from now on; port 0 is any that is free. Raises BadInput
     for one that is taken."""
-    found = socket.socket()
+    # The protocol is named: asyncio sends at once, and waits for no more to say, only on sockets that say they are TCP.
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((HOST, port))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
-from pydantic import AwareDatetime, StringConstraints
+from pydantic import StringConstraints
 
 from onward import ports
 from onward.adapters.gcp.trace import well_formed
@@ -15,7 +15,7 @@ from onward.core.canonical import digest
 from onward.core.events import Actor
 from onward.core.head import Head, Status, WaitKind
 from onward.core.ids import check_id
-from onward.core.signals import StartBody
+from onward.core.signals import StartBody, Time
 from onward.surfaces.documents import plain, session_doc
 from onward.surfaces.effects import entry_doc
 from onward.surfaces.evidence import evidence
@@ -32,7 +32,7 @@ Id = Annotated[str, Path(description="The session's id.", pattern=r"^[A-Za-z0-9]
 Include = Literal["input", "output", "evidence"]
 Limit = Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="At most so many.")]
 After = Annotated[
-    str | None, Query(max_length=200, pattern="^[A-Za-z0-9_-]*$", description="The `next` of the page before.")
+    str | None, Query(max_length=200, pattern="^[A-Za-z0-9_-]+$", description="The `next` of the page before.")
 ]
 Many = Annotated[list[Status] | None, Query(description="Only these; deleted ones are listed only so.")]
 Labels = Annotated[
@@ -90,10 +90,10 @@ async def list_sessions(  # noqa: PLR0913 - each is a filter
     wait: Annotated[WaitKind | None, Query(description="Only those that wait for this.")] = None,
     parent: Annotated[str | None, Query(max_length=128, description="Only those that this session started.")] = None,
     label: Labels = None,
-    updated_since: AwareDatetime | None = None,
-    updated_before: AwareDatetime | None = None,
-    created_since: AwareDatetime | None = None,
-    created_before: AwareDatetime | None = None,
+    updated_since: Time | None = None,
+    updated_before: Time | None = None,
+    created_since: Time | None = None,
+    created_before: Time | None = None,
     cursor: After = None,
     limit: Limit = PAGE,
 ) -> Any:
