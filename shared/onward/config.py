@@ -17,7 +17,8 @@ from onward.errors import BadInput
 class Settings:
     """`identity` is who decides and operates on this machine; `app` and `db` are what commands use by default; with
     `project` they work on that project's deployment instead of the file; `color` says that a terminal may be written to
-    in colour. `roles` is the table of who may do what in an API that is served here; None lets `identity` do all."""
+    in colour. `roles` is the table of who may do what in an API that is served here; None lets `identity` do all.
+    `console_url` is where people decide, for what webhooks are told."""
 
     identity: str
     app: str
@@ -25,11 +26,12 @@ class Settings:
     project: str | None = None
     color: bool = True
     roles: str | None = None
+    console_url: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """ONWARD_IDENTITY (else the login name), ONWARD_APP (else `app`), ONWARD_DB (else `onward.db`), ONWARD_PROJECT,
-        ONWARD_ROLES, NO_COLOR."""
+        ONWARD_ROLES, ONWARD_CONSOLE_URL, NO_COLOR. Raises BadInput for a URL that is none."""
         env = os.environ if environ is None else environ
         return cls(
             identity=env.get("ONWARD_IDENTITY") or _login(),
@@ -38,6 +40,7 @@ class Settings:
             project=env.get("ONWARD_PROJECT", "").strip() or None,
             color=not env.get("NO_COLOR") and env.get("TERM") != "dumb",
             roles=env.get("ONWARD_ROLES", "").strip() or None,
+            console_url=_Checked(env).url("ONWARD_CONSOLE_URL"),
         )
 
 
@@ -157,7 +160,7 @@ class CloudSettings(CloudPlace):
     each must be longer than the one before. `certs_url` is where the keys are that callers' tokens are verified by,
     `issuers` and `audiences` whom a token must come from and be meant for. `iap_audiences` are those of Identity-Aware
     Proxy where the API stands behind it, and `iap_certs_url` has its keys. `roles` is the table of who may do what;
-    without one the API lets nobody do anything.
+    without one the API lets nobody do anything. `console_url` is where people decide, for what webhooks are told.
     """
 
     location: str
@@ -176,6 +179,7 @@ class CloudSettings(CloudPlace):
     iap_audiences: tuple[str, ...] = ()
     iap_certs_url: str = "https://www.gstatic.com/iap/verify/public_key"
     roles: str | None = None
+    console_url: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> CloudSettings:
@@ -203,6 +207,7 @@ class CloudSettings(CloudPlace):
             iap_audiences=_list(env.given("ONWARD_IAP_AUDIENCE") or ""),
             iap_certs_url=env.given("ONWARD_IAP_CERTS_URL") or cls.iap_certs_url,
             roles=env.given("ONWARD_ROLES"),
+            console_url=env.url("ONWARD_CONSOLE_URL"),
         )
         return settings._in_order()
 
@@ -226,6 +231,7 @@ _LOCATION, _URL = r"[a-z]+[a-z0-9-]*", r"https?://[^\s/]+(/\S*)?"
 _SAFE_URL = r"(https://[A-Za-z0-9.-]+(:\d+)?|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)(/\S*)?"
 _EMAIL, _TEXT, _SECRET = r"[^@\s]+@[^@\s]+", r"\S.*", r"\S{32,}"
 _ACCOUNT, _API = "onward@my-project.iam.gserviceaccount.com", "https://api-abc.run.app"
+_CONSOLE = "https://console.example.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +252,10 @@ class _Checked:
             shown = "" if form is _SECRET else f": {value[:60]!r}"
             raise BadInput(f"{name} is wrong{shown}; it is {what}, such as {example}")
         return value
+
+    def url(self, name: str) -> str | None:
+        """The URL that the variable holds, if it holds anything."""
+        return self.given(name) and self.get(name, _SAFE_URL, "the URL of the console", _CONSOLE)
 
     def all_or_none(self, *hosts: str) -> None:
         """What is left out of these emulators would be the real service: nobody means that."""

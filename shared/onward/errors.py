@@ -4,6 +4,7 @@ OnwardError                  .code: stable, the same in logs, the command line a
 ├─ Retryable                 nothing was decided: the message comes again
 │   ├─ StoreUnavailable      the store did not answer, or said no for a passing reason
 │   ├─ Ambiguous             a commit may or may not have been applied
+│   ├─ NotDelivered          a webhook's receiver could not be reached, or was not to be
 │   └─ ModelUnavailable      the model is out of reach
 │      ├─ RateLimited        it is over its quota
 │      └─ BadAnswer          it answered nothing, or nothing that can be read
@@ -48,6 +49,12 @@ class Ambiguous(Retryable):
     """A commit was sent and its fate is unknown; read the commit document to learn it."""
 
     code = "ambiguous"
+
+
+class NotDelivered(Retryable):
+    """A webhook's receiver could not be reached, or its address is one that must not be."""
+
+    code = "not_delivered"
 
 
 class ModelUnavailable(Retryable):

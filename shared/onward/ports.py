@@ -43,6 +43,17 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True)
+class Errand:
+    """ "Tell this webhook of event `seq` of this session": no step of the session, and done beside its steps. `attempt`
+    counts from 1."""
+
+    key: str
+    seq: int
+    webhook: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The right to append. `now` is the store's time at the claim, `confirmed` the claimant's own monotonic time from
     before the last claim, renewal or append was sent (R3). `stalls` attempts before this one died without a trace."""
@@ -258,15 +269,31 @@ class Wakes(Protocol):
 
 
 class Timers(Protocol):
-    """T1: at or after `at`, a delayed wake with `look` for this session is delivered at least once."""
+    """T1: at or after `at`, a delayed wake with `look` for this session is delivered at least once.
+    T2: at or after `at`, an errand that was sent is delivered at least once, as it is, though every process dies after
+    send returned; and again, while whoever got it has not said that it is done.
+    """
 
     async def arm(self, key: str, at: datetime) -> None: ...
+    async def send(self, errand: Errand, at: datetime) -> None: ...
 
 
 class Feed(Protocol):
     """Committed events on their way to subscribers. F1: at least once, in any order."""
 
     async def publish(self, head: Head, events: Sequence[Event]) -> None: ...
+
+
+class Post(Protocol):
+    """A request to somebody else's server, and the status that it answers; else NotDelivered, which names no more of
+    the URL than its host.
+
+    P1  it goes to one of the addresses that the name has just then, and was checked to have: unless `private`, all of
+        them are public.
+    P2  nothing is followed, no proxy is asked, and it ends within its time, whatever the receiver does.
+    """
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, private: bool) -> int: ...
 
 
 class Clock(Protocol):

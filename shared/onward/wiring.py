@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from onward.adapters.local.entropy import SystemEntropy
-from onward.adapters.local.worker import Deliveries
+from onward.adapters.local.worker import Deliveries, Errands
+from onward.core.events import ApprovalRequested
 from onward.core.given import EmptySupply, Supply
 from onward.core.head import Head
 from onward.core.lease import TTL
@@ -23,12 +24,27 @@ from onward.engine.files import Files
 from onward.engine.gateway import Gateway
 from onward.engine.hold import Renewer
 from onward.engine.late import LateOutcomes
+from onward.engine.listeners import Webhooks
 from onward.engine.load import Cache, Loader
 from onward.engine.outbox import Outbox
 from onward.engine.perform import Performing
 from onward.engine.switches import Switchboard
+from onward.engine.telling import Links, Teller
 from onward.errors import BadInput, UsageError
-from onward.ports import Blobs, Clock, Diagnosis, Feed, Model, Ports, SessionStore, Sweeps, Switches, Timers, Wakes
+from onward.ports import (
+    Blobs,
+    Clock,
+    Diagnosis,
+    Feed,
+    Model,
+    Ports,
+    Post,
+    SessionStore,
+    Sweeps,
+    Switches,
+    Timers,
+    Wakes,
+)
 
 if TYPE_CHECKING:
     from onward.config import CloudSettings, OperatorSettings
@@ -39,8 +55,8 @@ class Sending(Wakes, Timers, Protocol):
 
 
 @runtime_checkable
-class Queue(Sending, Deliveries, Protocol):
-    """An embedded queue: what a worker of this process takes its wakes from."""
+class Queue(Sending, Deliveries, Errands, Protocol):
+    """An embedded queue: what a worker of this process takes its wakes and errands from."""
 
 
 class Backend(Protocol):
@@ -79,7 +95,8 @@ Watch = Callable[[SessionStore], SessionStore]
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How an engine behaves. `handover` is how long, in seconds, a version that is not known here is left to others;
-    `budget` the most seconds a step may take, of which nothing is begun in the last `reserve`."""
+    `budget` the most seconds a step may take, of which nothing is begun in the last `reserve`. `console` is the URL
+    where people decide, for what webhooks are told."""
 
     steps_per_wake: int = 1
     handover: float = 900.0
@@ -87,6 +104,7 @@ class Policy:
     reserve: float = 0.0
     ttl: float = TTL
     cache: int = 1000
+    console: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +123,7 @@ class Parts:
     deleter: Deleter
     switchboard: Switchboard
     supply: Supply
+    teller: Teller
 
     @property
     def queue(self) -> Queue:
@@ -129,12 +148,15 @@ def assemble(
     policy: Policy | None = None,
     process: str | None = None,
     entropy: Entropy | None = None,
+    post: Post | None = None,
 ) -> Parts:
-    """The parts of one process on this backend. `process` names it among all processes that ever were."""
+    """The parts of one process on this backend. `process` names it among all processes that ever were; `post` is how
+    webhooks are reached."""
     policy, entropy = policy or Policy(), entropy or SystemEntropy()
     process = process or entropy(8).hex()
     loader = Loader(backend.store, backend.blobs, Cache(policy.cache))
-    appender = Appender(backend.store, backend.blobs, loader, clock, entropy)
+    webhooks = Webhooks(programs)
+    appender = Appender(backend.store, backend.blobs, loader, clock, entropy, webhooks)
     late, files = LateOutcomes(backend.store, backend.queue, clock), Files(backend.blobs)
     supply = _supply(programs)
     performing = Performing(loader, files, backend.secret, late.file, Admission(clock, supply))
@@ -146,6 +168,9 @@ def assemble(
     switchboard = Switchboard(backend.switches, clock)
     ports = Ports(backend.store, backend.queue, backend.queue, backend.feed, clock)
     gateway = Gateway(ports, loader, appender, files, backend.secret)
+    duties = Duties(gateway, backend.store, loader, files, backend.queue, clock)
+    links = approval_links(policy.console)
+    teller = Teller(backend.store, backend.queue, clock, loader, supply, post or _post(), webhooks, links)
     engine = Engine(
         ports,
         loader=loader,
@@ -154,7 +179,7 @@ def assemble(
         appender=appender,
         renewer=renewer,
         late=late,
-        outbox=Outbox(backend.feed, backend.store, loader, Duties(gateway, backend.store, loader, files)),
+        outbox=Outbox(backend.feed, backend.store, loader, duties),
         switchboard=switchboard,
         owners=owners,
         steps_per_wake=policy.steps_per_wake,
@@ -162,8 +187,35 @@ def assemble(
     eraser = Eraser(backend.store, backend.blobs, files, loader, appender, renewer, backend.queue, owners)
     deleter = Deleter(backend.store, backend.blobs, loader.cache, owners)
     return Parts(
-        backend, clock, engine, gateway, loader, appender, renewer, performing, eraser, deleter, switchboard, supply
+        backend,
+        clock,
+        engine,
+        gateway,
+        loader,
+        appender,
+        renewer,
+        performing,
+        eraser,
+        deleter,
+        switchboard,
+        supply,
+        teller,
     )
+
+
+def approval_links(console: str | None) -> Links:
+    """Where an approval is decided on, in the console at this URL."""
+
+    def link(head: Head, asked: ApprovalRequested) -> str | None:
+        return console and f"{console.rstrip('/')}/approvals/{head.id}/{asked.call}?tenant={head.tenant}"
+
+    return link
+
+
+def _post() -> Post:
+    from onward.adapters.posting import PublicPost
+
+    return PublicPost()
 
 
 def _supply(programs: Registry | None) -> Supply:
@@ -193,7 +245,13 @@ def cloud(
     from onward.adapters.local.clock import SystemClock
 
     steps, clock = settings.steps_per_wake, SystemClock()
-    policy = Policy(steps_per_wake=steps, budget=settings.budget, reserve=reserve, ttl=settings.lease)
+    policy = Policy(
+        steps_per_wake=steps,
+        budget=settings.budget,
+        reserve=reserve,
+        ttl=settings.lease,
+        console=settings.console_url,
+    )
     return assemble(CloudBackend(settings, clock, watch), clock, programs, policy=policy)
 
 

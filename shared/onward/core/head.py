@@ -13,6 +13,7 @@ from onward.core.canonical import document, sha256
 from onward.core.codec import FORMAT, stamp
 from onward.core.events import NO_LIMITS, Failure, Limits, Value
 from onward.core.state import FOLD_VERSION, NOTHING_SPENT, OpenCall, Spent, State
+from onward.core.webhooks import Listener
 
 Status = Literal[
     "scheduled", "running", "waiting", "needs_attention", "paused", "completed", "failed", "cancelled", "deleted"
@@ -66,8 +67,9 @@ class Fold:
 @dataclass(frozen=True, slots=True)
 class Head:
     """What is known of a session without its log. `wake_at` is the earliest time that somebody must look, `parent`
-    the id of the session that started it. `owed` is the first event that owes something to another session and may not
-    have been paid, or 0 (R13); `switch` is what paused it, if a switch did."""
+    the id of the session that started it. `owed` is the first event that owes something to others and may not have been
+    paid, or 0 (R13); `listeners` are the webhooks that it may owe something to, as the last holder knew them who had
+    its program; `switch` is what paused it, if a switch did."""
 
     key: str
     tenant: str
@@ -88,6 +90,7 @@ class Head:
     labels: tuple[tuple[str, str | int | bool], ...] = ()
     parent: str | None = None
     switch: str | None = None
+    listeners: tuple[Listener, ...] = ()
     owed: int = 0
     published: int = 0
     format: int = FORMAT
@@ -137,7 +140,7 @@ def tombstone(head: Head, at: datetime, by: str, reason: str) -> Head:
     """What is left of a session that is deleted: who it was, what it cost, its hash, and in `error` who deleted it."""
     gone = Failure(code="deleted", message=f"deleted by {by}{f': {reason}' if reason else ''}")
     kept = replace(head, status="deleted", updated_at=at, error=gone, published=head.seq)
-    return replace(kept, wake_at=None, waits=(), labels=(), fold=None)
+    return replace(kept, wake_at=None, waits=(), labels=(), listeners=(), fold=None)
 
 
 def label_text(value: str | int | bool) -> str:
@@ -252,7 +255,13 @@ def to_doc(head: Head) -> dict[str, Any]:
         "limits": head.limits.model_dump(exclude_defaults=True),
         "labels": [list(pair) for pair in head.labels],
         "format": head.format,
-    } | {name: value for name in _SELDOM if (value := getattr(head, name))}
+    } | _seldom(head)
+
+
+def _seldom(head: Head) -> dict[str, Any]:
+    listeners = [listener.model_dump(exclude_defaults=True) for listener in head.listeners]
+    told = {"listeners": listeners} if listeners else {}
+    return told | {name: value for name in _SELDOM if (value := getattr(head, name))}
 
 
 _SELDOM = ("parent", "switch", "owed")
@@ -275,6 +284,7 @@ def from_json(text: str, *, published: int, wake_at: datetime | None, fold: Fold
             "spent": Spent.model_validate(doc["spent"]),
             "limits": Limits.model_validate(doc["limits"]),
             "labels": tuple((key, value) for key, value in doc["labels"]),
+            "listeners": tuple(Listener.model_validate(listener) for listener in doc.get("listeners", ())),
         },
         published=published,
         wake_at=wake_at,

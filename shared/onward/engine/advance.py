@@ -14,7 +14,6 @@ from datetime import timedelta
 from onward.core import events as ev
 from onward.core.absorb import absorb, cancelled_unread
 from onward.core.draft import ENGINE, Draft
-from onward.core.duties import first_owed
 from onward.core.events import Actor, Failure
 from onward.core.head import Head, resting
 from onward.core.lease import MARGIN, Busy, Later
@@ -311,7 +310,7 @@ class Engine:
         Answers whether the wake is part of the append already.
         """
         hold, events = session.hold, session.draft.events
-        hold.owed = hold.owed or first_owed(events, hold.lease.head.parent)
+        hold.owed = hold.owed or self.appender.first_owed(session)
         mark = await self.appender.append(session, at_rest=at_rest, release=release, wake=wake)
         session.outcomes = []
         session.look = session.look or mark is not None

@@ -26,6 +26,7 @@ from onward.core.head import (
 from onward.core.log import Commit, offload, seal
 from onward.core.state import FOLD_VERSION, State
 from onward.engine.hold import Hold
+from onward.engine.listeners import Webhooks
 from onward.engine.load import Known, Loader
 from onward.engine.session import Session
 from onward.errors import Ambiguous, LeaseLost, StoreUnavailable
@@ -39,12 +40,15 @@ log = logging.getLogger("onward.engine")
 class Appender:
     """Writes commits. What it answers is durable, and is in the cache."""
 
-    def __init__(self, store: SessionStore, blobs: Blobs, loader: Loader, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self, store: SessionStore, blobs: Blobs, loader: Loader, clock: Clock, entropy: Entropy, webhooks: Webhooks
+    ) -> None:
         self._store = store
         self._blobs = blobs
         self._loader = loader
         self._clock = clock
         self._entropy = entropy
+        self._webhooks = webhooks
 
     async def seal(
         self, events: Sequence[Event], *, prev: str, epoch: int, key: str, genesis: dict[str, Any] | None = None
@@ -84,6 +88,12 @@ class Appender:
         session.begin(folded, folded)
         return appended.mark
 
+    def first_owed(self, session: Session) -> int:
+        """The seq of the first event of the draft that owes something, or 0."""
+        head, state = session.hold.lease.head, session.state
+        listeners = self._webhooks.listeners(head, state.program, state.version)
+        return first_owed(session.draft.events, head.parent, listeners)
+
     def folded(self, base: State, drafted: State, commit: Commit, same: bool = True) -> State:
         """What the log amounts to with this commit: large values are references in it, as they will be for whoever
         reads it, and not what this process has at hand (G1). `same`: the draft began with `base` itself."""
@@ -98,7 +108,8 @@ class Appender:
         commit = await self.seal([event], prev=head.hash, epoch=hold.lease.epoch, key=hold.key)
         status: Status = "needs_attention" if isinstance(body, SessionParked) else "cancelled"
         error = body.error if isinstance(body, SessionParked) else None
-        owed = hold.owed or first_owed([event], head.parent)
+        head = replace(head, listeners=self._webhooks.listeners(head, head.program, head.version))
+        owed = hold.owed or first_owed([event], head.parent, head.listeners)
         new = replace(
             head,
             seq=event.seq,
@@ -118,6 +129,9 @@ class Appender:
     ) -> Head:
         """The head that this state leads to; its fold is in it, or in a snapshot, or is the one before."""
         fold = await self._fold(head, state, hash)
+        listeners = self._webhooks.listeners(head, state.program, state.version)
+        if listeners != head.listeners:
+            head = replace(head, listeners=listeners)
         return head_of(state, head, hash=hash, at_rest=at_rest, fold=fold, published=published, owed=owed)
 
     async def _fold(self, head: Head, state: State, hash: str) -> Fold | None:

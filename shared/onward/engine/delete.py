@@ -62,7 +62,7 @@ def _ended(head: Head) -> Head:
     if not head.ended:
         raise Refused(f"session {head.id} not deleted", "not_ended", f"it is {head.status}; cancel it first")
     if head.owed:
-        raise Refused(f"session {head.id} not deleted", "owes", "another session is still to be told; try again")
+        raise Refused(f"session {head.id} not deleted", "owes", "somebody is still to be told of it; try again")
     return head
 
 

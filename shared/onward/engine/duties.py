@@ -1,7 +1,7 @@
-"""Paying what a commit owes to other sessions: children started and cancelled, parents told (R13).
+"""Paying what a commit owes to others: children started and cancelled, parents and webhooks told (R13).
 
 Never two sessions' heads in one commit: each payment is a start or a signal like any other, under an id that is the
-same every time, so paying twice changes nothing.
+same every time, so paying twice changes nothing. What a webhook is owed is paid once its errand is on its way.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from onward.core.canonical import canonical
-from onward.core.duties import CancelChild, CancelChildren, Duty, StartChild, TellParent, duties_of
+from onward.core.duties import CancelChild, CancelChildren, Duty, StartChild, Tell, TellParent, duties_of
 from onward.core.events import Actor, Event, Parent
 from onward.core.files import File
 from onward.core.head import Head
@@ -21,7 +21,7 @@ from onward.engine.files import Files
 from onward.engine.gateway import Gateway, Start
 from onward.engine.load import Loader
 from onward.errors import Permanent, Refused, UsageError
-from onward.ports import Query, SessionStore, every
+from onward.ports import Clock, Errand, Query, SessionStore, Timers, every
 
 LARGE = 256 * 1024
 """A child's longer output is given to its parent as a file: a signal is one document."""
@@ -30,15 +30,19 @@ LARGE = 256 * 1024
 class Duties:
     """Pays duties. Raises Retryable where one could not be paid; then all are paid again."""
 
-    def __init__(self, gateway: Gateway, store: SessionStore, loader: Loader, files: Files) -> None:
+    def __init__(  # noqa: PLR0913 - one for each kind of payment, and the clock
+        self, gateway: Gateway, store: SessionStore, loader: Loader, files: Files, timers: Timers, clock: Clock
+    ) -> None:
         self._gateway = gateway
         self._store = store
         self._loader = loader
         self._files = files
+        self._timers = timers
+        self._clock = clock
 
     async def pay(self, head: Head, events: Sequence[Event]) -> None:
         """Pay what these events of a session owe."""
-        for duty in duties_of(events, head.parent):
+        for duty in duties_of(events, head.parent, head.listeners):
             await self._pay(head, duty)
 
     async def _pay(self, head: Head, duty: Duty) -> None:
@@ -48,6 +52,8 @@ class Duties:
             await self._cancel(head, duty.session)
         elif isinstance(duty, CancelChildren):
             await self._cancel_all(head)
+        elif isinstance(duty, Tell):
+            await self._timers.send(Errand(head.key, duty.seq, duty.webhook), self._clock.now())
         else:
             await self._tell(head, duty)
 

@@ -48,7 +48,7 @@ class Eraser:
 
     async def erase(self, key: str, seq: int, field: str, actor: Actor, reason: str) -> None:
         """Erase `field` of event `seq`. Raises NotFound, and Refused while somebody holds the session, or it owes
-        something to another one."""
+        something to others."""
         commit, at = await self._find(key, seq, field)
         lease = await self._store.claim(key, self._owners())
         if not isinstance(lease, Lease):
@@ -69,7 +69,7 @@ class Eraser:
         if lease.head.owed:
             await self._store.release(lease)
             await self._wakes.publish(Wake(lease.key, look=True))
-            raise Refused("not erased", "busy", "another session is still to hear of it; try again shortly")
+            raise Refused("not erased", "busy", "somebody is still to hear of it; try again shortly")
 
     async def _find(self, key: str, seq: int, field: str) -> tuple[Commit, int]:
         commits = await self._store.commits(key, after=seq - 1, limit=1)

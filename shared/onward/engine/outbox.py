@@ -1,4 +1,4 @@
-"""What a commit has for others: events for subscribers, duties to other sessions (R12, R13).
+"""What a commit has for others: events for subscribers, duties to other sessions and to webhooks (R12, R13).
 
 Both go out after the append, and again through whoever finds that they may not have.
 """

@@ -21,7 +21,7 @@ from onward.core.signals import Signal
 from onward.core.sweeps import Sweepings, Swept
 from onward.core.switches import Switch, Turn
 from onward.errors import CorruptLog, LeaseLost, Refused
-from onward.ports import RESTS, Append, Appended, Clock, Cursor, Diagnosis, Inbox, Lease, Query, Wake, cursor
+from onward.ports import RESTS, Append, Appended, Clock, Cursor, Diagnosis, Errand, Inbox, Lease, Query, Wake, cursor
 
 
 def milliseconds(at: datetime) -> datetime:
@@ -287,6 +287,10 @@ class Delivery:
     receipt: int
 
 
+ERRAND_SECONDS = 60.0
+"""How long an errand that was taken is left to whoever took it."""
+
+
 class MemoryQueue:
     """The Wakes and Timers ports, and the delivery to whoever takes: at least once, in any order."""
 
@@ -295,6 +299,7 @@ class MemoryQueue:
         self._count = 0
         self._waiting: dict[int, tuple[datetime, Wake]] = {}
         self._taken: dict[int, tuple[datetime, Wake]] = {}
+        self._errands: dict[tuple[str, int, str], tuple[datetime, Errand]] = {}
         self._news = asyncio.Event()
 
     async def publish(self, wake: Wake) -> None:
@@ -330,7 +335,28 @@ class MemoryQueue:
             self._add(due, wake)
 
     def next_due(self) -> datetime | None:
-        return min((due for due, _ in self._waiting.values()), default=None)
+        return min((due for due, _ in (*self._waiting.values(), *self._errands.values())), default=None)
+
+    # --- errands -----------------------------------------------------------------------------------------------
+
+    async def send(self, errand: Errand, at: datetime) -> None:
+        name = (errand.key, errand.seq, errand.webhook)
+        if name not in self._errands or self._errands[name][1].attempt < errand.attempt:
+            self._errands[name] = (at, errand)
+
+    async def take_errands(self, limit: int = 1) -> list[Errand]:
+        """What is due now, oldest first. Each comes again after a while, unless it is `done_errand` by then."""
+        now = self._clock.now()
+        due = sorted((at, name) for name, (at, _) in self._errands.items() if at <= now)[:limit]
+        for _, name in due:
+            self._errands[name] = (now + timedelta(seconds=ERRAND_SECONDS), self._errands[name][1])
+        return [self._errands[name][1] for _, name in due]
+
+    async def done_errand(self, errand: Errand) -> None:
+        """It is done, unless it was sent again for another attempt."""
+        name = (errand.key, errand.seq, errand.webhook)
+        if name in self._errands and self._errands[name][1] == errand:
+            del self._errands[name]
 
     async def wait(self, timeout: float | None) -> None:
         """Return when something new came, or after `timeout` seconds."""

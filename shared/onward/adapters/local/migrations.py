@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from onward.adapters.local.holders import Holders
 from onward.adapters.local.rows import to_ms
-from onward.adapters.local.schema import APPLICATION, SESSIONS, SWITCHES, TABLES, VERSION
+from onward.adapters.local.schema import APPLICATION, ERRANDS, SESSIONS, SWITCHES, TABLES, VERSION
 from onward.errors import StoreUnavailable, UnreadableLog, UsageError
 
 
@@ -53,7 +53,7 @@ def _create_tables(connection: Connection, path: Path) -> None:
         return  # somebody else was quicker
     if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise UsageError(f"{path} is another program's database: name another file")
-    _execute(connection, TABLES + SESSIONS + SWITCHES)
+    _execute(connection, TABLES + SESSIONS + SWITCHES + ERRANDS)
     connection.execute("INSERT INTO meta VALUES ('schema', ?), ('secret', ?)", (VERSION, secrets.token_bytes(32)))
     connection.execute(f"PRAGMA application_id = {APPLICATION}")
 
@@ -106,4 +106,9 @@ def _from_1(connection: Connection) -> None:
     connection.execute("DROP TABLE sessions_of_1")
 
 
-_STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({1: _from_1})
+def _from_2(connection: Connection) -> None:
+    """Webhooks are told by errands."""
+    _execute(connection, ERRANDS)
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({1: _from_1, 2: _from_2})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-VERSION = 2
+VERSION = 3
 """The schema this release writes. An older file is brought up to it when it is opened (`migrations.py`)."""
 
 APPLICATION = 0x4F6E7764
@@ -73,6 +73,19 @@ CREATE TABLE switches (
     at_ms INTEGER NOT NULL
 );
 CREATE INDEX switches_scope ON switches (scope, id);
+"""
+
+ERRANDS = """
+-- At most one row for each webhook and event. Whoever takes an errand moves `at_ms` to when it is to come again.
+CREATE TABLE errands (
+    key TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    webhook TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (key, seq, webhook)
+) WITHOUT ROWID;
+CREATE INDEX errands_due ON errands (at_ms);
 """
 
 TABLES = """

@@ -55,7 +55,7 @@ _CLAIM = f"SELECT {_LEASE} FROM sessions WHERE key = ? AND status <> 'deleted'"
 
 _TOMBSTONE = f"""UPDATE sessions SET held = 0, settled = epoch, mark_epoch = NULL, mark_seq = NULL, {", ".join(_SET)}
     WHERE key = ? AND epoch = ? AND held AND seq = ? AND hash = ?"""
-_OF_A_SESSION = ("commits", "inbox", "wakes", "timers")
+_OF_A_SESSION = ("commits", "inbox", "wakes", "timers", "errands")
 
 
 @dataclass(frozen=True, slots=True)
