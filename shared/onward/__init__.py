@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from onward.core.files import File
     from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
     from onward.core.retry import Retry
+    from onward.core.webhooks import Webhook
     from onward.errors import BadInput, NotFound, OnwardError, Refused
     from onward.programs.agent import Agent
     from onward.programs.app import App
@@ -52,6 +53,7 @@ __all__ = [
     "Secret",
     "Turn",
     "Unknown",
+    "Webhook",
     "run",
     "sleep",
     "tool",
@@ -83,6 +85,7 @@ _HOME = {
     "Secret": "onward.programs.injection",
     "Turn": "onward.programs.routing",
     "Unknown": "onward.core.outcomes",
+    "Webhook": "onward.core.webhooks",
     "run": "onward.runtime",
     "sleep": "onward.programs.timers",
     "tool": "onward.programs.tools",

@@ -13,6 +13,7 @@ from onward.core.events import ApprovalRequested
 from onward.core.given import EmptySupply, Supply
 from onward.core.head import Head
 from onward.core.lease import TTL
+from onward.core.links import Link, link_path
 from onward.engine.admission import Admission
 from onward.engine.advance import Engine
 from onward.engine.append import Appender, Entropy
@@ -169,7 +170,7 @@ def assemble(
     ports = Ports(backend.store, backend.queue, backend.queue, backend.feed, clock)
     gateway = Gateway(ports, loader, appender, files, backend.secret)
     duties = Duties(gateway, backend.store, loader, files, backend.queue, clock)
-    links = approval_links(policy.console)
+    links = approval_links(policy.console, backend.secret)
     teller = Teller(backend.store, backend.queue, clock, loader, supply, post or _post(), webhooks, links)
     engine = Engine(
         ports,
@@ -203,11 +204,12 @@ def assemble(
     )
 
 
-def approval_links(console: str | None) -> Links:
+def approval_links(console: str | None, secret: bytes) -> Links:
     """Where an approval is decided on, in the console at this URL."""
 
-    def link(head: Head, asked: ApprovalRequested) -> str | None:
-        return console and f"{console.rstrip('/')}/approvals/{head.id}/{asked.call}?tenant={head.tenant}"
+    def link(head: Head, asked: ApprovalRequested, decided: int) -> str | None:
+        named = Link(head.tenant, head.id, asked.call, asked.digest, asked.expires_at, decided)
+        return console and console.rstrip("/") + link_path(secret, named)
 
     return link
 

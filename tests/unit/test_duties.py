@@ -92,7 +92,7 @@ async def test_g5_what_is_owed_is_not_erased_before_it_is_paid(
     while not await owes(play, debtor):
         assert await play.runner.deliver()
     [owed] = [event for event in await play.events(debtor) if event.kind == kind]
-    with pytest.raises(Refused, match="another session"):
+    with pytest.raises(Refused, match="somebody is still to hear"):
         await play.runner.parts.eraser.erase(session_key("default", debtor), owed.seq, field, OPERATOR, "asked to")
     monkeypatch.setattr(Duties, "pay", pay)
     await play.pass_time(DAY)

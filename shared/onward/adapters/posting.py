@@ -131,8 +131,8 @@ def _place(parts: SplitResult) -> tuple[str, int]:
 async def _open(
     address: str, port: int, tls: ssl.SSLContext | None, host: str
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    named = {"server_hostname": host} if tls else {}
-    return await asyncio.open_connection(address, port, ssl=tls, limit=LONGEST_LINE, **named)
+    name = host if tls else None
+    return await asyncio.open_connection(address, port, ssl=tls, server_hostname=name, limit=LONGEST_LINE)
 
 
 def _request(parts: SplitResult, headers: Mapping[str, str], body: bytes) -> bytes:

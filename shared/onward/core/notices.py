@@ -88,4 +88,4 @@ def ending_details(body: Ending) -> dict[str, Any]:
 
 
 def _failure(error: Failure | None) -> dict[str, str] | None:
-    return error and error.model_dump()
+    return {"code": error.code, "message": error.message} if error else None

@@ -30,7 +30,7 @@ LARGE = 256 * 1024
 class Duties:
     """Pays duties. Raises Retryable where one could not be paid; then all are paid again."""
 
-    def __init__(  # noqa: PLR0913 - one for each kind of payment, and the clock
+    def __init__(
         self, gateway: Gateway, store: SessionStore, loader: Loader, files: Files, timers: Timers, clock: Clock
     ) -> None:
         self._gateway = gateway

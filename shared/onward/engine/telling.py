@@ -7,12 +7,14 @@ answer holds up nobody.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from onward.core.events import (
+    ApprovalDecided,
+    ApprovalDelegated,
     ApprovalReminded,
     ApprovalRequested,
     CallReconciled,
@@ -34,17 +36,18 @@ from onward.ports import Clock, Errand, Post, SessionStore, Timers
 GONE = 410
 """The answer of a receiver that wants no more of this."""
 
-Links = Callable[[Head, ApprovalRequested], str | None]
-"""Where an approval is decided on; None where nobody knows."""
+Links = Callable[[Head, ApprovalRequested, int], str | None]
+"""Where an approval is decided on, after so many decisions on its call; None where nobody knows."""
 
 Details = dict[str, Any]
+_ABOUT = (ApprovalRequested, ApprovalDecided, ApprovalDelegated)
 log = logging.getLogger("onward.webhooks")
 
 
 class Teller:
     """Runs errands. To return means that it is done, or that the next attempt is armed."""
 
-    def __init__(  # noqa: PLR0913 - one for each part of it
+    def __init__(
         self,
         store: SessionStore,
         timers: Timers,
@@ -144,20 +147,24 @@ class Teller:
     async def _question(self, head: Head, seq: int, body: ApprovalRequested | ApprovalReminded) -> Details | None:
         """What is asked, if it still is."""
         call = (await self._loader.fold(head)).calls.get(body.call)
-        asked = body if isinstance(body, ApprovalRequested) else await self._asked(head.key, body.call, seq)
-        if call is None or call.status != "asked" or asked is None or asked.digest != call.digest:
+        if call is None or call.status != "asked":
             return None
+        said = [event async for event in self._about(head.key, call.id)]
+        asked = next((e.body for e in reversed(said) if e.seq <= seq and isinstance(e.body, ApprovalRequested)), None)
+        if asked is None or asked.digest != call.digest:
+            return None
+        decided = sum(isinstance(event.body, ApprovalDecided | ApprovalDelegated) for event in said)
         arguments = await self._loader.resolve(head.key, asked.arguments)
-        return question_details(asked, call, arguments, self._links(head, asked))
+        return question_details(asked, call, arguments, self._links(head, asked, decided))
 
-    async def _asked(self, key: str, call: str, before: int) -> ApprovalRequested | None:
-        """The newest question about this call before this event: it comes after the call was proposed."""
-        found, after = None, int(call.partition(".")[0]) - 1
-        while after < before and (commits := await self._store.commits(key, after=after, limit=PAGE)):
-            for body in (event.body for commit in commits for event in self._loader.events(commit)):
-                found = body if isinstance(body, ApprovalRequested) and body.call == call else found
+    async def _about(self, key: str, call: str) -> AsyncIterator[Event]:
+        """Every question about a call and every decision on it: they come after it was proposed."""
+        after = int(call.partition(".")[0])
+        while commits := await self._store.commits(key, after=after, limit=PAGE):
+            for event in (event for commit in commits for event in self._loader.events(commit)):
+                if isinstance(event.body, _ABOUT) and event.body.call == call:
+                    yield event
             after = commits[-1].last_seq
-        return found
 
     async def _attention(self, head: Head, event: Event) -> Details | None:
         """Why somebody is needed, if they still are."""

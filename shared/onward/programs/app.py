@@ -17,6 +17,7 @@ from onward.core.canonical import sha256
 from onward.core.given import Supply
 from onward.core.model import Model
 from onward.core.program import Program, Programs
+from onward.core.webhooks import Webhook
 from onward.errors import BadInput, OnwardError
 from onward.programs.agent import Agent
 from onward.programs.resources import Resources, SecretSource, checked_resources, checked_secrets, tools_of
@@ -35,12 +36,17 @@ class App:
     `resources` are what tools take as `Injected[T]`: instances, or functions that say in their return annotation what
     they give (sync or async; what comes after a `yield` closes it). Each is made once per process, at its first use,
     and closed at the end, the newest first; an instance is yours to close. `secrets` are what tools take as `Secret`: a
-    mapping, or a function of the name; the environment otherwise. Raises BadInput for a tool that needs a resource
-    which nothing gives, or more than one.
+    mapping, or a function of the name; the environment otherwise. `webhooks` are told when people are needed, and when
+    a session ends. Raises BadInput for a tool that needs a resource which nothing gives, or more than one.
     """
 
     def __init__(
-        self, programs: Sequence[Program], *, resources: Sequence[Any] = (), secrets: SecretSource | None = None
+        self,
+        programs: Sequence[Program],
+        *,
+        resources: Sequence[Any] = (),
+        secrets: SecretSource | None = None,
+        webhooks: Sequence[Webhook] = (),
     ) -> None:
         listed = _registered(programs)
         self.programs: Programs = {**_found(listed), **listed}
@@ -48,6 +54,7 @@ class App:
         self._given, self._secrets = checked_resources(resources), checked_secrets(secrets)
         self._resources = Resources(self._given, tools_of(self.programs.values()))
         self.names: tuple[str, ...] = tuple(dict.fromkeys((*self._listed, *(name for name, _ in self.programs))))
+        self.webhooks = _checked_webhooks(webhooks, self.names)
 
     def __repr__(self) -> str:
         return f"<app: {', '.join(f'{name} {version}' for name, version in self.programs)}>"
@@ -107,6 +114,22 @@ def _registered(programs: Any) -> dict[tuple[str, str], Program]:
     if not known:
         raise BadInput("app: programs is empty; an application runs at least one program")
     return known
+
+
+def _checked_webhooks(webhooks: Any, programs: Sequence[str]) -> tuple[Webhook, ...]:
+    """Raises BadInput."""
+    if not isinstance(webhooks, list | tuple) or not all(isinstance(hook, Webhook) for hook in webhooks):
+        raise BadInput("app: webhooks is a list of Webhook(...)")
+    names = set[str]()
+    for hook in webhooks:
+        if hook.name in names:
+            raise BadInput(f"app: there are two webhooks {hook.name}; give one another name=")
+        names.add(hook.name)
+        for program in hook.programs:
+            if program not in programs:
+                known = ", ".join(programs)
+                raise BadInput(f"app: webhook {hook.name}: programs: there is no {program!r}; there are {known}")
+    return tuple(webhooks)
 
 
 def _found(listed: Programs) -> dict[tuple[str, str], Program]:

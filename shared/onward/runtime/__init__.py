@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from onward.adapters.local.worker import Worker
+from onward.adapters.local.worker import Courier, Worker
 from onward.config import Settings
 from onward.core.durations import Span, seconds
 from onward.core.events import Actor, Event, Limits
@@ -61,6 +61,7 @@ class Runtime(Access):
     advances sessions, as a worker does; several processes may share the file. `identity` is who starts, decides and
     operates; ONWARD_IDENTITY, or the login name, says so by default. With `only`, a session's id, no other session is
     advanced, but those that it starts. `observe` is called after each commit of this process, with head and events.
+    `console` is the URL where people decide, for what webhooks are told; ONWARD_CONSOLE_URL says so by default.
     """
 
     def __init__(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
@@ -75,6 +76,7 @@ class Runtime(Access):
         create: bool = True,
         only: str | None = None,
         observe: Observe | None = None,
+        console: str | None = None,
     ) -> None:
         self._app = app
         self._db = db
@@ -87,6 +89,7 @@ class Runtime(Access):
         self._create = create
         self._only = {session_key("default", check_id(only))} if only else None
         self._observe = observe
+        self._console = console
         self.looked = asyncio.Event()
         """Set once a session was looked at by this runtime."""
         self._stopped = asyncio.Event()
@@ -94,17 +97,19 @@ class Runtime(Access):
         self._worker: Worker | None = None
 
     async def __aenter__(self) -> Runtime:
-        self.identity = self._identity or Settings.from_env().identity
-        self.parts: Parts = embedded(
-            self._db, self._app if self._work else None, policy=self._policy, create=self._create
-        )
+        settings = Settings.from_env()
+        self.identity = self._identity or settings.identity
+        policy = self._policy or Policy(console=self._console or settings.console_url)
+        self.parts: Parts = embedded(self._db, self._app if self._work else None, policy=policy, create=self._create)
         self.parts.renewer.start()
         if self._work:
             if self._observe is not None:
                 outbox = self.parts.engine.outbox
                 outbox.feed = _Observed(outbox.feed, self._observe)
             self._worker = Worker(self.parts.queue, self._advance, MANY if self._only else self._concurrency)
-            self._tasks = [asyncio.create_task(self._work_on(self._worker)), asyncio.create_task(self._sweep())]
+            courier = Courier(self.parts.queue, self.parts.teller.run)
+            doing = (self._work_on(self._worker), self._sweep(), courier.run())
+            self._tasks = [asyncio.create_task(work) for work in doing]
             await asyncio.sleep(0)  # the queue has its consumer before anything is written
         return self
 
@@ -118,9 +123,9 @@ class Runtime(Access):
         self._stopped.set()
         if self._worker is not None:
             self._worker.stop()
-            worker, sweeper = self._tasks
-            sweeper.cancel()
-            await asyncio.gather(worker, sweeper, return_exceptions=True)
+            for beside in self._tasks[1:]:
+                beside.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             self._worker = None
 
     async def _advance(self, wake: Wake) -> None:

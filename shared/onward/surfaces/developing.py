@@ -12,7 +12,7 @@ from onward.runtime import Runtime
 from onward.surfaces.http.door import LOOPBACK, Who
 from onward.surfaces.http.roles import EVERYBODY, Roles
 from onward.surfaces.http.service import Service
-from onward.surfaces.http.serving import listening, served
+from onward.surfaces.http.serving import address, listening, served
 from onward.surfaces.interrupts import interrupts
 from onward.surfaces.output import Output
 from onward.surfaces.running import Plan, WorkLog, check_whole, until_asked
@@ -27,7 +27,7 @@ async def develop(plan: Plan, port: int, browser: bool, roles: str | None, outpu
     check_whole(plan)
     table, log = EVERYBODY if roles is None else Roles.read(roles), WorkLog(output)
     with listening(port) as at, interrupts() as stop:
-        async with Runtime(plan.app, plan.place.db, observe=log.moved) as runtime:
+        async with Runtime(plan.app, plan.place.db, observe=log.moved, console=address(at)) as runtime:
             async with _served(plan, runtime, table, at) as url:
                 log.says("serving", f"{url}, as {runtime.identity}, on {plan.place.db}; Ctrl-C stops it", url=url)
                 if browser:

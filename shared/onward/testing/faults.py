@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
@@ -23,9 +23,10 @@ from onward.core.model import Model, ModelAnswer, ModelRequest
 from onward.core.outcomes import Call
 from onward.core.program import AskModel, Decision, Effect, Perform, Performer, Program
 from onward.core.state import State
+from onward.core.webhooks import Webhook
 from onward.engine.deciding import Registry
 from onward.errors import Ambiguous, ModelUnavailable, OnwardError, StoreUnavailable
-from onward.ports import Wake
+from onward.ports import Errand, Wake
 
 Act = Callable[[], Awaitable[Any]]
 Fault = Callable[["Process", str, Act], Awaitable[Any]]
@@ -235,8 +236,8 @@ class FaultyBackend:
         self.feed: Any = _Port(real.feed, "feed", process, {}, frozenset())
         self.switches: Any = _Port(real.switches, "switches", process, {}, frozenset())
         self.sweeps: Any = real.sweeps
-        named = {"publish": "wakes.publish", "arm": "timers.arm"}
-        self.queue: Any = _Port(real.queue, "queue", process, named, frozenset({"take", "wait"}))
+        named = {"publish": "wakes.publish", "arm": "timers.arm", "send": "timers.send"}
+        self.queue: Any = _Port(real.queue, "queue", process, named, frozenset({"take", "take_errands", "wait"}))
 
     @property
     def secret(self) -> bytes:
@@ -262,6 +263,12 @@ class FaultyPrograms:
 
     def newest(self, name: str) -> Program | None:
         return self._wrap(self._real.newest(name))
+
+    @property
+    def webhooks(self) -> Sequence[Webhook]:
+        """What the real ones tell, and to whom."""
+        declared: Sequence[Webhook] = getattr(self._real, "webhooks", ())
+        return declared
 
     def supply(self) -> Supply:
         """What the real ones give their tools."""
@@ -349,7 +356,7 @@ class _Travel:
 
 
 class Doubled(_Travel):
-    """Every wake and every timer comes twice."""
+    """Every wake, every timer and every errand comes twice."""
 
     async def publish(self, wake: Wake) -> None:
         await self._real.publish(wake)
@@ -358,6 +365,10 @@ class Doubled(_Travel):
     async def arm(self, key: str, at: Any) -> None:
         await self._real.arm(key, at)
         await self._real.arm(key, at)
+
+    async def send(self, errand: Errand, at: Any) -> None:
+        await self._real.send(errand, at)
+        await self._real.send(errand, at)
 
 
 class Dropped(_Travel):

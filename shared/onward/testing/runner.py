@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from onward.core.ids import session_key
 from onward.core.state import State
 from onward.engine.deciding import Registry
 from onward.errors import Retryable
-from onward.ports import Clock
+from onward.ports import Clock, Post
 from onward.wiring import Backend, Parts, Policy, assemble
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -56,7 +57,8 @@ def counted_entropy(seed: str = "") -> Callable[[int], bytes]:
 class Runner:
     """Runs sessions of one application on one backend, in virtual time.
 
-    `deliver` advances one wake; `settle` goes on until nothing is due, `finish` lets time pass too, up to a limit.
+    `deliver` advances one wake, or runs one errand; `settle` goes on until nothing is due, `finish` lets time pass too,
+    up to a limit. `post` is how webhooks are reached.
     """
 
     def __init__(
@@ -67,22 +69,31 @@ class Runner:
         clock: Clock | None = None,
         policy: Policy | None = None,
         seed: str = "",
+        post: Post | None = None,
     ) -> None:
         self.clock: Any = clock or AutoClock()
         self.backend: Any = backend or MemoryBackend(self.clock)
         self.policy = policy or Policy()
         self._seed = itertools.count(1)
+        self._post = post
         self.parts = self.process(programs, seed)
 
     def process(self, programs: Registry | None, seed: str = "") -> Parts:
         """Another process on the same backend."""
         name = f"{seed}p{next(self._seed)}"
         return assemble(
-            self.backend, self.clock, programs, policy=self.policy, process=name, entropy=counted_entropy(name)
+            self.backend,
+            self.clock,
+            programs,
+            policy=self.policy,
+            process=name,
+            entropy=counted_entropy(name),
+            post=self._post,
         )
 
     async def deliver(self) -> bool:
-        """Advance the oldest wake that is due; False where none is. A wake that fails comes again a second later."""
+        """Advance the oldest wake that is due, else run the oldest errand; False where there is none. A wake that fails
+        comes again a second later, an errand after a while."""
         for delivery in await self.backend.queue.take(1):
             try:
                 await self.parts.engine.advance(delivery.wake)
@@ -90,6 +101,14 @@ class Runner:
                 await self.backend.queue.put_back(delivery, 1.0)
             else:
                 await self.backend.queue.done(delivery)
+            return True
+        return await self._run_errand()
+
+    async def _run_errand(self) -> bool:
+        for errand in await self.backend.queue.take_errands(1):
+            with suppress(Retryable):
+                await self.parts.teller.run(errand)
+                await self.backend.queue.done_errand(errand)
             return True
         return False
 

@@ -19,7 +19,7 @@ from onward.adapters.gcp.tasks import TaskTimers
 from onward.config import CloudPlace, CloudSettings
 from onward.core.head import Head
 from onward.errors import UsageError
-from onward.ports import Clock, Diagnosis, SessionStore, Timers, Wake
+from onward.ports import Clock, Diagnosis, Errand, SessionStore, Timers, Wake
 
 FIRST_LOOK, LAST_LOOK = 0.1, 1.0
 """Seconds between two looks at a head that somebody waits for: fewer at first."""
@@ -40,6 +40,10 @@ class CloudQueue:
         """Arm a timer. Raises Retryable."""
         await self._timers.arm(key, at)
 
+    async def send(self, errand: Errand, at: datetime) -> None:
+        """Send an errand. Raises Retryable."""
+        await self._timers.send(errand, at)
+
 
 class NoTimers:
     """The Timers port of a process that moves no session: it knows no queue, and has no use for one."""
@@ -47,6 +51,10 @@ class NoTimers:
     async def arm(self, key: str, at: datetime) -> None:
         """Raises UsageError."""
         raise UsageError("timers are armed by the functions of a deployment, and by nobody else")
+
+    async def send(self, errand: Errand, at: datetime) -> None:
+        """Raises UsageError."""
+        raise UsageError("errands are sent by the functions of a deployment, and by nobody else")
 
     async def close(self) -> None:
         return None

@@ -10,6 +10,8 @@ The topic of sessions. A message says "look at this session", and may bring a si
 An outcome of a call brings the call's `token`. Decisions are not taken from here: who decides must be known, and a
 message can't say so. The engine's own wakes name a session by its storage `key`, with `look`, `published`, `delayed`.
 
+A task may bring an errand instead, of a version of its own: a release that knows none leaves it for one that does.
+
 The topic of events. A message is one committed event of a session (`SessionEvent`), a CloudEvent in binary mode.
 """
 
@@ -34,10 +36,13 @@ from onward.core.ids import check_id, session_key
 from onward.core.payload import pack
 from onward.core.signals import StartBody
 from onward.errors import BadInput
-from onward.ports import Wake
+from onward.ports import Errand, Wake
 
 VERSION = 1
 """The version of both forms. A message of a higher one is left for a newer release."""
+
+ERRAND_VERSION = 2
+"""The version of an errand."""
 
 EVENT_BYTES = 16 * 1024
 """A larger body of an event stays in the log alone."""
@@ -114,6 +119,16 @@ class _Wake(Value):
     delayed: bool = False
 
 
+class _Errand(Value):
+    """What a task alone brings."""
+
+    version: int
+    key: str = Field(pattern=r"^[0-9a-f]{32}$")
+    seq: int = Field(ge=1, le=2**53)
+    webhook: str = Field(min_length=1, max_length=63)
+    attempt: int = Field(ge=1, le=10_000)
+
+
 class _Told(Value):
     """Everybody's form."""
 
@@ -134,6 +149,27 @@ def wake_message(wake: Wake) -> tuple[bytes, dict[str, str]]:
     whose = {"tenant": wake.tenant, "program": wake.program}
     known = {name: value for name, value in whose.items() if value}
     return document(doc).encode(), {"class": "wake", "key": wake.key} | known | trace_header()
+
+
+def errand_message(errand: Errand) -> bytes:
+    """The body of a task that brings an errand."""
+    said = {"key": errand.key, "seq": errand.seq, "webhook": errand.webhook, "attempt": errand.attempt}
+    return document({"version": ERRAND_VERSION} | said).encode()
+
+
+def parse_task_message(message: Message) -> Wake | Errand:
+    """What a task brings. Raises BadMessage."""
+    doc = _document(message, ERRAND_VERSION)
+    if doc["version"] == ERRAND_VERSION:
+        try:
+            errand = _Errand.model_validate(doc)
+        except ValidationError as exc:
+            raise BadMessage(_first(exc), message.id) from exc
+        return Errand(errand.key, errand.seq, errand.webhook, errand.attempt)
+    wake = parse_session_message(message)
+    if not isinstance(wake, Wake):
+        raise BadMessage("a task is a wake or an errand, and brings nothing else", message.id)
+    return wake
 
 
 def parse_session_message(message: Message) -> Wake | Told | Started:
@@ -308,7 +344,7 @@ class _Published(Value):
 # --- both ------------------------------------------------------------------------------------------------------
 
 
-def _document(message: Message) -> dict[str, Any]:
+def _document(message: Message, newest: int = VERSION) -> dict[str, Any]:
     """The JSON object in a message, if it is one of ours."""
     try:
         doc = json.loads(message.data)
@@ -317,8 +353,8 @@ def _document(message: Message) -> dict[str, Any]:
     version = doc.get("version") if isinstance(doc, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise BadMessage('its data is no object with "version": 1', message.id)
-    if version > VERSION:
-        raise BadMessage(f"it has version {version}; this release reads {VERSION}", message.id, newer=True)
+    if version > newest:
+        raise BadMessage(f"it has version {version}; this release reads {newest}", message.id, newer=True)
     return doc  # type: ignore[no-any-return]
 
 

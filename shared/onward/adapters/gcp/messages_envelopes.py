@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from onward.adapters.gcp.messages import BadMessage, Message, parse_session_message
-from onward.ports import Wake
+from onward.adapters.gcp.messages import BadMessage, Message, parse_task_message
+from onward.ports import Errand, Wake
 
 PUSHED = "google.cloud.pubsub.topic.v1.messagePublished"
 """The type of a CloudEvent that brings a message."""
@@ -67,26 +67,30 @@ def _message(doc: Mapping[str, Any], id: str) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A timer that fired. `name` is the task's; `retries` counts the earlier attempts to deliver it; `due` is the time
-    that it was to be delivered at, None where the request doesn't say."""
+    """What a task brings: a timer that fired, or an errand. `name` is the task's; `retries` counts the earlier attempts
+    to deliver it; `due` is the time that it was to be delivered at, None where the request doesn't say."""
 
-    wake: Wake
+    brings: Wake | Errand
     name: str
     retries: int
     due: datetime | None
 
+    @property
+    def wake(self) -> Wake:
+        """The wake that a timer brings."""
+        assert isinstance(self.brings, Wake), "an errand is no timer"
+        return self.brings
+
 
 def parse_task(headers: Mapping[str, str], body: bytes) -> Task:
-    """The timer that a request of Cloud Tasks brings. Raises BadMessage."""
+    """What a request of Cloud Tasks brings. Raises BadMessage."""
     named = {name.lower(): value for name, value in headers.items()}
     name = named.get("x-cloudtasks-taskname", "")
     if not name:
         raise BadMessage("the request is not one of Cloud Tasks: it has no X-CloudTasks-TaskName")
-    wake = parse_session_message(Message(id=name, data=body))
-    if not isinstance(wake, Wake):
-        raise BadMessage("a task is a wake, and brings nothing else", name)
+    brings = parse_task_message(Message(id=name, data=body))
     retries = named.get("x-cloudtasks-taskretrycount", "")
-    return Task(wake, name, int(retries) if retries.isdecimal() else 0, _time(named.get("x-cloudtasks-tasketa", "")))
+    return Task(brings, name, int(retries) if retries.isdecimal() else 0, _time(named.get("x-cloudtasks-tasketa", "")))
 
 
 def _time(text: str) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Timers as tasks of Cloud Tasks: a bare wake, posted to the resume function at its time (R14)."""
+"""Timers as tasks of Cloud Tasks: a bare wake or an errand, posted to the resume function at its time (R14)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from onward.adapters.gcp.clients import PerLoop, credentials, is_outage, repeats
-from onward.adapters.gcp.messages import wake_message
+from onward.adapters.gcp.messages import errand_message, wake_message
 from onward.adapters.gcp.trace import trace_header
 from onward.errors import Retryable
-from onward.ports import Clock, Wake
+from onward.ports import Clock, Errand, Wake
 
 if TYPE_CHECKING:
     from google.cloud.tasks_v2 import CloudTasksAsyncClient, Task
@@ -56,10 +56,18 @@ class TaskTimers:
     async def arm(self, key: str, at: datetime) -> None:
         """Arm a timer. One further ahead than the service takes is armed for as far as it does: who finds it early
         arms the next. Raises Retryable; the timer may be armed all the same."""
+        body, _ = wake_message(Wake(key, look=True, delayed=True))
+        await self._create(body, at)
+
+    async def send(self, errand: Errand, at: datetime) -> None:
+        """Send an errand. Raises Retryable; it may be on its way all the same."""
+        await self._create(errand_message(errand), at)
+
+    async def _create(self, body: bytes, at: datetime) -> None:
         try:
             client = await self._clients.get()
             # A queue that lay idle for long is said not to be there until it has woken up: NotFound may pass.
-            task = self._task(key, min(at, self._clock.now() + FURTHEST))
+            task = self._task(body, min(at, self._clock.now() + FURTHEST))
             await client.create_task(
                 parent=self._queue,
                 task=task,
@@ -77,10 +85,9 @@ class TaskTimers:
         if client is not None:
             await client.transport.close()
 
-    def _task(self, key: str, at: datetime) -> Task:
+    def _task(self, body: bytes, at: datetime) -> Task:
         from google.cloud.tasks_v2 import HttpMethod, HttpRequest, OidcToken, Task
 
-        body, _ = wake_message(Wake(key, look=True, delayed=True))
         account = self._service_account
         request = HttpRequest(
             url=self._url,

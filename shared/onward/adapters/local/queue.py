@@ -16,6 +16,7 @@ from datetime import datetime
 from functools import partial
 
 from onward.adapters.local.database import Database, Watcher
+from onward.adapters.local.errands import SqliteErrands
 from onward.adapters.local.hints import Delivery, Hints
 from onward.adapters.local.rows import from_ms, to_ms, to_ms_after
 from onward.adapters.local.wakes import (
@@ -30,7 +31,7 @@ from onward.adapters.local.wakes import (
     put_wake,
 )
 from onward.errors import Ambiguous, OnwardError
-from onward.ports import Wake
+from onward.ports import Errand, Wake
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at the table when nothing seems to have changed: for the dead, and for clocks set anew."""
@@ -40,12 +41,13 @@ LINGER = 2.0
 
 
 class SqliteQueue:
-    """The Wakes and Timers ports, and `take`, `done`, `put_back` and `wait` for one consumer."""
+    """The Wakes and Timers ports, and for one consumer `take`, `done`, `put_back` and `wait`; the same of errands."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._clock = database.clock
         self._table = WakeTable(database)
+        self._errands = SqliteErrands(database)
         self._hints = Hints()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watcher = Watcher(self._others_committed)
@@ -170,9 +172,30 @@ class SqliteQueue:
         self._wake_waiters()  # to set the alarm for it
 
     def next_due(self) -> datetime | None:
-        """When the next thing is due, as far as the last look at the table and this process's own writes tell."""
+        """When the next thing is due, as far as the last look at the tables and this process's own writes tell."""
+        times = [at for at in (self._next_wake(), self._errands.next_due()) if at is not None]
+        return min(times, default=None)
+
+    def _next_wake(self) -> datetime | None:
         times = [at for at in (self._next_ms, self._hints.next_ms) if at is not None]
         return from_ms(min(times)) if times else None
+
+    # --- errands -------------------------------------------------------------------------------------------------
+
+    async def send(self, errand: Errand, at: datetime) -> None:
+        await self._errands.send(errand, at)
+
+    async def take_errands(self, limit: int = 1) -> list[Errand]:
+        """Errands that are due, oldest first. Each comes again after a while, unless it is `done_errand` by then."""
+        return await self._errands.take(limit)
+
+    async def done_errand(self, errand: Errand) -> None:
+        """It is done, unless it was sent again for another attempt."""
+        await self._errands.done(errand)
+
+    async def wait_for_errands(self) -> None:
+        """Return when an errand may be due."""
+        await self._errands.wait()
 
     # --- looking at the table --------------------------------------------------------------------------------------
 
@@ -271,7 +294,7 @@ class SqliteQueue:
 
     def _set_alarm(self) -> None:
         """See that waiters are woken when the next thing is due. One alarm serves many waits."""
-        now, at, due = self._clock.monotonic(), self._look_at, self.next_due()
+        now, at, due = self._clock.monotonic(), self._look_at, self._next_wake()
         if due is not None:
             at = min(at, now + (due - self._clock.now()).total_seconds() + 0.001)
         if self._alarm is None or self._alarm.done() or at < self._alarm_at:

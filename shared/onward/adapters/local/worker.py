@@ -1,4 +1,5 @@
-"""The local worker: takes wakes from the embedded queue and hands each to the engine, many at once."""
+"""The local worker: takes wakes from the embedded queue and hands each to the engine, many at once; and, apart from
+them, errands."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from onward.core.retry import Retry
-from onward.errors import Retryable
-from onward.ports import Wake
+from onward.errors import OnwardError, Retryable
+from onward.ports import Errand, Wake
 
 AGAIN = Retry(first=0.2, longest=30.0)
 """How soon a wake that failed comes again."""
@@ -87,3 +88,56 @@ class Worker:
         else:
             self._failures.pop(key, None)
             await self._queue.done(delivery)
+
+
+class Errands(Protocol):
+    """The taking side of errands. What was taken and not `done_errand` comes again after a while."""
+
+    async def take_errands(self, limit: int = 1) -> Sequence[Errand]: ...
+    async def done_errand(self, errand: Errand) -> None: ...
+    async def wait_for_errands(self) -> None: ...
+
+
+class Courier:
+    """Runs errands until it is cancelled, a few at once: one that has to wait holds up no session, and few others. One
+    that `run` raises for comes again, and so does one that was under way."""
+
+    def __init__(self, queue: Errands, run: Callable[[Errand], Awaitable[None]], concurrency: int = 16) -> None:
+        self._queue = queue
+        self._run = run
+        self._concurrency = concurrency
+
+    async def run(self) -> None:
+        """Take and run, for ever."""
+        async with asyncio.TaskGroup() as group:
+            free = asyncio.Semaphore(self._concurrency)
+            while True:
+                await free.acquire()
+                taken = await self._taken()
+                for errand in taken:
+                    group.create_task(self._one(errand)).add_done_callback(lambda _: free.release())
+                if not taken:
+                    free.release()
+                    await self._queue.wait_for_errands()
+
+    async def _taken(self) -> Sequence[Errand]:
+        """One, if one is due. A database that can't be read for a while is no reason to end."""
+        try:
+            return await self._queue.take_errands(1)
+        except OnwardError as exc:
+            _failed("errands are looked for again", exc)
+            await asyncio.sleep(AGAIN.first)
+            return ()
+
+    async def _one(self, errand: Errand) -> None:
+        try:
+            await self._run(errand)
+            await self._queue.done_errand(errand)
+        except Exception as exc:
+            _failed("errand comes again", exc, key=errand.key, seq=errand.seq)
+
+
+def _failed(what: str, exc: Exception, **which: Any) -> None:
+    known = isinstance(exc, Retryable)
+    level = logging.WARNING if known else logging.ERROR
+    log.log(level, "%s: %s", what, exc, exc_info=not known, extra={"action": "errand_failed", **which})

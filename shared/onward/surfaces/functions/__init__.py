@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from onward.adapters.gcp.messages import BadMessage, Message, parse_session_message
-from onward.adapters.gcp.messages_envelopes import parse_push, parse_task
+from onward.adapters.gcp.messages_envelopes import Task, parse_push, parse_task
 from onward.adapters.gcp.trace import HEADER, traced
 from onward.config import CloudSettings
 from onward.core.sweeps import Swept
 from onward.engine.sweep import sweep
 from onward.errors import OnwardError, Permanent, Retryable, UsageError
-from onward.ports import Query, SessionStore, Wake
+from onward.ports import Errand, Query, SessionStore, Wake
 from onward.programs.app import App
 from onward.surfaces.functions.answers import Answer, Request
 from onward.surfaces.functions.logs import log_to
@@ -98,13 +98,19 @@ class Functions:
     # --- timers ------------------------------------------------------------------------------------------------
 
     async def resume(self, request: Request) -> Answer:
-        """Take one task: a timer that fired."""
+        """Take one task: a timer that fired, or an errand."""
         try:
             task = parse_task(request.headers, request.body)
         except BadMessage as exc:
             return self._foreign(exc)
         with traced(request.header(HEADER)):
-            return await self._guarded(lambda: self._step(task.wake, task.name, task.retries + 1), task.name)
+            return await self._guarded(lambda: self._resumed(task), task.name)
+
+    async def _resumed(self, task: Task) -> Answer:
+        if isinstance(task.brings, Errand):
+            await self._worker.parts.teller.run(task.brings)
+            return DONE
+        return await self._step(task.brings, task.name, task.retries + 1)
 
     # --- the sweep ---------------------------------------------------------------------------------------------
 

@@ -40,6 +40,11 @@ def listening(port: int) -> socket.socket:
     return found
 
 
+def address(at: socket.socket) -> str:
+    """The URL of what is served on this socket."""
+    return f"http://{HOST}:{at.getsockname()[1]}"
+
+
 @asynccontextmanager
 async def served(app: ASGIApp, service: Service, at: socket.socket) -> AsyncIterator[str]:
     """Serve it on this socket, and answer its URL; at the end streams are ended, and other requests answered."""
@@ -48,7 +53,7 @@ async def served(app: ASGIApp, service: Service, at: socket.socket) -> AsyncIter
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[at]))
     try:
-        yield f"http://{HOST}:{at.getsockname()[1]}"
+        yield address(at)
     finally:
         server.should_exit = True
         await service.close()
