@@ -1,4 +1,4 @@
-from onward.testing.contracts import TimersContract, WakesContract
+from onward.testing.contracts import ErrandsContract, TimersContract, WakesContract
 
 
 class TestWakes(WakesContract):
@@ -6,4 +6,8 @@ class TestWakes(WakesContract):
 
 
 class TestTimers(TimersContract):
+    pass
+
+
+class TestErrands(ErrandsContract):
     pass

@@ -25,7 +25,7 @@ from onward.core.program import AskModel, Decision, Effect, Perform, Performer, 
 from onward.core.state import State
 from onward.core.webhooks import Webhook
 from onward.engine.deciding import Registry
-from onward.errors import Ambiguous, ModelUnavailable, OnwardError, StoreUnavailable
+from onward.errors import Ambiguous, ModelUnavailable, NotDelivered, OnwardError, StoreUnavailable
 from onward.ports import Errand, Wake
 
 Act = Callable[[], Awaitable[Any]]
@@ -97,6 +97,10 @@ class Process:
     def backend(self, real: Any) -> FaultyBackend:
         """The same backend, through this process's calls."""
         return FaultyBackend(real, self)
+
+    def post(self, real: Any) -> Any:
+        """The same way to webhooks, through this process's calls."""
+        return _Port(real, "post", self, {}, frozenset())
 
     def programs(self, real: Registry) -> FaultyPrograms:
         """The same programs, their models and tools through this process's calls."""
@@ -191,6 +195,8 @@ def meanwhile_then_kill(callback: Callback) -> Fault:
 def _error(name: str, applied: bool) -> Exception:
     if name.startswith("tool."):
         return RuntimeError("connection reset by the test")
+    if name.startswith("post."):
+        return NotDelivered(f"{name} was interrupted by the test")
     if name.startswith("model."):
         return ModelUnavailable(f"{name} was interrupted by the test")
     if applied and name in COMMITS:

@@ -62,6 +62,11 @@ class SqliteErrands:
         c.executemany(_HOLD, [(now + HELD_MS, *row[:3]) for row in rows])
         return [Errand(*row) for row in rows]
 
+    def look_again(self) -> None:
+        """Others may have sent something."""
+        self._look = True
+        self._news.set()
+
     async def _find(self) -> None:
         """Learn when the next one is due; what is sent while this looks is not forgotten over it."""
         self._next_ms, self._look = None, False

@@ -187,6 +187,8 @@ class SqliteQueue:
 
     async def take_errands(self, limit: int = 1) -> list[Errand]:
         """Errands that are due, oldest first. Each comes again after a while, unless it is `done_errand` by then."""
+        if not self._database.watched(self._watcher):
+            self._errands.look_again()
         return await self._errands.take(limit)
 
     async def done_errand(self, errand: Errand) -> None:
@@ -322,6 +324,7 @@ class SqliteQueue:
     def _notice_others(self) -> None:
         self._company = True
         self._stale = True
+        self._errands.look_again()
         self._wake_waiters()
 
     async def close(self) -> None:

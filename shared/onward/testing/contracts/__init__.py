@@ -4,8 +4,8 @@
 
 with the fixtures `clock`, a ManualClock, and `backend`, which has `store`, `blobs`, `queue`, `sweeps` and `switches`
 on that clock. The suite of stores asks for a third one, `contents`: an async function that answers all that the backend
-holds, as text; those of wakes and timers for `after_death`: an async function that answers the backend as the next
-process finds it, after this one died without a word. Each test carries the number of its clause.
+holds, as text; those of wakes, timers and errands for `after_death`: an async function that answers the backend as the
+next process finds it, after this one died without a word. Each test carries the number of its clause.
 """
 
 import pytest
@@ -20,7 +20,7 @@ from onward.testing.contracts.inbox import InboxContract
 from onward.testing.contracts.leases import LeaseContract
 from onward.testing.contracts.lists import ListContract
 from onward.testing.contracts.log import LogContract
-from onward.testing.contracts.queue import TimersContract, WakesContract
+from onward.testing.contracts.queue import ErrandsContract, TimersContract, WakesContract
 from onward.testing.contracts.sweeps import SweepsContract
 from onward.testing.contracts.switches import SwitchesContract
 
@@ -31,6 +31,7 @@ class SessionStoreContract(LogContract, LeaseContract, InboxContract, DeletionCo
 
 __all__ = [
     "BlobsContract",
+    "ErrandsContract",
     "SessionStoreContract",
     "SweepsContract",
     "SwitchesContract",

@@ -1,4 +1,4 @@
-"""W1, W2, T1: wakes and timers, and their delivery to whoever takes them."""
+"""W1, W2, T1, T2: wakes, timers and errands, and their delivery to whoever takes them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from datetime import timedelta
 
 import pytest
 
-from onward.ports import Wake
+from onward.ports import Errand, Wake
 from onward.testing.contracts.story import Backend, Clock
 
 AfterDeath = Callable[[], Awaitable[Backend]]
 KEY = "a" * 32
+ERRAND = Errand(KEY, 7, "hooks")
+A_WHILE = 3600.0
+"""Seconds: longer than an errand that was taken is left to whoever took it."""
 
 
 async def taken(backend: Backend, done: bool = True) -> list[Wake]:
@@ -163,3 +166,62 @@ class TimersContract:
         assert await taken(backend) == []
         clock.set_wall(clock.now() + timedelta(days=1))
         assert await taken(backend) == [Wake(KEY, look=True)]
+
+
+@pytest.mark.asyncio
+class ErrandsContract:
+    """Clause T2."""
+
+    async def test_t2_an_errand_comes_as_it_is_not_before_its_time(self, backend: Backend, clock: Clock) -> None:
+        errand = Errand(KEY, 12, "hooks.example.com", attempt=3)
+        await backend.queue.send(errand, clock.now() + timedelta(seconds=10))
+        clock.advance(9.9)
+        assert await backend.queue.take_errands(10) == []
+        clock.advance(0.1)
+        assert await backend.queue.take_errands(10) == [errand]
+        await backend.queue.done_errand(errand)
+        clock.advance(A_WHILE)
+        assert await backend.queue.take_errands(10) == []
+
+    async def test_t2_it_is_no_wake_and_holds_up_none(self, backend: Backend, clock: Clock) -> None:
+        await backend.queue.send(ERRAND, clock.now())
+        assert await taken(backend) == []
+        assert await backend.queue.take_errands(10) == [ERRAND]
+        await backend.queue.publish(Wake(KEY))
+        assert await taken(backend) == [Wake(KEY)]
+
+    async def test_t2_what_is_not_done_comes_again(self, backend: Backend, clock: Clock) -> None:
+        await backend.queue.send(ERRAND, clock.now())
+        assert await backend.queue.take_errands(10) == [ERRAND]
+        assert await backend.queue.take_errands(10) == []
+        clock.advance(A_WHILE)
+        assert await backend.queue.take_errands(10) == [ERRAND]
+
+    async def test_t2_it_outlives_a_death(self, backend: Backend, clock: Clock, after_death: AfterDeath) -> None:
+        other = Errand(KEY, 9, "hooks")
+        await backend.queue.send(ERRAND, clock.now())
+        await backend.queue.send(other, clock.now() + timedelta(days=1))
+        assert await backend.queue.take_errands(10) == [ERRAND]
+        backend = await after_death()
+        clock.advance(A_WHILE)
+        assert await backend.queue.take_errands(10) == [ERRAND]
+        clock.advance(86_400)
+        assert other in await backend.queue.take_errands(10)
+
+    async def test_t2_one_that_was_sent_again_meanwhile_is_not_done(self, backend: Backend, clock: Clock) -> None:
+        await backend.queue.send(ERRAND, clock.now())
+        assert await backend.queue.take_errands(10) == [ERRAND]
+        second = Errand(KEY, 7, "hooks", attempt=2)
+        await backend.queue.send(second, clock.now() + timedelta(seconds=5))
+        await backend.queue.done_errand(ERRAND)
+        clock.advance(5)
+        assert await backend.queue.take_errands(10) == [second]
+
+    async def test_t2_each_is_one_of_its_own(self, backend: Backend, clock: Clock) -> None:
+        errands = {Errand(key, seq, hook) for key in (KEY, "b" * 32) for seq in (1, 2) for hook in ("one", "two")}
+        await asyncio.gather(*(backend.queue.send(errand, clock.now()) for errand in errands))
+        assert len(await backend.queue.take_errands(3)) == 3
+        found = await backend.queue.take_errands(100)
+        await backend.queue.done_errand(found[0])
+        clock.advance(A_WHILE)
+        assert set(await backend.queue.take_errands(100)) == errands - {found[0]}
