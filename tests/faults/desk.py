@@ -7,6 +7,7 @@ that the same session can be played again and again, and goes the same way after
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +27,7 @@ from onward import (
     Retry,
     ScriptedModel,
     Unknown,
+    Webhook,
     tool,
 )
 from onward.core.canonical import digest
@@ -357,10 +359,14 @@ def turn(*calls: tuple[str, dict[str, Any]], text: str = "", **more: Any) -> dic
     return {"text": text, "calls": [{"tool": name, "arguments": arguments} for name, arguments in calls], **more}
 
 
-def desk(*turns: dict[str, Any], limits: Limits | None = None) -> App:
+HOOKS = (Webhook("https://hooks.example.com/onward", secret="HOOKS", on=("approval_requested", "ended")),)
+
+
+def desk(*turns: dict[str, Any], limits: Limits | None = None, webhooks: Sequence[Webhook] = ()) -> App:
     """An application with one agent, `desk`, whose model plays these turns and then says good-bye."""
     model = WatchedModel(ScriptedModel([*turns, {"text": "good-bye"}, {"text": "good-bye again"}]))
-    return App([Agent("desk", model=model, tools=TOOLS, limits=limits)])
+    agent = Agent("desk", model=model, tools=TOOLS, limits=limits)
+    return App([agent], webhooks=webhooks, secrets={"HOOKS": "known to the receiver"})
 
 
 @tool(effect="irreversible", approval=Approval(timeout="24h", people=2, remind="4h"))

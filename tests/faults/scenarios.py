@@ -25,6 +25,7 @@ from tests.faults.desk import (
     CONVERSATION,
     FALLBACK,
     HANDOVER,
+    HOOKS,
     ONE_VERSION,
     STRUCTURED,
     STUMBLER,
@@ -134,6 +135,14 @@ async def many_steps_per_wake(world: World) -> None:
 async def approved(world: World) -> None:
     await runs(world)
     await world.decide("pay_out", "approved", "fine")
+    await world.rest()
+
+
+@scenario(desk(turn(("pay_out", REFUND)), webhooks=HOOKS))
+async def webhooks(world: World) -> None:
+    """They are told that somebody is asked, and that it is over."""
+    await runs(world)
+    await world.decide("pay_out", "approved")
     await world.rest()
 
 

@@ -8,8 +8,9 @@ rests; a worker that dies is followed by a new one, and people settle what only 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -103,6 +104,19 @@ class Outside:
                 )
                 if done and not self.world.zombies:
                     self.needless.append(f"call {call}")
+
+
+class Receiver:
+    """Where webhooks lead: what is sent there is in the ledger, once for each time that it arrives."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, private: bool) -> int:
+        said = json.loads(body)
+        told = {"type": said["type"], "session": said["data"]["session"]}
+        await self._world.outside.book("webhook", headers["webhook-id"], arguments=told)
+        return 204
 
 
 class World:
@@ -378,11 +392,15 @@ class Worker:
         self.backend = _Backend(world.place.open(clock), world)
         faulty: Backend = self.process.backend(self.backend)
         self._programs = self.process.programs(world.programs)
-        self.runner = Runner(self._programs, backend=faulty, clock=clock, policy=world.policy, seed=f"{name}-")
+        post = self.process.post(Receiver(world))
+        self.runner = Runner(
+            self._programs, backend=faulty, clock=clock, policy=world.policy, seed=f"{name}-", post=post
+        )
         owner = getattr(self.backend.real, "process", None)
         if owner is not None:
             parts = (faulty, clock, self._programs)
-            self.runner.parts = assemble(*parts, policy=world.policy, process=owner, entropy=counted_entropy(name))
+            own = {"process": owner, "entropy": counted_entropy(name)}
+            self.runner.parts = assemble(*parts, policy=world.policy, post=post, **own)
 
     @property
     def stopping(self) -> bool:
