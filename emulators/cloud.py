@@ -151,6 +151,7 @@ class Cloud:
             "GOOGLE_CLOUD_PROJECT": self.project,
             "ONWARD_PROJECT": self.project,
             "ONWARD_API_URL": self.functions["api"].url.rstrip("/"),
+            "ONWARD_CONSOLE_URL": self.functions["api"].url.rstrip("/"),
             "ONWARD_APP": app,
             "ONWARD_DATABASE": "(default)",
             "ONWARD_BUCKET": BUCKET,

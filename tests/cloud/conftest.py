@@ -32,6 +32,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         pytest.skip(str(exc))
     yield made
     made.cloud.close()
+    made.hooks.close()
 
 
 @pytest.fixture(params=["sqlite", "functions"])

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from onward import Agent, App, Approval, Call, Done, NotDone, Pending, ScriptedModel, tool
+from onward import Agent, App, Approval, Call, Done, NotDone, Pending, ScriptedModel, Webhook, tool
 
 LEDGER = Path(os.environ["LEDGER"])
 
@@ -82,10 +82,23 @@ async def ship(order: str, *, call: Call) -> Pending:
     return Pending(timeout="10m")
 
 
+@tool(effect="irreversible", approval=Approval(timeout="10m", on_timeout="deny"), timeout="5s")
+async def letter(order: str, *, call: Call) -> str:
+    """Send a letter, of which a webhook is told that somebody is asked."""
+    book("letter", call)
+    return f"sent {order}"
+
+
 def agent(of: Any) -> Agent:
     """One that calls this tool once, and says that all is done."""
     turns = [{"calls": [{"tool": of.name, "arguments": {"order": "A-1"}}]}, {"text": "Done."}]
     return Agent(f"{of.name}-desk", model=ScriptedModel(turns), instructions="Work.", tools=[of])
 
 
-app = App(programs=[agent(of) for of in (refund, hurry, wire, look, pack, ship)])
+def chat(url: str) -> Webhook:
+    """A webhook that hears of letters, on this machine."""
+    return Webhook(url, secret="HOOKS_SECRET", name="chat", programs=["letter-desk"], allow_private=True)
+
+
+hooks = [chat(os.environ["HOOKS_URL"])] if "HOOKS_URL" in os.environ else []
+app = App(programs=[agent(of) for of in (refund, hurry, wire, look, pack, ship, letter)], webhooks=hooks)

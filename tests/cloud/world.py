@@ -21,20 +21,24 @@ from onward.config import CloudSettings
 from onward.errors import NotFound
 from onward.surfaces.http.caller import Caller
 from onward.wiring import cloud as parts_of
+from tests.emulator.sink import Sink
 
 DESK, ROLES = Path(__file__).with_name("desk.py"), Path(__file__).with_name("roles.toml")
 PATIENCE = 40.0
 """Seconds until a test gives up on what should come."""
 
 GRACE = "grace@shop.example"
+HOOKS_SECRET = "known to the receiver of webhooks"
 
 
 class World:
-    """A cloud, with the file that its tools note in."""
+    """A cloud, with the file that its tools note in, and the server that its webhook is."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.ledger = folder, folder / "ledger"
+        self.hooks = Sink()
         settings = {"LEDGER": str(self.ledger), "ONWARD_LEASE": "4", "ONWARD_BUDGET": "540", "ONWARD_ROLES": str(ROLES)}
+        settings |= {"HOOKS_URL": self.hooks.url, "HOOKS_SECRET": HOOKS_SECRET}
         self.cloud = Cloud(str(DESK), folder=folder, settings=settings, sweep_every=3600)
         self.settings = CloudSettings.from_env(self.cloud.environment)
 

@@ -217,3 +217,13 @@ async def test_opened_again_it_is_brought_up_no_more(path: Path, clock: ManualCl
         assert backend.process
         assert len(await backend.store.list(Query())) == 2
         await backend.close()
+
+
+async def test_one_of_schema_2_gets_what_webhooks_need(path: Path, clock: ManualClock) -> None:
+    await SqliteBackend.open(path, clock).close()
+    made = schema(path)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("DROP TABLE errands; UPDATE meta SET value = 2 WHERE name = 'schema'")
+    assert schema(path) != made
+    await SqliteBackend.open(path, clock).close()
+    assert schema(path) == made
