@@ -20,7 +20,7 @@ from onward.adapters.gcp.tasks import FURTHEST, TaskTimers
 from onward.adapters.gcp.trace import traced
 from onward.adapters.local.clock import SystemClock
 from onward.errors import Retryable
-from onward.ports import Wake
+from onward.ports import Errand, Wake
 from tests.emulator.sink import Sink
 
 TRACE = f"00-{'ab' * 16}-{'cd' * 8}-01"
@@ -119,6 +119,25 @@ async def test_t1_one_that_is_not_taken_comes_again_with_backoff(timers: TaskTim
     assert found[3].headers["x-cloudtasks-taskpreviousresponse"] == "429"
     gaps = [after.at - before.at for before, after in pairwise(found)]
     assert all(gap >= least for gap, least in zip(gaps, (0.2, 0.4, 0.8), strict=True))
+
+
+# --- T2 --------------------------------------------------------------------------------------------------------
+
+
+async def test_t2_an_errand_comes_as_it_is_at_or_after_its_time(timers: TaskTimers, sink: Sink) -> None:
+    at, errand = now() + timedelta(seconds=0.3), Errand(KEY, 12, "hooks.example.com", attempt=3)
+    await timers.send(errand, at)
+    (arrival,) = await arrived(sink)
+    assert parse_task(arrival.headers, arrival.body).brings == errand
+    assert arrival.at >= at.timestamp()
+    assert arrival.headers["authorization"].startswith("Bearer ")
+
+
+async def test_t2_one_that_is_not_done_comes_again(timers: TaskTimers, sink: Sink) -> None:
+    sink.answers = [503]
+    await timers.send(Errand(KEY, 12, "hooks"), now())
+    first, second = await arrived(sink, 2)
+    assert first.body == second.body
 
 
 async def test_its_token_verifies_and_names_account_and_audience(timers: TaskTimers, tasks: Any, sink: Sink) -> None:
