@@ -77,4 +77,3 @@ async def test_a_task_of_a_form_that_is_not_known_is_refused_and_a_newer_one_com
     (line,) = await world.logged("resume", action="refused", message_id="wrong-errand")
     assert line["error"].startswith("message wrong-errand: url")
     assert (await world.post("resume", json.dumps(errand | {"version": 3}).encode(), headers))[0] == 503
-    assert await world.push(json.dumps(errand).encode(), "m-errand") == 503
