@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from onward.adapters.gcp.firestore_lists import Overdue
 from onward.adapters.local.memory import MemoryBackend
 from onward.core.head import Wait
 from onward.ports import Query, Wake
 from onward.testing.clock import ManualClock
-from onward.testing.contracts.story import opening
-from tests.contract.firestore import FirestoreBackend, Shaped, a_client
+from onward.testing.contracts.story import START, begin, claimed, opening
+from tests.contract.firestore import FirestoreBackend, ServerTime, Shaped, a_client
 from tests.contract.test_lists_model import FIELDS, agree, queries
 
 FEWER = settings().max_examples // 2
@@ -38,3 +40,21 @@ async def compare(host: str, sessions: list[dict[str, Any]], asked: list[Query])
             await agree(memory, there, query)  # type: ignore[arg-type]
     finally:
         await there.close()
+
+
+async def test_what_is_overdue_says_since_when_and_whose_lease_is_over(firestore: str) -> None:
+    """A session that is held is not overdue; once its holder is gone, it is, and says so."""
+    clock = ManualClock()
+    client: Any = ServerTime(Shaped(a_client(firestore)), clock)
+    backend = FirestoreBackend(client, clock)
+    try:
+        held = await begin(backend.store, "held", wake_at=START)
+        free = await begin(backend.store, "free", wake_at=START + timedelta(minutes=1))
+        await claimed(backend.store, held)
+        now = START + timedelta(minutes=2)
+        asked = [Overdue(client, now, 90.0, 10), Overdue(client, now, 0.0, 10)]
+        assert [await each.keys() for each in asked] == [[free], [held, free]]
+        assert [each.lapsed for each in asked] == [set(), {held}]
+        assert asked[1].since == {held: START, free: START + timedelta(minutes=1)}
+    finally:
+        await backend.close()
