@@ -20,7 +20,11 @@ Look = Literal["work", "bad", "wait", "doubt"]
 def lasted(seconds: float) -> str:
     """A span of time; of a short one its milliseconds."""
     return (
-        span(seconds) if seconds >= 10 else f"{max(0.0, seconds):.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+        span(seconds)
+        if seconds >= 10
+        else f"{max(0.0, seconds):.1f} s"
+        if seconds >= 1
+        else f"{max(0.0, seconds) * 1000:.0f} ms"
     )
 
 
