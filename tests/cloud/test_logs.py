@@ -82,6 +82,14 @@ async def test_a_trace_goes_through_all_steps_and_to_subscribers(world: World) -
     assert {line.get(logs.TRACE) for line in await _steps(world, "s-trace")} == {name}
 
 
+async def test_steps_tell_the_tokens_that_they_spent(world: World) -> None:
+    await world.start("s-tokens", "pack-desk")
+    steps = await _steps(world, "s-tokens")
+    status, session = await world.ask("GET", "sessions/s-tokens")
+    assert (status, sum(line.get("tokens", 0) for line in steps)) == (200, session["spent"]["tokens"])
+    assert session["spent"]["tokens"] > 0
+
+
 async def test_what_needs_attention_is_said_in_a_line_of_its_own(world: World) -> None:
     await world.start("s-parked", "pack-desk", limits={"turns": 1})
     await world.until("s-parked", "limit_reached")

@@ -30,6 +30,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "seq": "its last event",
         "epoch": "of the lease that the step had",
         "kinds": "of the events that the step appended",
+        "tokens": "that the session spent in the step",
         "ms": "how long the step took",
         "claim_ms": "of that, claiming",
         "load_ms": "of that, loading",

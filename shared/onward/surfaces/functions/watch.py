@@ -35,12 +35,14 @@ class Step:
     kinds: list[str] = field(default_factory=list)
     spent: dict[Part, float] = field(default_factory=dict)
     parked: Failure | None = None
+    tokens: int = 0
 
     def fields(self) -> dict[str, Any]:
         """What a line says of it."""
         head = self.head
         said: dict[str, Any] = {"key": self.key, "outcome": self.outcome, "epoch": self.epoch}
-        said |= {"kinds": self.kinds or None} | {f"{part}_ms": round(ms, 1) for part, ms in self.spent.items()}
+        said |= {"kinds": self.kinds or None, "tokens": self.tokens or None}
+        said |= {f"{part}_ms": round(ms, 1) for part, ms in self.spent.items()}
         if head is not None:
             said |= {"tenant": head.tenant, "session": head.id, "program": head.program}
             said |= {"version": head.version, "seq": head.seq}
@@ -98,6 +100,7 @@ def _claimed(claimed: Lease | Busy | Later | None) -> str:
 def _note(step: Step, append: Append) -> None:
     before, step.outcome, step.head = step.head, "moved", append.head
     step.kinds += [record.kind for record in append.commit.records]
+    step.tokens += max(0, append.head.spent.tokens - (before.spent.tokens if before else 0))
     if needs_attention(append.head) and not (before and needs_attention(before)):
         step.parked = append.head.error or _doubt(append.head)
 
