@@ -7,6 +7,7 @@ Prints a table and writes bench-results/cloud.json. `bench_cloud.py NAME ...` me
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import platform
@@ -28,7 +29,8 @@ from emulators.cloud import Cloud  # noqa: E402
 from tests.benchmarks import bench_cloud_commits as commits  # noqa: E402
 from tests.benchmarks import bench_cloud_shares as shares  # noqa: E402
 from tests.benchmarks import bench_cloud_times as times  # noqa: E402
-from tests.benchmarks.bench_cloud_load import APP, MANY, Instances, Run, instances, make_topics  # noqa: E402
+from tests.benchmarks.bench_cloud_load import APP, EVENTS, MANY, WAKES, Instances, Run, instances, make_topics  # noqa: E402
+from tests.benchmarks.bench_follow import followed  # noqa: E402
 
 SPACE = ROOT / "bench-results"
 LENGTH = 30
@@ -52,6 +54,9 @@ class Amount(NamedTuple):
     messages: int = 20
     starts: int = 7
 
+
+READERS = 100
+"""Who follow one session."""
 
 QUICK = Amount(rounds=1, sessions=2, commits=20, messages=5, starts=2)
 
@@ -155,6 +160,17 @@ class Bench:
             more = f"{row['rate']:5.0f} commits/s   {row['median'] / ours:.2f} of Onward's"
             self.show(f"{name}_{way}", f"processor of a commit, 32 at once: {commits.NAMES[way]}", "ms", row, more)
 
+    def follow(self, name: str) -> None:
+        """On Firestore a watched session is read once a second, so that is what a reader waits for."""
+        environment = self.cloud.environment | {"ONWARD_SESSIONS_TOPIC": WAKES, "ONWARD_EVENTS_TOPIC": EVENTS}
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            play = partial(followed, Path(folder), 1, every=0.73, times=4 * self.amount.messages, cloud=environment)
+            found = {readers: asyncio.run(play(readers)) for readers in (1, READERS)}
+        for readers, figures in found.items():
+            row = row_of([figures["median"]]) | figures
+            more = f"p99 {row['p99']:.4g}   {row['idle']:.3g} reads/s while nothing happens"
+            self.show(f"{name}_{readers}", f"from commit to reader: {readers} of one session", "ms", row, more)
+
     # --- the run -----------------------------------------------------------------------------------------------
 
     def rows(self) -> Iterator[tuple[str, str, Callable[[str], None]]]:
@@ -166,7 +182,8 @@ class Bench:
                     yield group, f"steps_{kind}{at_once}x{count}", partial(self.steps, at_once, count, per_wake)
                 if at_once != 8:
                     yield group, f"shares_{kind}{at_once}", partial(self.shares, at_once, per_wake)
-        for name, measure in (("event", self.messages), ("cold", self.starts), ("commit", self.commits)):
+        others = (("event", self.messages), ("cold", self.starts), ("commit", self.commits), ("follow", self.follow))
+        for name, measure in others:
             yield "others", name, measure
 
     def run(self, wanted: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,11 @@ from urllib.parse import urlsplit
 
 SERVER = Path(__file__).parent / "follow_server.py"
 ROOT = SERVER.parents[2]
-IDLE = 0.5
+IDLE = 1.0
 """Seconds in which nothing happens."""
+
+CALM = 3.0
+"""Seconds until a head that is read again and again is read no more often than once a second."""
 
 WARM = 8
 """Readers that come before memory is looked at."""
@@ -98,10 +101,11 @@ async def _line(process: asyncio.subprocess.Process) -> Any:
 
 
 @asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[Served]:
+async def served(folder: Path, cloud: Mapping[str, str] | None = None) -> AsyncIterator[Served]:
+    """On a file in a folder of its own, or on the cloud of this environment."""
     with tempfile.TemporaryDirectory(dir=folder) as room:
-        env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}"}
-        command = (sys.executable, str(SERVER), str(Path(room) / "onward.db"))
+        env = {**os.environ, **(cloud or {}), "PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}"}
+        command = (sys.executable, str(SERVER), *([] if cloud else [str(Path(room) / "onward.db")]))
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "limit": 2**26}
         process = await asyncio.create_subprocess_exec(*command, env=env, **pipes)  # type: ignore[arg-type]
         try:
@@ -111,16 +115,19 @@ async def served(folder: Path) -> AsyncIterator[Served]:
             await process.wait()
 
 
-async def followed(folder: Path, sessions: int, readers: int, every: float, times: int) -> Figures:
-    """Latency in ms, memory for each reader in KiB, and what the store was asked for each commit, and while nothing
-    happened. Raises KeyError where a reader did not get an event."""
-    async with served(folder) as server:
+async def followed(
+    folder: Path, sessions: int, readers: int, every: float, times: int, cloud: Mapping[str, str] | None = None
+) -> Figures:
+    """Latency in ms, memory for each reader in KiB, and what the store was asked for each commit, and each second while
+    nothing happened. Raises KeyError where a reader did not get an event."""
+    async with served(folder, cloud) as server:
         ids = [f"s{number}" for number in range(sessions)]
         await server.tell("start", sessions=ids)
         warm = await server.follow([ids[0]] * WARM)
         before = await server.tell("uses")
         found = await server.follow([ids[number % sessions] for number in range(readers)])
         after = await server.tell("uses")
+        await server.tell("rest", seconds=CALM if cloud else 0)
         idle = await server.tell("rest", seconds=IDLE)
         said = await server.tell("say", sessions=ids, every=every, times=times, size=200)
         for reader in [*warm, *found]:

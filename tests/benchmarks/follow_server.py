@@ -1,4 +1,5 @@
-"""A process of its own that serves live events as `onward dev` does: `follow_server.py DB`.
+"""A process of its own that serves live events: as `onward dev` does, `follow_server.py DB`, or, without DB, from the
+Firestore that the environment tells of. There it moves the sessions as well, as other processes would.
 
 Takes commands on standard input, one JSON document a line, and answers each with one line: `start` sessions, `say`
 something to them for a while, how much memory it `uses`.
@@ -17,14 +18,22 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from onward import App, Runtime
+from onward.config import CloudSettings
+from onward.core.events import Actor
+from onward.core.ids import session_key
 from onward.core.program import Decision, Performer, Program, Rest
 from onward.core.state import State
+from onward.engine.gateway import Start
+from onward.ports import Wake
 from onward.surfaces.http.roles import EVERYBODY
 from onward.surfaces.http.service import Service
 from onward.surfaces.http.serving import listening, served
 from onward.surfaces.site import make
+from onward.wiring import cloud
 
 Doc = dict[str, Any]
+SETTLES = 1.5
+"""Seconds in which what was committed reaches everybody, also where it is looked for once a second."""
 
 
 def _is_for_followers() -> bool:
@@ -46,10 +55,38 @@ class Listener(Program):
         return None
 
 
+class OnCloud:
+    """What a runtime does on a file, done on Firestore: there nothing is woken, so each session is moved at once."""
+
+    def __init__(self, app: App) -> None:
+        self.parts = cloud(CloudSettings.from_env(os.environ), app)
+        self._app, self._ann, self._said = app, Actor(kind="person", name="ann"), 0
+
+    async def __aenter__(self) -> OnCloud:
+        self.parts.renewer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.parts.close()
+
+    async def start(self, program: str, input: str, *, id: str) -> None:
+        start = Start.of(self._app.choose(program), id, version=None, limits=None, input=input)
+        await self.parts.gateway.start(start, self._ann)
+
+    async def wait(self, id: str) -> None:
+        await self.parts.engine.advance(Wake(session_key("default", id), look=True))
+
+    async def send(self, id: str, content: str) -> None:
+        self._said += 1
+        key = session_key("default", id)
+        await self.parts.gateway.signal(key, "input", {"content": content}, self._ann, f"{os.getpid()}-{self._said}")
+        await self.wait(id)
+
+
 class Server:
     """One runtime; `committed` is when each event was committed, by session and seq, on this machine's clock."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime | OnCloud) -> None:
         self.runtime = runtime
         self.committed: dict[str, dict[int, float]] = {}
         self.reads: Counter[str] = Counter()
@@ -85,7 +122,7 @@ class Server:
         for number in range(times):
             await asyncio.sleep(began + number * every - time.monotonic())
             await self.runtime.send(sessions[number % len(sessions)], f"{number:06} {'x' * size}")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(SETTLES)
         return {"committed": self.committed, "reads": self.reads, "seconds": time.monotonic() - began}
 
     async def rest(self, seconds: float) -> Doc:
@@ -114,9 +151,9 @@ async def anybody(headers: Mapping[str, str]) -> str:
     return "ann"
 
 
-async def main(db: str) -> None:
+async def main(db: str | None) -> None:
     app = App(programs=[Listener()])
-    async with Runtime(app, db, identity="ann") as runtime:
+    async with Runtime(app, db, identity="ann") if db else OnCloud(app) as runtime:
         server, service = Server(runtime), Service(runtime.parts, app, EVERYBODY)
         with listening(0) as at:
             async with served(make(service, anybody), service, at) as url:
@@ -126,4 +163,4 @@ async def main(db: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else None))
