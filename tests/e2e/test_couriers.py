@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from onward import App, Runtime, Webhook
+from onward import App, BadInput, Runtime, Webhook
 from onward.adapters.local.clock import SystemClock
 from onward.adapters.local.sqlite import SqliteBackend
 from onward.ports import Errand
+from onward.wiring import Policy
 from tests.emulator.sink import Sink
 from tests.unit.told import SECRET, a_desk
 
@@ -93,6 +95,34 @@ async def test_who_does_not_work_tells_nobody(tmp_path: Path) -> None:
             await other.queue.send(Errand("a" * 32, 1, "hook0"), SystemClock().now() - timedelta(seconds=1))
             assert await other.queue.take_errands(10) == [Errand("a" * 32, 1, "hook0")]
         assert sink.arrivals == []
+
+
+async def test_t2_two_processes_take_each_errand_once(tmp_path: Path) -> None:
+    path, past = tmp_path / "onward.db", SystemClock().now() - timedelta(seconds=1)
+    errands = {Errand("a" * 32, seq, "hook0") for seq in range(1, 41)}
+    async with file(path) as one, file(path) as other:
+        await asyncio.gather(*(one.queue.send(errand, past) for errand in errands))
+        taken = await asyncio.gather(*(queue.take_errands(7) for queue in (one.queue, other.queue) * 4))
+    found = [errand for some in taken for errand in some]
+    assert len(found) == len(errands)
+    assert set(found) == errands
+
+
+@pytest.mark.parametrize("policy", [None, Policy(steps_per_wake=10)])
+async def test_where_people_decide_is_told_by_the_environment(
+    policy: Policy | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONWARD_CONSOLE_URL", "https://console.example.com/")
+    with Sink() as sink:
+        hook = Webhook(sink.url, secret="HOOKS", allow_private=True)
+        asking = App(programs=[a_desk()], webhooks=[hook], secrets={"HOOKS": SECRET})
+        async with Runtime(asking, tmp_path / "onward.db", policy=policy) as runtime:
+            await runtime.start(input="hi")
+            await until(lambda: sink.arrivals)
+        assert json.loads(sink.arrivals[0].body)["data"]["url"].startswith("https://console.example.com/link/")
+        monkeypatch.setenv("ONWARD_CONSOLE_URL", "console")
+        with pytest.raises(BadInput, match="ONWARD_CONSOLE_URL is wrong: 'console'; it is the URL of the console"):
+            await Runtime(asking, tmp_path / "onward.db").__aenter__()
 
 
 @pytest.mark.parametrize("fails", [1, 3])

@@ -21,6 +21,7 @@ class Webhooks:
         self._programs = programs
         declared: Sequence[Webhook] = getattr(programs, "webhooks", ())
         self._hooks: Mapping[str, Webhook] = {hook.name: hook for hook in declared}
+        self._by_program: dict[str, tuple[Listener, ...]] = {}
 
     def get(self, name: str) -> Webhook | None:
         """The webhook of this name, if this process's application has it."""
@@ -32,4 +33,9 @@ class Webhooks:
             return ()
         if self._programs is None or self._programs.program(program, version) is None:
             return head.listeners
-        return tuple(hook.listener() for hook in self._hooks.values() if hook.hears_of(program))
+        return self._by_program.get(program) or self._find(program)
+
+    def _find(self, program: str) -> tuple[Listener, ...]:
+        found = tuple(hook.listener() for hook in self._hooks.values() if hook.hears_of(program))
+        self._by_program[program] = found
+        return found

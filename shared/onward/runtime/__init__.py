@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,8 @@ class Runtime(Access):
     async def __aenter__(self) -> Runtime:
         settings = Settings.from_env()
         self.identity = self._identity or settings.identity
-        policy = self._policy or Policy(console=self._console or settings.console_url)
+        policy = self._policy or Policy()
+        policy = replace(policy, console=self._console or policy.console or settings.console_url)
         self.parts: Parts = embedded(self._db, self._app if self._work else None, policy=policy, create=self._create)
         self.parts.renewer.start()
         if self._work:
