@@ -27,10 +27,18 @@ from tests.unit.play import ANN, OPERATOR, Play, call
 from tests.unit.told import KEY, SECRET, Told, a_desk, crashed, hook, owing, verified
 
 
-@pytest.fixture
-def sink() -> Iterator[Sink]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Sink]:
     with Sink() as sink:
         yield sink
+
+
+@pytest.fixture
+def sink(server: Sink) -> Sink:
+    """The server as if it were new."""
+    server.arrivals.clear()
+    server.answers.clear()
+    return server
 
 
 @pytest.fixture(params=["memory", "sqlite"])
