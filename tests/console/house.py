@@ -49,16 +49,19 @@ class House:
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[House]:
-    """A shop that keeps its books in this folder."""
+async def opened(folder: Path, app: Any = None) -> AsyncIterator[House]:
+    """A shop that keeps its books in this folder, or another application."""
+    for package in ("fastapi", "jinja2"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is missing: pip install -e '.[api]'")
     from onward.runtime import Runtime
     from onward.surfaces.http.service import Service
     from tests.cloud.servers import ROLES, _up
     from tests.console import shop
 
-    shop.HERE = folder
-    async with Runtime(shop.app, folder / "house.db", identity="ann") as runtime:
-        service = Service(runtime.parts, shop.app, ROLES, own_account="onward@local")
+    shop.HERE, app = folder, app or shop.app
+    async with Runtime(app, folder / "house.db", identity="ann") as runtime:
+        service = Service(runtime.parts, app, ROLES, own_account="onward@local")
         async with _up("sqlite", service, folder / "ledger") as api:
             yield House(api, folder)
 
@@ -66,8 +69,5 @@ async def opened(folder: Path) -> AsyncIterator[House]:
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     """A shop of its own for each test."""
-    for package in ("fastapi", "jinja2"):
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is missing: pip install -e '.[api]'")
     async with opened(tmp_path) as made:
         yield made

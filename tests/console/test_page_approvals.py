@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.console.house import ANN, GRACE, House, house
+from onward import Agent, App, Approval, ScriptedModel, tool
+from tests.console.house import ANN, GRACE, House, house, opened
 from tests.console.shop import HOSTILE
 from tests.console.visitor import Page
 
 __all__ = ["house"]
 VERA, OTTO, ANNA, TINA = (f"{name}@firm.example" for name in ("vera", "otto", "anna", "tina"))
+
+SENT: list[dict[str, Any]] = []
+
+
+@tool(effect="irreversible", approval=Approval())
+def send(text: str, more: dict[str, Any], n: float) -> str:
+    """Send a text."""
+    SENT.append({"text": text, "more": more, "n": n})
+    return "sent"
 
 
 def cards(page: Page) -> list[str]:
@@ -380,9 +391,43 @@ async def test_whatever_a_model_or_a_tool_writes_is_text(house: House) -> None:
         assert [each for each in page.root.all() for name in each.attributes if name.startswith("on")] == []
         assert not set(page.html) & set("\u202e\u202c\u2066\u2069\x1b\x07\ufffe\x00")
         assert "\\u202egnp.exe" in page.html
-        assert "A" * 200_000 in page.html
+        assert "characters in all: see the event" in page.text
+        assert len(page.html) < 100_000
     page = await grace.get(path)
     form = page.form(button="review")
     assert page.fields(form)["value/text"].startswith('"<')
     same = await grace.send(page, form, "review")
     assert "You changed nothing." in same.text
+
+
+async def test_an_argument_is_shown_whole_however_long_it_is_and_changed_exactly(tmp_path: Path) -> None:
+    arguments = {"text": "x" * 200_000 + "END", "more": {"odd\u202ename": ["</textarea>", "\u200b"]}, "n": 1.0}
+    turns = [{"calls": [{"tool": "send", "arguments": arguments}]}, {"text": "Done."}]
+    app = App(programs=[Agent("sender", model=ScriptedModel(turns), instructions="Send.", tools=[send])])
+    async with opened(tmp_path, app) as house:
+        grace = house.visitor()
+        page = await grace.get(await house.asking("d-1", "sender"))
+        assert "x" * 200_000 + "END" in page.html
+        assert "all 200,005 characters" in page.text
+        form = page.form(button="review")
+        shown = page.fields(form)
+        assert shown["value/more"].count("\\u") == 2
+        review = await grace.send(page, form, "review", **{"value/text": shown["value/text"] + "!"})
+        assert [row.one("th").text for row in _changes(review)] == ["text"]
+        assert (await grace.send(review, review.form(button="review"), "approved")).status == 303
+        await house.rests("d-1", "completed")
+    assert [arguments | {"text": arguments["text"] + "!"}] == SENT
+
+
+async def test_what_was_erased_is_not_asked_for(house: House) -> None:
+    path = await house.asking("d-1")
+    for seq, name in ((6, "arguments"), (7, "arguments")):
+        erased = await house.api.ask("POST", "sessions/d-1/erase", {"seq": seq, "field": name, "reason": "asked to"})
+        assert erased.status == 200
+    grace = house.visitor()
+    page = await grace.get(path)
+    assert (page.status, "(erased)" in page.text) == (200, True)
+    assert "(erased)" in (await grace.get("/approvals")).text
+    assert not any(name.startswith("value") for form in page.root.all("form") for name in page.fields(form))
+    assert (await grace.send(page, page.form(button="rejected"), "rejected")).status == 303
+    assert "(erased)" in (await grace.get(path)).text

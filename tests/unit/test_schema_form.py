@@ -25,7 +25,7 @@ def said(field: Field) -> dict[str, str]:
 
 
 def shape(field: Field) -> list[Any]:
-    return [field.kind, field.path, [shape(each) for each in field.fields]]
+    return [field.kind, field.path, field.states, [shape(each) for each in field.fields]]
 
 
 # --- small schemas, and values of them ---------------------------------------------------------------------------

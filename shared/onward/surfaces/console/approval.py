@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from onward.core.canonical import canonical
 from onward.core.links import Link, read
+from onward.core.payload import Erased
 from onward.errors import BadInput, Gone, NotAllowed, Refused, UsageError
 from onward.surfaces.console.approvals import list_address
 from onward.surfaces.console.asking import Card, approval_address, one_card
@@ -37,7 +38,7 @@ OVER = {
 class Edit:
     """Changed arguments: the form as it was filled in, and, if they can be sent, what they change."""
 
-    form: Field
+    form: Field | None
     changes: tuple[Change, ...] = ()
     text: str = ""
 
@@ -151,14 +152,21 @@ async def _unseen(place: Place, form: Form) -> bool:
     if not _fields(form):
         return False
     card = await one_card(place.asked, place.session, place.call)
+    if not _changeable(card):
+        return False
     value, errors = read_form(drawn(card.schema, card.question.arguments), form)
-    return card.open and (bool(errors) or canonical(value) != form.get("arguments"))
+    return bool(errors) or canonical(value) != form.get("arguments")
+
+
+def _changeable(card: Card) -> bool:
+    """Whether it is open, and its arguments are there to be changed."""
+    return card.open and not isinstance(card.question.arguments, Erased)
 
 
 async def _review(visit: Visit, place: Place, form: Form) -> Response:
     """Show what changed arguments change, before anybody approves them."""
     card = await one_card(place.asked, place.session, place.call)
-    if not card.open or card.question.digest != form.get("digest"):
+    if not _changeable(card) or card.question.digest != form.get("digest"):
         return await _page(visit, place, 409, "Not taken: this is not what is asked any more.", card=card)
     field = drawn(card.schema, card.question.arguments)
     value, errors = read_form(field, form)
@@ -197,7 +205,9 @@ async def _page(
 
 
 def _edit(card: Card, said: Form | None) -> Edit:
-    """The form of the arguments; what was filled in stays."""
+    """The form of the arguments, if there are any to change; what was filled in stays."""
+    if not _changeable(card):
+        return Edit(None)
     field = drawn(card.schema, card.question.arguments)
     return Edit(again(field, said, {}) if said and _fields(said) else field)
 

@@ -112,6 +112,7 @@ def _field(path: tuple[str, ...], schema: Any, value: Any, root: Any, *, require
     plain, nullable = _without_null(_resolved(schema, root), root)
     known = MISSING if value is None and nullable else value
     kind = _kind(plain, known, len(path))
+    there = kind == "tick" and value is not MISSING  # a truth value is given, one way or the other
     state: State = "null" if value is None and nullable else "left" if value is MISSING and not required else "given"
     field = Field(
         path,
@@ -119,7 +120,7 @@ def _field(path: tuple[str, ...], schema: Any, value: Any, root: Any, *, require
         value,
         text_of(kind, known, plain),
         state,
-        required,
+        required or there,
         nullable,
         safe(str(plain.get("description") or "")),
         tuple(_hints(plain)),
