@@ -108,7 +108,10 @@ async function again(seq) { // an event whose value was erased
   const doc = await load(`${main.dataset.rows}&after=${seq - 1}`);
   for (const list of ["events", "talk"]) {
     for (const now of doc?.querySelectorAll(`#${list} > li`) ?? []) {
-      if (list === "events" ? now.id === `e${seq}` : now.id.startsWith(`m${seq}-`)) document.getElementById(now.id)?.replaceWith(now);
+      if (list === "events" ? now.id === `e${seq}` : now.id.startsWith(`m${seq}-`)) {
+        sayTimes(now);
+        document.getElementById(now.id)?.replaceWith(now);
+      }
     }
   }
 }
@@ -139,7 +142,7 @@ function open() {
   source = new EventSource(`${main.dataset.events}&after=${events.dataset.last}`);
   source.onopen = () => {
     failures = 0;
-    clearTimeout(wobbling);
+    steady();
     say("live", "Live", live.dataset.state === "lost");
     refresh(news);
   };
@@ -155,14 +158,18 @@ function open() {
 }
 
 function close() {
-  clearTimeout(wobbling);
+  steady();
   source?.close();
   source = null;
 }
 
 function wobble() { // it comes again by itself; of a moment nothing is said
+  wobbling ??= setTimeout(() => say("lost", "Reconnecting…", true), 2000);
+}
+
+function steady() {
   clearTimeout(wobbling);
-  wobbling = setTimeout(() => say("lost", "Reconnecting…", true), 2000);
+  wobbling = null;
 }
 
 function lost(why) { // it does not come again by itself
