@@ -197,6 +197,17 @@ async def test_of_a_deleted_session_the_tombstone_is_shown(api: Api) -> None:
     assert seqs(await me.get(at("s-gone", "rows", after=0))) == []
 
 
+async def test_what_was_erased_is_on_no_page(api: Api) -> None:
+    await api.begun("s-erased", "front-desk", input="Maria lives in Kiel")
+    await rests(api, "s-erased")
+    me, pages = Visitor(api, GRACE), [at("s-erased"), at("s-erased", "events", "1"), at("s-erased", "state")]
+    pages += [at("s-erased", "state", seq=1), at("s-erased", "rows", after=0)]
+    assert ["Kiel" in (await me.get(path)).html for path in pages] == [True] * 5
+    assert (await api.ask("POST", "sessions/s-erased/erase", {"seq": 1, "field": "input"})).status == 200
+    assert ["Kiel" in (await me.get(path)).html for path in pages] == [False] * 5
+    assert "(erased)" in (await me.get(pages[0])).root.one("li", id="m1-0").text
+
+
 async def test_where_the_log_can_not_be_read_the_head_is_shown_and_what_can_be_done(api: Api, folder: Path) -> None:
     await api.begun("s-torn", "front-desk")
     await rests(api, "s-torn")
