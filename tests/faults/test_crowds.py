@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from onward import Agent, App, Approval, ScriptedModel, tool
-from onward.core.cost import KINDS, SWEEP_READS, Operations
+from onward.core.cost import KINDS, OVERDUE_READS, Operations
 from onward.core.events import Actor, SessionCompleted, TimerSet
 from onward.core.head import Head
 from onward.core.ids import session_key
@@ -126,7 +126,7 @@ async def test_g5_a_thousand_sessions_at_rest_are_woken_at_once(place: Place) ->
     assert sum(found) == MANY // 2
     assert max(found) <= 200
     if counted:
-        assert resting == Operations(reads=SWEEP_READS)
+        assert resting == Operations(reads=OVERDUE_READS)
         assert spent.writes == EXPECTED.writes
         assert 0 <= spent.reads - EXPECTED.reads <= SWITCHES
 

@@ -92,8 +92,12 @@ VISIT = FURTHER_VISIT + AGAIN
 
 PUT = Operations(puts=1)
 SIGNAL = ASKED + FILED + LOOK + AGAIN
-SWEEP_READS = 32
+OVERDUE_READS = 32
 """One query for each of 16 shards, for sessions and for signals; each is at least one read."""
+
+SWEEP = Operations(reads=OVERDUE_READS + 2 + 2 + 9, writes=1)
+"""What is parked and paused is looked through, what needs attention for its first, and nine kinds of rest are counted:
+a read each where there are few. That it was done is one write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ _ALL = (
     Kind("busy", "a wake that finds it held, and comes again", Operations(1, 1) + TASK + WAKE),
     Kind("snapshot", "of a state above 16 KiB, at every 8th commit", PUT),
     Kind("cold", "such a state, met by a new instance, at most", Operations(SNAPSHOT_EVERY, gets=1)),
-    Kind("sweep", "one run for all sessions, nothing found", Operations(SWEEP_READS)),
+    Kind("sweep", "one run for all sessions, nothing found", SWEEP),
 )
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _ALL})

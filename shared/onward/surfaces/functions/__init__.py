@@ -5,26 +5,22 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from onward.adapters.gcp.messages import BadMessage, Message, parse_session_message
 from onward.adapters.gcp.messages_envelopes import Task, parse_push, parse_task
 from onward.adapters.gcp.trace import HEADER, traced
 from onward.config import CloudSettings
-from onward.core.sweeps import Swept
-from onward.engine.sweep import sweep
 from onward.errors import OnwardError, Permanent, Retryable, UsageError
-from onward.ports import Errand, Query, SessionStore, Wake
+from onward.ports import Errand, Wake
 from onward.programs.app import App
 from onward.surfaces.functions.answers import Answer, Request
 from onward.surfaces.functions.logs import log_to
+from onward.surfaces.functions.sweeping import swept
 from onward.surfaces.functions.watch import STEP, Step
 from onward.surfaces.functions.worker import Worker, load
-from onward.surfaces.http.lists import OldestPage, oldest
 from onward.surfaces.http.roles import NOBODY, Roles
-from onward.surfaces.verbs import needs_attention
 
 DEAD_LETTER = "CloudPubSubDeadLetterSourceSubscription"
 """The attribute of a message that was given up elsewhere."""
@@ -119,13 +115,8 @@ class Functions:
         return await self._guarded(self._swept, "sweep")
 
     async def _swept(self) -> Answer:
-        backend = self._worker.parts.backend
-        healing = _Healing(backend.queue.publish)
-        count = await sweep(backend.store, healing, self._app, backend.switches)
-        now = self._worker.clock.now()
-        await backend.sweeps.record(Swept(at=now, woken=count))
-        said = {"action": "standing", "census": dict(await backend.store.census())}
-        log.info("what rests", extra=said | {"attention_s": await _oldest_attention(backend.store, now)})
+        worker = self._worker
+        count = await swept(worker.parts.backend, self._app, worker.clock.now())
         return Answer(200, {"woken": count})
 
     # --- the api -----------------------------------------------------------------------------------------------
@@ -200,24 +191,6 @@ class Functions:
         return DONE
 
 
-async def _oldest_attention(store: SessionStore, now: datetime) -> float:
-    """Seconds that the first of those that need attention has not moved; 0 where none does."""
-    queries = [Query(status=("needs_attention",)), Query(wait="operator")]
-    heads, _ = await oldest(store, queries, None, OldestPage(needs_attention, None, 1))
-    return round((now - heads[0].updated_at).total_seconds()) if heads else 0
-
-
 def _roles(settings: CloudSettings) -> Roles:
     """Who may do what; without a table nobody anything. Raises BadInput for one that is wrong."""
     return NOBODY if settings.roles is None else Roles.read(settings.roles)
-
-
-@dataclass(frozen=True, slots=True)
-class _Healing:
-    """The Wakes port of the sweep: a line for each session that it has to wake."""
-
-    send: Callable[[Wake], Awaitable[None]]
-
-    async def publish(self, wake: Wake) -> None:
-        await self.send(wake)
-        log.warning("the sweep woke a session", extra={"action": "healed", "key": wake.key})
