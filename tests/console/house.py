@@ -54,16 +54,12 @@ async def opened(folder: Path, app: Any = None) -> AsyncIterator[House]:
     for package in ("fastapi", "jinja2"):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is missing: pip install -e '.[api]'")
-    from onward.runtime import Runtime
-    from onward.surfaces.http.service import Service
-    from tests.cloud.servers import ROLES, _up
+    from tests.cloud.servers import on_sqlite
     from tests.console import shop
 
-    shop.HERE, app = folder, app or shop.app
-    async with Runtime(app, folder / "house.db", identity="ann") as runtime:
-        service = Service(runtime.parts, app, ROLES, own_account="onward@local")
-        async with _up("sqlite", service, folder / "ledger") as api:
-            yield House(api, folder)
+    shop.HERE = folder
+    async with on_sqlite(folder, app=app or shop.app) as api:
+        yield House(api, folder)
 
 
 @pytest.fixture

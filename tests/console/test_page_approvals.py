@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from onward import Agent, App, Approval, ScriptedModel, tool
+from onward.core.links import Link, link_path
 from tests.console.house import ANN, GRACE, House, house, opened
 from tests.console.shop import HOSTILE
 from tests.console.visitor import Page
@@ -18,6 +20,7 @@ __all__ = ["house"]
 VERA, OTTO, ANNA, TINA = (f"{name}@firm.example" for name in ("vera", "otto", "anna", "tina"))
 
 SENT: list[dict[str, Any]] = []
+_ASKED = "approval_requested"
 
 
 @tool(effect="irreversible", approval=Approval())
@@ -25,6 +28,12 @@ def send(text: str, more: dict[str, Any], n: float) -> str:
     """Send a text."""
     SENT.append({"text": text, "more": more, "n": n})
     return "sent"
+
+
+@tool(effect="irreversible", approval=Approval(timeout="100ms"))
+def hurry(text: str, more: dict[str, Any], n: float) -> str:
+    """Send a text, if somebody says so at once."""
+    return send(text, more, n)
 
 
 def cards(page: Page) -> list[str]:
@@ -289,11 +298,24 @@ async def test_what_came_meanwhile_is_said(house: House) -> None:
     assert late.status == 409
     assert stands.startswith("Approved by ann@shop.example")
     assert '"amount": "40"' in stands
-    page = await grace.get(await house.asking("d-3", "hasty"))
-    await house.rests("d-3", "completed")
-    late = await grace.send(page, page.form(button="approved"), "approved")
-    assert (late.status, "Nobody decided in time: denied" in late.text) == (409, True)
     assert [book["session"] for book in house.books] == ["d-2"]
+
+
+async def test_what_nobody_decided_in_time_is_not_decided_any_more(tmp_path: Path) -> None:
+    arguments = {"text": "late", "more": {}, "n": 0}
+    turns = [{"calls": [{"tool": "hurry", "arguments": arguments}]}, {"text": "Done."}]
+    app = App(programs=[Agent("hasty", model=ScriptedModel(turns), instructions="Send.", tools=[hurry])])
+    async with opened(tmp_path, app) as house:
+        await house.api.begun("d-1", "hasty")
+        asked = next(event for event in await house.api.until("d-1", "approval_expired") if event.kind == _ASKED)
+        grace = house.visitor()
+        page = await grace.get(f"/approvals/d-1/{asked.body.call}")
+        assert "Nobody decided in time: denied" in page.text
+        token = (await grace.get("/")).root.all("input", name_="token")[0].attributes["value"]
+        fields = {"verdict": "approved", "digest": asked.body.digest, "key": "k", "token": token}
+        late = await grace.post(page.url, fields)
+        assert (late.status, "Nobody decided in time: denied" in late.text) == (409, True)
+    assert "late" not in [each["text"] for each in SENT]
 
 
 async def test_who_may_not_decide_is_told_and_decides_nothing(house: House) -> None:
@@ -363,15 +385,18 @@ async def test_a_link_opens_one_approval_until_somebody_decides(house: House) ->
 
 async def test_a_link_that_is_over_is_no_way_to_decide(house: House) -> None:
     path = await house.asking("d-1")
-    call = path.split("/")[-1].partition("?")[0]
-    made = (await house.api.ask("POST", "sessions/d-1/links", {"call": call, "ttl": 1})).doc["path"]
     grace = house.visitor()
-    page = await grace.get(made)
-    async with asyncio.timeout(10):
-        while (over := await grace.get(made)).status == 200:
-            await asyncio.sleep(0.05)
-    assert (over.status, "That is over" in over.text or "that is over" in over.text) == (410, True)
-    assert (await grace.send(page, page.form(button="approved"), "approved")).status == 410
+    page = await grace.get(path)
+    fields = page.fields(page.form(button="approved")) | {"verdict": "approved"}
+    parts, call = house.api.service.parts, path.split("/")[-1].partition("?")[0]
+    over = parts.clock.now() - timedelta(seconds=1)
+    link = link_path(parts.backend.secret, Link("default", "d-1", call, fields["digest"], over))
+    opened = await grace.get(link)
+    assert (opened.status, "that is over" in opened.text) == (410, True)
+    for verdict in ("approved", "review"):
+        assert (await grace.post(link, fields | {"verdict": verdict})).status == 410
+    changed = link_path(parts.backend.secret, Link("default", "d-1", call, "0" * 64, over + timedelta(hours=1)))
+    assert "What is asked has changed" in (await grace.get(changed)).text
     assert "approval_decided" not in await house.kinds("d-1")
 
 

@@ -63,7 +63,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def api(folder: Path) -> AsyncIterator[Api]:
     from tests.cloud.servers import on_sqlite
+    from tests.console import shop
 
+    shop.HERE = folder
     async with on_sqlite(folder, app=APP) as api:
         yield api
 
@@ -292,7 +294,7 @@ async def test_a_session_that_is_to_end_is_offered_nothing_however_late_one_look
     await rests(api, "s-ends")
     me = Visitor(api, GRACE)
     attention = [link.attributes["href"] for link in part(await me.get(at("s-ends")), "waits").all("a")]
-    assert [link.partition("#")[0] for link in attention] == ["/attention?tenant=default"]
+    assert attention == ["/attention?tenant=default&session=s-ends"]
     assert (await api.ask("POST", "sessions/s-ends/cancel", {"reason": "stop"})).doc["event"]["kind"] == "closing_began"
     head = await rests(api, "s-ends")
     for page in (await me.get(at("s-ends")), await me.get(at("s-ends", "rows", after=head["seq"]))):

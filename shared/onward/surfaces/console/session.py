@@ -187,7 +187,7 @@ def _where(head: Head, wait: Wait) -> tuple[str | None, str]:
     if wait.kind == "approval" and wait.call:
         return address(f"/approvals/{part(head.id)}/{part(wait.call)}", tenant=head.tenant), "Look at it and decide"
     if wait.kind == "operator" and wait.call:
-        return address("/attention", tenant=head.tenant) + f"#s-{head.key}", "Say what became of it"
+        return address("/attention", tenant=head.tenant, session=head.id), "Say what became of it"
     if wait.kind == "child" and wait.session:
         return address(f"/sessions/{part(wait.session)}", tenant=head.tenant), "See that session"
     return None, ""
