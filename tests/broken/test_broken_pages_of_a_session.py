@@ -15,6 +15,7 @@ from onward.surfaces import text
 from onward.surfaces.console import moves, page, reading
 from onward.surfaces.console.page import Visit
 from tests.cloud import servers
+from tests.console import shop
 from tests.console import test_page_session as tests
 
 after = reading.after
@@ -54,7 +55,7 @@ VARIANTS: list[tuple[Any, Any, str, Any]] = [
 @pytest.mark.parametrize(("test", "on", "name", "wrong"), VARIANTS)
 async def test_a_wrong_page_is_found_out(test: Any, on: Any, name: str, wrong: Any, tmp_path: Path) -> None:
     given = {"folder": tmp_path} if "folder" in test.__annotations__ else {}
-    with patch.object(on, name, wrong):
+    with patch.object(on, name, wrong), patch.object(shop, "HERE", tmp_path):
         page._PAGES.cache.clear()  # type: ignore[union-attr]
         try:
             async with servers.on_sqlite(tmp_path, app=tests.APP) as api:

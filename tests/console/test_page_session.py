@@ -6,9 +6,10 @@ from __future__ import annotations
 import asyncio
 import hmac
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 from urllib.parse import quote
 
 import pytest
@@ -16,6 +17,7 @@ import pytest_asyncio
 
 from onward import Agent, App, Limits, ScriptedModel, tool
 from onward.core.files import File
+from tests.console import shop
 from tests.console.shop import HOSTILE, app, calls
 from tests.console.visitor import Element, Page, Visitor
 
@@ -56,8 +58,11 @@ APP = App(
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("sessions")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the shop writes what its tools did, too."""
+    made = tmp_path_factory.mktemp("sessions")
+    with patch.object(shop, "HERE", made):
+        yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
