@@ -54,6 +54,7 @@ VARIANTS: list[tuple[Any, Any, str, Any]] = [
 
 @pytest.mark.parametrize(("test", "on", "name", "wrong"), VARIANTS)
 async def test_a_wrong_page_is_found_out(test: Any, on: Any, name: str, wrong: Any, tmp_path: Path) -> None:
+    shop.HERE = tmp_path
     given = {"folder": tmp_path} if "folder" in test.__annotations__ else {}
     with patch.object(on, name, wrong), patch.object(shop, "HERE", tmp_path):
         page._PAGES.cache.clear()  # type: ignore[union-attr]
