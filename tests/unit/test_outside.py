@@ -8,7 +8,7 @@ import pytest
 from pydantic import AfterValidator, ValidationError
 
 from onward import Agent, Approval, Call, File, Limits, Pending, ScriptedModel, tool
-from onward.core.canonical import digest
+from onward.core.canonical import DEEPEST, digest
 from onward.core.files import digests_in
 from onward.core.ids import session_key
 from onward.engine.gateway import Start
@@ -140,6 +140,7 @@ async def test_g15_an_edit_of_no_call_is_refused(wrong: str) -> None:
 
 WRONG_SIGNALS = [
     ("input", {"content": nested()}, "nested too deeply"),
+    ("input", {"content": nested(DEEPEST)}, "nested too deeply"),
     ("input", {"content": {"$file": {"digest": "", "media_type": "a/b"}}}, r"\$file"),
     ("decision", {"call": "3.0", "verdict": "delegated", "digest": PAY, "to": "b" * 1000}, r"decision\.to"),
     ("pause", {"reason": "r" * 1_000_000}, r"pause\.reason"),
@@ -147,7 +148,9 @@ WRONG_SIGNALS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "body", "field"), WRONG_SIGNALS, ids=["deep", "file", "to", "pause", "cancel"])
+@pytest.mark.parametrize(
+    ("kind", "body", "field"), WRONG_SIGNALS, ids=["deep", "one deeper", "file", "to", "pause", "cancel"]
+)
 async def test_g15_a_wrong_or_endless_signal_names_its_field_and_files_nothing(
     kind: str, body: dict[str, Any], field: str
 ) -> None:
@@ -158,6 +161,27 @@ async def test_g15_a_wrong_or_endless_signal_names_its_field_and_files_nothing(
     with pytest.raises(BadInput, match=field):
         await play.signal(kind, body)
     assert (await play.head(), (await play.runner.backend.store.pending(KEY)).signals) == (before, ())
+
+
+async def test_what_is_nested_as_deeply_as_may_be_goes_through_a_whole_session() -> None:
+    """Into the log, the transcript, a snapshot and back; what is deeper by one is refused where it comes in."""
+    deep = nested(DEEPEST - 1)
+
+    @tool(effect="read")
+    def dig(value: Any, deeper: int = 0) -> Any:
+        """Dig."""
+        return nested(DEEPEST - 1 + deeper)
+
+    turns = [{"calls": [call("dig", value=nested(DEEPEST - 8))]}, {"calls": [call("dig", value=1, deeper=2)]}]
+    play = Play(Agent("desk", model=ScriptedModel([*turns, {"text": "done"}]), tools=[dig]))
+    await play.start(deep)
+    await play.pass_time(3600)
+    assert (await play.head()).status == "completed"
+    ends = [event.body for event in await play.events() if event.kind in ("call_completed", "call_failed")]
+    assert [body.kind for body in ends] == ["call_completed", "call_failed"]
+    assert ends[0].result == deep
+    play.runner.parts.loader.cache.drop(KEY)
+    assert (await play.state()).ended == "completed"
 
 
 WRONG_STARTS = [
