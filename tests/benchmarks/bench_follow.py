@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -149,17 +149,14 @@ async def stalled(folder: Path, readers: int, every: float, times: int) -> float
         await server.tell("start", sessions=["s"])
         found = await server.follow(["s"] * readers)
         for _ in range(ROUNDS):
-            calm += _latencies((await server.tell("say", **_large(every, times)))["committed"], found)
-            with server.stalled("s"):
-                await server.tell("rest", seconds=0.5)  # it has taken what it takes
-                held += _latencies((await server.tell("say", **_large(every, times)))["committed"], found)
+            for into, beside in ((calm, nullcontext()), (held, server.stalled("s"))):
+                with beside:
+                    await server.tell("rest", seconds=0.5)  # one who stalls has taken what it takes
+                    said = await server.tell("say", sessions=["s"], every=every, times=times, size=LARGE)
+                into += _latencies(said["committed"], found)
         for reader in found:
             reader.transport.abort()
     return _p99(held) / _p99(calm)
-
-
-def _large(every: float, times: int) -> dict[str, Any]:
-    return {"sessions": ["s"], "every": every, "times": times, "size": LARGE}
 
 
 def _p99(latencies: list[float]) -> float:
