@@ -11,7 +11,7 @@ from typing import Any
 from onward.core.events import ApprovalRequested
 from onward.core.head import Head
 from onward.core.payload import Blob
-from onward.core.state import OpenCall
+from onward.core.state import OpenCall, State
 from onward.runtime.access import Access
 from onward.surfaces.text import Paper, call_text, cut, indented, safe, shown, until
 
@@ -97,7 +97,11 @@ class Question:
 
 async def questions(runtime: Access, head: Head) -> list[Question]:
     """The open approvals of a session, with the whole arguments."""
-    state = await runtime.state(head.id, head.tenant)
+    return await questions_in(runtime, head, await runtime.state(head.id, head.tenant))
+
+
+async def questions_in(runtime: Access, head: Head, state: State) -> list[Question]:
+    """The open approvals of a session whose state is at hand, with the whole arguments."""
     asked = [call for call in state.calls.values() if call.status == "asked"]
     shown = [await runtime.value(head.id, call.arguments, head.tenant) for call in asked]
     return [Question.from_call(head.id, call, arguments) for call, arguments in zip(asked, shown, strict=True)]

@@ -14,11 +14,12 @@ from onward.core.head import Head
 from onward.core.payload import Blob
 from onward.core.state import Entry, State
 from onward.errors import NotFound, UsageError
+from onward.programs.tools import Tool
 from onward.surfaces.console.page import address, part
 from onward.surfaces.http.caller import Caller
 from onward.surfaces.http.moving import check_may_decide
 from onward.surfaces.http.service import Asked
-from onward.surfaces.questions import Question, questions
+from onward.surfaces.questions import Question, questions_in
 from onward.surfaces.telling import Note
 from onward.surfaces.text import said
 from onward.surfaces.timeline import Telling
@@ -54,7 +55,8 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One approval, open or not. `seq` is the event that asked; `no` says why this visitor may not decide it."""
+    """One approval, open or not. `seq` is the event that asked; `no` says why this visitor may not decide it, `does`
+    what the tool is said to do, by the program as it is here."""
 
     head: Head
     question: Question
@@ -63,6 +65,7 @@ class Card:
     open: bool
     no: str
     evidence: Evidence
+    does: str = ""
     story: Sequence[Told] = ()
 
     @property
@@ -99,11 +102,11 @@ def approval_address(tenant: str, session: str, call: str, **query: str | int | 
 
 
 async def open_cards(asked: Asked, head: Head) -> list[Card]:
-    """Everything that a session of the tenant that is asked about asks now."""
-    found = await questions(asked.caller, head)
+    """Everything that a session of the tenant that is asked about asks, as its head has it."""
+    state = await asked.caller.parts.loader.fold(head)
+    found = await questions_in(asked.caller, head, state)
     if not found:
         return []
-    state = await asked.caller.state(head.id, head.tenant)
     first = min(int(question.call.partition(".")[0]) for question in found)
     requests = await _requests(asked.caller, head, first)
     return [await _card(asked, head, question, requests, state) for question in found]
@@ -121,7 +124,14 @@ async def _card(asked: Asked, head: Head, question: Question, requests: Mapping[
         True,
         await _why_not(asked, head, question),
         await _evidence(asked.caller, head, state, question.call),
+        _does(asked, head, question.tool),
     )
+
+
+def _does(asked: Asked, head: Head, tool: str) -> str:
+    program = asked.service.app.program(head.program, head.version)
+    performer = program.performer(tool) if program is not None else None
+    return performer.spec.description if isinstance(performer, Tool) else ""
 
 
 async def _requests(caller: Caller, head: Head, first: int) -> dict[tuple[str, str], Event]:
@@ -221,7 +231,7 @@ async def _closed(asked: Asked, head: Head, request: Event, story: Sequence[Told
     assert isinstance(body, ev.ApprovalRequested)
     question = Question.from_request(head.id, body)
     arguments = await asked.caller.value(head.id, question.arguments, head.tenant)
-    state = await asked.caller.state(head.id, head.tenant)
+    state = await asked.caller.parts.loader.fold(head)
     evidence = await _evidence(asked.caller, head, state, body.call)
-    no = "it is not open"
-    return Card(head, replace(question, arguments=arguments), request.seq, None, False, no, evidence, story)
+    shown, does = replace(question, arguments=arguments), _does(asked, head, body.tool)
+    return Card(head, shown, request.seq, None, False, "it is not open", evidence, does, story)
