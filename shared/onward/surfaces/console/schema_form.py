@@ -132,10 +132,10 @@ def _field(path: tuple[str, ...], schema: Any, value: Any, root: Any, *, require
 def _within(field: Field, schema: Mapping[str, Any], value: Any, root: Any) -> Iterator[Field]:
     """A field for each property, and for each key that is none."""
     held = value if isinstance(value, Mapping) else {}
-    needed = schema.get("required") or ()
+    needed = _many(schema.get("required"))
     for key, each in schema["properties"].items():
         yield _field((*field.path, key), each, held.get(key, MISSING), root, required=key in needed)
-    for key in held.keys() - schema["properties"].keys():
+    for key in (key for key in held if key not in schema["properties"]):
         yield replace(_json((*field.path, key), held[key]), required=False)
 
 
@@ -174,7 +174,7 @@ def _without_null(schema: Mapping[str, Any], root: Any) -> tuple[Mapping[str, An
     if isinstance(kinds, Sequence) and not isinstance(kinds, str):
         rest = [kind for kind in kinds if kind != "null"]
         return {**schema, "type": rest[0] if len(rest) == 1 else rest}, len(rest) < len(kinds)
-    word = next((word for word in ("anyOf", "oneOf") if isinstance(schema.get(word), Sequence)), None)
+    word = next((word for word in ("anyOf", "oneOf") if _many(schema.get(word))), None)
     if word is None:
         return schema, False
     ways = [_resolved(way, root) for way in schema[word]]
@@ -187,6 +187,8 @@ def _kind(schema: Mapping[str, Any], value: Any, depth: int) -> Kind:
     """How a value is asked for: by its schema, if it is what the schema tells of."""
     choices = _choices(schema)
     if choices is not None:
+        if len(choices) > MOST:
+            return "json"
         return "choice" if value is MISSING or any(_same(value, choice) for choice in choices) else "json"
     kind = "decimal" if _is_decimal(schema) else schema.get("type")
     if kind == "object":
@@ -204,14 +206,26 @@ def _group(schema: Mapping[str, Any], value: Any, depth: int) -> Kind:
 
 
 def _choices(schema: Mapping[str, Any]) -> Sequence[Any] | None:
-    found = [schema["const"]] if "const" in schema else schema.get("enum")
-    return found if isinstance(found, Sequence) and not isinstance(found, str) and found else None
+    return [schema["const"]] if "const" in schema else _many(schema.get("enum")) or None
+
+
+def _many(found: Any) -> Sequence[Any]:
+    """A list that a schema has; nothing, where it has something else there."""
+    return found if isinstance(found, Sequence) and not isinstance(found, str) else ()
+
+
+def _ways(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The schemas of which a value fits any. One that takes everything, or nothing, asks for nothing."""
+    return [way if isinstance(way, Mapping) else {} for way in _many(schema.get("anyOf"))]
+
+
+_DECIMAL = ("string", "number", "integer")
 
 
 def _is_decimal(schema: Mapping[str, Any]) -> bool:
     """A number that may be written as a text, so that nothing of it is lost."""
-    kinds = {way.get("type") for way in schema.get("anyOf") or ()}
-    return "string" in kinds and kinds <= {"string", "number", "integer"} and len(kinds) > 1
+    kinds = [way.get("type") for way in _ways(schema)]
+    return "string" in kinds and any(kind != "string" for kind in kinds) and all(kind in _DECIMAL for kind in kinds)
 
 
 def _is_text(value: Any) -> bool:
@@ -271,5 +285,5 @@ def _hints(schema: Mapping[str, Any]) -> Iterator[str]:
     for name, words in _HINTS.items():
         if isinstance(schema.get(name), str | int | float):
             yield words.format(safe(str(schema[name]), True))
-    for way in schema.get("anyOf") or ():
+    for way in _ways(schema):
         yield from _hints({name: said for name, said in way.items() if name not in ("pattern", "format")})

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from onward.core.canonical import canonical
 from onward.core.payload import Erased
+from onward.core.schemas import errors_of
 from onward.surfaces.console.schema_form import MISSING, Field
 from onward.surfaces.text import cut, safe, shown
 
@@ -174,14 +175,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def complaints(schema: Any, field: Field, value: Any) -> Errors:
     """What the schema says against a value, beside the fields that it is about."""
-    if not isinstance(schema, Mapping):
-        return {}
-    from jsonschema import Draft202012Validator  # only where somebody edits a call
-    from jsonschema.exceptions import best_match
+    from jsonschema.exceptions import best_match  # only where somebody edits a call
 
-    checker = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
     errors: Errors = {}
-    for error in checker.iter_errors(value):
+    for error in errors_of(value, schema):
         best = best_match([error])
         for path in _blamed(best):
             errors.setdefault(_nearest(field, path).name, cut(safe(best.message), LONGEST))
