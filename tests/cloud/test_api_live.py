@@ -80,6 +80,9 @@ async def test_g9_a_reader_that_comes_after_the_end_gets_the_whole_log_and_the_e
     assert seqs(behind) == list(range(3, len(log) + 1))
     assert (await api.live("sessions/l-late/events", last="end")).status == 204
     assert (await api.live("sessions/l-late/events", last="soon")).status == 400
+    assert (await api.live("sessions/l-late/events", last="9" * 20)).status == 400
+    beyond = await (await api.live("sessions/l-late/events", last="999999")).events()
+    assert [(frame.name, frame.data["seq"]) for frame in beyond] == [("end", log[-1]["seq"])]
     assert (await api.live("sessions/l-never/events")).status == 404
 
 

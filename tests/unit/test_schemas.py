@@ -12,6 +12,7 @@ import pytest
 
 from onward.core.schemas import check_schema, errors_of
 from onward.errors import BadInput
+from onward.surfaces.console.page import FIELDS
 from onward.surfaces.console.schema_form import MOST, drawn
 from onward.surfaces.console.schema_read import complaints
 
@@ -93,3 +94,12 @@ def test_a_pattern_of_names_is_one_too() -> None:
 def test_more_choices_than_anybody_looks_through_are_asked_for_as_json() -> None:
     assert drawn({"enum": list(range(MOST))}, 7).kind == "choice"
     assert drawn({"enum": list(range(20_000))}, 15_000).kind == "json"
+
+
+def test_the_largest_form_that_is_drawn_can_be_sent() -> None:
+    names = [f"n{n}" for n in range(MOST - 1)]
+    field = drawn({"type": "object", "properties": {name: {"type": "string"} for name in names}}, {})
+    assert field.kind == "group"
+    asked = sum((each.kind != "group") + bool(each.states) for each in field.all())
+    beside = len(("token", "key", "digest", "arguments", "reason", "verdict", "list"))
+    assert asked + beside <= FIELDS

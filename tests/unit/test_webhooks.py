@@ -135,6 +135,12 @@ def test_a_secret_that_is_no_base64_though_it_says_so_is_refused_and_not_shown()
     assert "!!!" not in str(wrong.value)
 
 
+@pytest.mark.parametrize(("secret", "says"), [("whsec_é", "no base64"), ("whsec_", "empty"), ("", "empty")])
+def test_nothing_is_signed_with_what_is_no_secret(secret: str, says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        signature(secret, "id", 1, b"")
+
+
 def test_an_id_is_of_one_event_and_one_webhook() -> None:
     ids = {message_id(key, seq, name) for key in "ab" for seq in (1, 2) for name in ("one", "two")}
     assert len(ids) == 8

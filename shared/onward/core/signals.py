@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from onward.core.canonical import digest
@@ -19,6 +19,9 @@ from onward.errors import BadInput
 
 Reason = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(max_length=256)]
+
+FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""Between these lie the times that are taken from outside."""
 
 _WRITTEN = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]")
 
@@ -30,7 +33,14 @@ def _written(value: Any) -> Any:
     raise PydanticCustomError("time", "a time is written as 2026-01-01T00:00:00Z")
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_written)]
+def _bearable(value: datetime) -> datetime:
+    """Others count on from it, and tell it in their own zone: that has to be a time, too."""
+    if not FIRST <= value < LAST:
+        raise PydanticCustomError("time", f"a time lies between the years {FIRST.year} and {LAST.year}")
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_bearable)]
 """A time that comes from outside."""
 
 KEPT_DAYS = 45

@@ -6,7 +6,6 @@ The signature is that of Standard Webhooks: HMAC-SHA256 over `id.timestamp.body`
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -170,9 +169,14 @@ def signature(secret: str, id: str, timestamp: int, body: bytes) -> str:
 
 def _key(secret: str) -> bytes:
     """Raises BadInput, which shows none of it."""
-    if not secret.startswith(_ENCODED):
-        return secret.encode()
     try:
-        return base64.b64decode(secret.removeprefix(_ENCODED), validate=True)
-    except binascii.Error:
+        key = base64.b64decode(secret.removeprefix(_ENCODED), validate=True) if _encoded(secret) else secret.encode()
+    except ValueError:
         raise BadInput("the secret begins with whsec_ and goes on with something that is no base64") from None
+    if not key:
+        raise BadInput("the secret is empty: anybody could sign with that")
+    return key
+
+
+def _encoded(secret: str) -> bool:
+    return secret.startswith(_ENCODED)

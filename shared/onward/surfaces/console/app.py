@@ -16,7 +16,7 @@ from starlette.types import Scope
 from onward.errors import NotFound, OnwardError
 from onward.surfaces.console import approval, approvals, attention, effects, health, record, session, sessions, static
 from onward.surfaces.console.page import HEADERS, Does, Shows, form_of, made, rendered
-from onward.surfaces.http.problems import noted
+from onward.surfaces.http.problems import WENT_WRONG, note_crash, noted
 from onward.surfaces.http.service import Service
 
 Answers = Callable[[Request], Awaitable[Response]]
@@ -57,7 +57,8 @@ def console(service: Service, place: str | None) -> Starlette:
     shows = [Route(path, _showing(show, place), methods=["GET"]) for path, show in SHOWS.items()]
     does = [Route(path, _doing(do, place), methods=["POST"]) for path, do in DOES.items()]
     files = Route("/static/{name}", static.give, methods=["GET"])
-    app = Starlette(routes=[*shows, *does, files], exception_handlers={HTTPException: _http, OnwardError: _known})
+    known = {HTTPException: _http, OnwardError: _known, Exception: _unforeseen}
+    app = Starlette(routes=[*shows, *does, files], exception_handlers=known)
     app.state.service = service
     return app
 
@@ -80,6 +81,11 @@ def _doing(do: Does, place: str | None) -> Answers:
 async def _known(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, OnwardError)
     return refused(request.scope, exc)
+
+
+async def _unforeseen(request: Request, exc: Exception) -> Response:
+    note_crash(exc)
+    return _page(500, WENT_WRONG, "error")
 
 
 async def _http(request: Request, exc: Exception) -> Response:

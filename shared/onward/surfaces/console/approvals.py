@@ -14,7 +14,7 @@ from starlette.responses import Response
 from onward import ports
 from onward.core.canonical import digest
 from onward.core.head import Head, Wait
-from onward.errors import BadInput, Permanent, UsageError
+from onward.errors import BadInput, OnwardError, Permanent, Retryable
 from onward.surfaces.console.asking import Card, approval_address, open_cards
 from onward.surfaces.console.deciding import TOLD, key_of
 from onward.surfaces.console.page import Form, Visit, address, redirect, wanted
@@ -34,7 +34,7 @@ PICK = "pick."
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """One of several that are decided together, and what became of it."""
+    """One of several that are decided together, and what became of it: `unknown`, where nobody answered."""
 
     tenant: str
     session: str
@@ -42,6 +42,7 @@ class Picked:
     digest: str
     refused: str = ""
     status: int = 200
+    unknown: bool = False
 
     @property
     def href(self) -> str:
@@ -74,7 +75,9 @@ async def _decided(visit: Visit, form: Form, picked: Picked, verdict: str, turns
         try:
             asked = visit.among(picked.tenant)
             await decision(asked, picked.session, named, key_of(form, picked.session, named))
-        except UsageError as exc:
+        except Retryable as exc:
+            return replace(picked, refused=str(exc), status=noted(exc), unknown=True)
+        except OnwardError as exc:  # what is wrong with one session hides nothing of the others
             return replace(picked, refused=str(exc), status=noted(exc))
     return picked
 

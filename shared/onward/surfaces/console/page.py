@@ -37,8 +37,8 @@ HEADERS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-FIELDS = 500
-"""Fields that a form may have."""
+FIELDS = 1000
+"""Fields that a form may have: one that is drawn of arguments has two for each of them."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 """What ids and tenants look like."""

@@ -21,6 +21,9 @@ from onward.surfaces.http.sessions import Id
 from onward.surfaces.http.streaming import END, frames
 
 PAGE = 200
+HIGHEST = 10**9
+"""No log has an event beyond it."""
+
 LONGEST_WAIT = 30
 """Seconds that a request for a page may wait for its first event."""
 
@@ -64,7 +67,7 @@ async def list_events(
     id: Id,
     request: Request,
     asked: Known,
-    after: Annotated[int, Query(ge=0, le=10**9, description="Only events behind this one.")] = 0,
+    after: Annotated[int, Query(ge=0, le=HIGHEST, description="Only events behind this one.")] = 0,
     limit: Annotated[int, Query(ge=1, le=PAGE, description="Of a page: at most so many.")] = PAGE,
     wait: Annotated[int, Query(ge=0, le=LONGEST_WAIT, description="Of a page: seconds to wait for its first.")] = 0,
     last_event_id: Annotated[
@@ -87,7 +90,7 @@ def _live(asked: Asked, head: Head, after: int, last: str | None) -> Response:
     if last == END:
         return Response(status_code=204)
     if last:
-        if not last.isdecimal():
+        if not last.isdecimal() or int(last) > HIGHEST:
             raise BadInput(f"Last-Event-ID: {last!r} is no id of an event")
         after = int(last)
     hub = asked.service.hub

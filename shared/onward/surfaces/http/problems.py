@@ -36,8 +36,8 @@ log = logging.getLogger("onward.http")
 
 
 class Problem(BaseModel):
-    """Why a request was not done; nothing was changed by it, but where the code is `unavailable`: then it may have
-    been, and the same request again does no harm."""
+    """Why a request was not done; nothing was changed by it, but where the status is 500 or 503: then something may
+    have been, and the same request again, under the same Idempotency-Key, does no harm."""
 
     type: str = Field(default="about:blank", description="Always `about:blank`: the code says more.")
     title: str = Field(description="The status in words.", examples=["Conflict"])
@@ -159,10 +159,18 @@ def _is_for(request: Request, method: str) -> bool:
     return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
+WENT_WRONG = "something went wrong; the log says more"
+
+
 def crashed(exc: Exception) -> Response:
-    """The answer where something went wrong that nobody foresaw; the log says more."""
+    """The answer where something went wrong that nobody foresaw."""
+    note_crash(exc)
+    return problem(500, "error", WENT_WRONG)
+
+
+def note_crash(exc: Exception) -> None:
+    """Note in the log what nobody foresaw."""
     log.error("a request failed", exc_info=exc, extra={"action": "failed"})
-    return problem(500, "error", "something went wrong; the log says more")
 
 
 RESPONSES: Mapping[int | str, dict[str, Any]] = MappingProxyType(
@@ -177,7 +185,7 @@ RESPONSES: Mapping[int | str, dict[str, Any]] = MappingProxyType(
             410: "It was there, and will not be again: `stands` says what became of it.",
             413: "More was sent than is taken.",
             415: "What was sent is no JSON.",
-            503: "Nothing was decided: the same again may succeed.",
+            503: "Nobody knows whether it was done: the same again, under the same Idempotency-Key, does no harm.",
         }.items()
     }
 )

@@ -111,4 +111,5 @@ class _Reader:
     def _end(self, watch: Watch) -> bytes:
         """The end of the session, by which a reader knows that there is nothing to come again for."""
         self.done = True
-        return f"event: end\nid: {END}\ndata: {line({'status': watch.head.status, 'seq': self._after})}\n\n".encode()
+        said = {"status": watch.head.status, "seq": min(self._after, watch.seq)}
+        return f"event: end\nid: {END}\ndata: {line(said)}\n\n".encode()
