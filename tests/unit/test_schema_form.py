@@ -217,7 +217,17 @@ def test_what_can_not_be_drawn_is_asked_for_as_json(schema: Any, value: Any) -> 
 
 def test_json_is_taken_as_it_is_written_or_not_at_all() -> None:
     assert exact_json('{"a": [1, 1.5, "x", null]}') == {"a": [1, 1.5, "x", None]}
-    for wrong in ("", "{", "NaN", '{"a": 1, "a": 2}', "1.00000000000000000001", "[" * 100_000, "1e999"):
+    for wrong in (
+        "",
+        "{",
+        "NaN",
+        '{"a": 1, "a": 2}',
+        "1.00000000000000000001",
+        "[" * 100_000,
+        "1e999",
+        "[" * 300 + "]" * 300,
+        '"\\ud800"',
+    ):
         with pytest.raises(ValueError, match=r"."):
             exact_json(wrong)
 

@@ -10,9 +10,10 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any, NoReturn
 
-from onward.core.canonical import canonical
+from onward.core.canonical import DEEPEST, canonical
 from onward.core.payload import Erased
 from onward.core.schemas import errors_of
+from onward.errors import BadInput
 from onward.surfaces.console.schema_form import MISSING, Field
 from onward.surfaces.text import cut, safe, shown
 
@@ -145,10 +146,13 @@ def exact_json(text: str) -> Any:
     """The value of a JSON text. Raises ValueError for what is none, or would not be kept as it is written."""
     try:
         value = json.loads(text, parse_float=_exact, parse_constant=_no_number, object_pairs_hook=_once)
+        canonical(value, DEEPEST)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except json.JSONDecodeError as exc:
         raise ValueError(f"it is no JSON: {exc}") from None
+    except BadInput as exc:
+        raise ValueError(str(exc)) from None
     return value
 
 
