@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from onward import Agent, App, Approval, Call, ScriptedModel, tool
+from onward import Agent, App, Approval, Call, NotPerformed, ScriptedModel, tool
 from onward.core.model import ModelRequest
 
 HERE = Path.cwd()
@@ -24,7 +24,7 @@ HOSTILE = (
     '<style>body{display:none}</style><link rel="stylesheet" href="http://evil.example/x.css">'
     "<base href='http://evil.example/'><meta http-equiv=refresh content='0;url=http://evil.example/'> "
     "{{7*7}} {% raw %} ${7*7} --> ]]> \u202egnp.exe\u202c "
-    "\u2066hidden\u2069 \x1b[31mred\x1b[0m \x07 e\u0301\u0301\u0301 \ufffe \u0000end"
+    "\u2066hidden\u2069 \x1b[31mred\x1b[0m \x07 e\u0301\u0301\u0301 \ufffe \u0000" + "and so on " * 100
 )
 """What a model writes that wants to be more than text."""
 
@@ -104,6 +104,9 @@ def pay(order: str, *, call: Call) -> str:
     raise ConnectionError("the bank hung up before it answered")
 
 
+TAME = ("A text like any other, with no more in it than words. " * 30)[: len(HOSTILE)]
+
+
 @tool(effect="irreversible", approval=Approval(rule=HOSTILE, timeout="24h"))
 def post(text: str, *, extra: dict[str, Any], call: Call) -> str:
     """Post a text."""
@@ -113,8 +116,11 @@ def post(text: str, *, extra: dict[str, Any], call: Call) -> str:
 
 @tool(effect="read")
 def read_page(url: str) -> dict[str, str]:
-    """Read a page of the web."""
-    return {"page": HOSTILE, HOSTILE[:60]: "a name is a text, too", "long": "<b>" * 70_000}
+    """Read a page of the web, if the web is there."""
+    text = HOSTILE if url == HOSTILE else TAME
+    if url.startswith("broken"):
+        raise NotPerformed(HOSTILE)
+    return {"page": text, text[:60]: text[:140], "long": text + "<b>" * 70_000}
 
 
 MONEY = {"order": "A-1042", "amount": "89.00", "cause": "broken", "letter": False}
@@ -129,11 +135,12 @@ def agent(name: str, *turns: Any, of: list[Any], **more: Any) -> Agent:
     return Agent(name, model=ScriptedModel(turns), instructions="Help the customer.", tools=of, **more)
 
 
-def hostile(request: ModelRequest) -> dict[str, Any]:
-    """Reads a page, says what it found at length, and asks to post it."""
+def stranger_says(request: ModelRequest) -> dict[str, Any]:
+    """Reads pages, says what it found at length, and asks to post it: what it was told to say, or something tame."""
+    text = TAME if "tame" in str(request.transcript[0].value) else HOSTILE
     if not any(entry.kind == "answer" for entry in request.transcript):
-        return {"text": HOSTILE, "calls": [calls("read_page", url="javascript:alert(6)")]}
-    return {"text": HOSTILE + "A" * 200_000, "calls": [calls("post", text=HOSTILE, extra={HOSTILE: [HOSTILE]})]}
+        return {"text": text[:140], "calls": [calls("read_page", url=text), calls("read_page", url=f"broken {text}")]}
+    return {"text": text + "A" * 200_000, "calls": [calls("post", text=text, extra={text: [text]})]}
 
 
 clerk = agent(
@@ -153,7 +160,7 @@ talker = agent("front-desk", *({"text": f"Answer {at}."} for at in range(1, 50))
 treasury = agent("treasury", {"calls": [calls("transfer", amount=900)]}, {"text": "Done."}, of=[transfer])
 hasty = agent("hasty", {"calls": [calls("hurry", amount=5)]}, {"text": "Done."}, of=[hurry])
 cashier = agent("cashier", {"calls": [calls("pay", order="A-1042")]}, {"text": "It is paid."}, of=[pay])
-stranger = Agent("stranger", model=ScriptedModel(hostile), tools=[read_page, post])
+stranger = Agent("stranger", model=ScriptedModel(stranger_says), tools=[read_page, post])
 manager = agent(
     "manager",
     {"text": "I hand this to the desk.", "calls": [calls("refund_desk", input="My grinder came broken.")]},

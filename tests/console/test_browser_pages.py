@@ -17,7 +17,24 @@ if TYPE_CHECKING:
 PAGES: Mapping[str, str] = {
     "sessions": "/",
     "sessions, filtered": "/?status=waiting&program=refund-desk",
+    "a session that asks": "/sessions/p-asks",
+    "a session in doubt": "/sessions/p-doubt",
+    "a session with a child": "/sessions/p-boss",
+    "a session that talks": "/sessions/p-talk",
+    "a session that was cancelled": "/sessions/p-gone",
+    "a session of a stranger's": "/sessions/p-strange",
+    "an event": "/sessions/p-asks/events/4",
+    "a state": "/sessions/p-asks/state?seq=4",
+    "approvals": "/approvals?for=all",
+    "an approval": "/approvals/p-asks/6.0",
+    "an approval that takes two": "/approvals/p-two/3.0",
+    "an approval of a stranger's": "/approvals/p-strange/7.0",
+    "an approval that is settled": "/approvals/p-done/6.0",
+    "what needs attention": "/attention",
+    "effects": "/effects?reads=1",
+    "health": "/health",
     "no page": "/nothing",
+    "no session": "/approvals/nobody/1.0",
 }
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
 
@@ -25,7 +42,10 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touc
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def shop(site: Site) -> Site:
     """A shop that is in the middle of everything."""
-    await site.asking("p-asks")
+    for id in ("p-asks", "p-done"):
+        wait = await site.asking(id)
+    decision = {"call": wait["call"], "digest": wait["digest"], "verdict": "rejected", "reason": "No photo."}
+    assert (await site.ask("POST", "sessions/p-done/decisions", decision)).status == 200
     await site.asking("p-two", "treasury")
     await site.asking("p-strange", "stranger")
     await site.begun("p-doubt", "cashier")

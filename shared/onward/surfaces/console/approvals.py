@@ -14,14 +14,15 @@ from starlette.responses import Response
 from onward import ports
 from onward.core.canonical import digest
 from onward.core.head import Head, Wait
-from onward.errors import BadInput, OnwardError, Permanent, Retryable
-from onward.surfaces.console.asking import Card, approval_address, open_cards
+from onward.errors import BadInput, OnwardError, Permanent, Refused, Retryable
+from onward.surfaces.console.asking import Card, Told, approval_address, one_card, open_cards
 from onward.surfaces.console.deciding import TOLD, key_of
 from onward.surfaces.console.page import Form, Visit, address, redirect, wanted
 from onward.surfaces.http.lists import OldestPage, oldest, read_cursor
 from onward.surfaces.http.looking import FEW
 from onward.surfaces.http.moving import decision
 from onward.surfaces.http.problems import noted
+from onward.surfaces.http.service import Asked
 from onward.surfaces.questions import stakes_text
 
 FILTERS = ("program", "tool", "tenant", "for")
@@ -43,6 +44,7 @@ class Picked:
     refused: str = ""
     status: int = 200
     unknown: bool = False
+    stands: Told | None = None
 
     @property
     def href(self) -> str:
@@ -77,9 +79,19 @@ async def _decided(visit: Visit, form: Form, picked: Picked, verdict: str, turns
             await decision(asked, picked.session, named, key_of(form, picked.session, named))
         except Retryable as exc:
             return replace(picked, refused=str(exc), status=noted(exc), unknown=True)
+        except Refused as exc:
+            return replace(picked, refused=str(exc), status=noted(exc), stands=await _stands(asked, picked))
         except OnwardError as exc:  # what is wrong with one session hides nothing of the others
             return replace(picked, refused=str(exc), status=noted(exc))
     return picked
+
+
+async def _stands(asked: Asked, picked: Picked) -> Told | None:
+    """What was decided instead; nothing, where the log can't be read."""
+    try:
+        return (await one_card(asked, picked.session, picked.call)).stands
+    except OnwardError:
+        return None
 
 
 def _picked(value: str) -> Picked:
