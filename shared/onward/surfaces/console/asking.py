@@ -101,10 +101,11 @@ def approval_address(tenant: str, session: str, call: str, **query: str | int | 
     return address(f"/approvals/{part(session)}/{part(call)}", tenant=tenant, **query)
 
 
-async def open_cards(asked: Asked, head: Head) -> list[Card]:
-    """Everything that a session of the tenant that is asked about asks, as its head has it."""
+async def open_cards(asked: Asked, head: Head, call: str | None = None) -> list[Card]:
+    """Everything that a session of the tenant that is asked about asks, as its head has it; or what it asks about one
+    call."""
     state = await asked.caller.parts.loader.fold(head)
-    found = await questions_in(asked.caller, head, state)
+    found = [each for each in await questions_in(asked.caller, head, state) if call in (None, each.call)]
     if not found:
         return []
     first = min(int(question.call.partition(".")[0]) for question in found)
@@ -162,7 +163,7 @@ async def _why_not(asked: Asked, head: Head, question: Question) -> str:
     when they do decide: that takes reading all of the log."""
     try:
         asked.tenant("approver")
-        await check_may_decide(asked, head, question.call, "rejected")
+        await check_may_decide(asked, head, question.call, "rejected", question.tool)
     except UsageError as exc:
         return str(exc)
     return ""
@@ -206,7 +207,7 @@ async def one_card(asked: Asked, session: str, call: str) -> Card:
     requests = [told.event for told in story if isinstance(told.event.body, ev.ApprovalRequested)]
     if not requests:
         raise NotFound(f"session {head.id} asked nobody about a call {call[:60]}")
-    found = next((card for card in await open_cards(asked, head) if card.question.call == call), None)
+    found = next(iter(await open_cards(asked, head, call)), None)
     return replace(found, story=story) if found else await _closed(asked, head, requests[-1], story)
 
 

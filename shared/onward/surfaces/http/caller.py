@@ -60,12 +60,14 @@ class Caller(Elsewhere):
 
     # --- who may decide ----------------------------------------------------------------------------------------
 
-    async def check_may_decide(self, roles: Roles, head: Head, call: str, verdict: Verdict) -> None:
+    async def check_may_decide(
+        self, roles: Roles, head: Head, call: str, verdict: Verdict, tool: str | None = None
+    ) -> None:
         """Raises NotAllowed where the table's rules of approvals don't let this caller decide that, Refused where
-        nothing was ever proposed under this name."""
+        nothing was ever proposed under this name. `tool` is the call's, where that is known."""
         if not roles.approvals:
             return
-        tool = (await self._proposal(head, call)).tool
+        tool = tool or (await self._proposal(head, call)).tool
         rules = roles.rules(head.tenant, head.program, tool)
         for rule in rules:
             if rule.by is not None and not roles.names(rule.by, self.identity):

@@ -80,11 +80,11 @@ async def decision(asked: Asked, id: str, body: Mapping[str, Any], key: str | No
     return await asked.caller.tell(id, "decision", body, key, tenant)
 
 
-async def check_may_decide(asked: Asked, head: Head, call: str, verdict: Verdict) -> None:
+async def check_may_decide(asked: Asked, head: Head, call: str, verdict: Verdict, tool: str | None = None) -> None:
     """Raises NotAllowed, and Refused for the account that runs sessions, and for what was never proposed."""
     if asked.rights.name.casefold() == asked.service.own_account:
         raise Refused("decision refused", "own_account", "what runs sessions decides nothing about them")
-    await asked.caller.check_may_decide(asked.service.roles, head, call, verdict)
+    await asked.caller.check_may_decide(asked.service.roles, head, call, verdict, tool)
 
 
 @router.post("/sessions/{id}/cancel", response_model=models.Told, response_model_exclude_unset=True)
