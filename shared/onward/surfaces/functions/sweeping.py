@@ -11,10 +11,10 @@ from onward.core.sweeps import Swept
 from onward.engine.deciding import Registry
 from onward.engine.sweep import sweep
 from onward.ports import Query, SessionStore, Wake
-from onward.surfaces.http.lists import OldestPage, oldest
 from onward.surfaces.verbs import needs_attention
 from onward.wiring import Backend
 
+LOOKED = 20
 log = logging.getLogger("onward.functions")
 
 
@@ -28,10 +28,12 @@ async def swept(backend: Backend, programs: Registry, now: datetime) -> int:
 
 
 async def _oldest_attention(store: SessionStore, now: datetime) -> float:
-    """Seconds since the first of those that need attention moved; 0 where none does."""
-    queries = [Query(status=("needs_attention",)), Query(wait="operator")]
-    heads, _ = await oldest(store, queries, None, OldestPage(needs_attention, None, 1))
-    return round((now - heads[0].updated_at).total_seconds()) if heads else 0
+    """Seconds since the first of those that need attention moved; 0 where none does. Among the first that wait for an
+    operator, of which some are only paused, LOOKED are looked at."""
+    parked = await store.list(Query(status=("needs_attention",), oldest=True, limit=1))
+    waiting = await store.list(Query(wait="operator", oldest=True, limit=LOOKED))
+    moved = [head.updated_at for head in (*parked, *waiting) if needs_attention(head)]
+    return round((now - min(moved)).total_seconds()) if moved else 0
 
 
 @dataclass(frozen=True, slots=True)
