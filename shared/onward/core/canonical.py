@@ -11,41 +11,39 @@ from pydantic_core import to_json
 from onward.errors import BadInput
 
 DEEPEST = 128
-"""Levels of lists and objects in one value: what is stored is read by parsers that give up at some 200, envelopes and
-all."""
+"""Levels of lists and objects in a value that comes from outside: what is stored, with all that is around it, is read
+by parsers that give up at some 200."""
+
+TOO_DEEP = f"not a JSON value: it is nested too deeply; {DEEPEST} levels are taken"
 
 _encode = JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
-def canonical(value: Any) -> str:
+def canonical(value: Any, deepest: int | None = None) -> str:
     """Canonical JSON: sorted keys, no spaces, UTF-8 kept, no NaN or infinity, no half of a surrogate pair.
 
-    Raises BadInput for what JSON can't hold, and for what is nested deeper than DEEPEST.
+    Raises BadInput for what JSON can't hold, and for more levels than `deepest`, if that is given.
     """
     try:
         text = _encode(value)
         if not text.isascii():
             text.encode()
-        if text.count("[") + text.count("{") > DEEPEST and _deep(value):
-            raise RecursionError
-        return text
     except RecursionError:
-        raise BadInput(f"not a JSON value: it is nested too deeply, and {DEEPEST} levels are taken") from None
+        raise BadInput(TOO_DEEP) from None
     except (TypeError, ValueError) as exc:
         raise BadInput(f"not a JSON value: {exc}") from exc
+    if deepest is not None and text.count("[") + text.count("{") > deepest and levels(value) > deepest:
+        raise BadInput(TOO_DEEP)
+    return text
 
 
-def _deep(value: Any) -> bool:
-    """Whether it is nested too deeply: level by level, as what is nested deeply should not be walked so."""
-    level = [value]
-    for _ in range(DEEPEST + 1):
-        inside = [
-            each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list | tuple)
-        ]
-        level = [part for each in inside for part in each]
-        if not level:
-            return False
-    return True
+def levels(value: Any) -> int:
+    """How deeply lists and objects are nested in a value: counted level by level, however deep it is."""
+    count, level = 0, [value]
+    while level := [each for each in level if isinstance(each, dict | list | tuple)]:
+        parts = (each.values() if isinstance(each, dict) else each for each in level)
+        count, level = count + 1, [part for each in parts for part in each]
+    return count
 
 
 def document(value: Any) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError, model_serializer
 
+from onward.core.canonical import DEEPEST, TOO_DEEP
 from onward.core.events import Value
 from onward.errors import BadInput, CorruptLog
 
@@ -66,23 +67,23 @@ def file_in(value: Any) -> File | None:
 
 
 def stash(value: Any, taken: Stash) -> Any:
-    """The value with the bytes of its files taken out, into `taken`. Raises BadInput for one that can't be a file."""
-    try:
-        return _bare(value, taken)
-    except RecursionError:
-        raise BadInput("not a JSON value: it is nested too deeply") from None
+    """The value with the bytes of its files taken out, into `taken`. Raises BadInput for one that can't be a file, and
+    for what is nested too deeply."""
+    return _bare(value, taken, DEEPEST)
 
 
-def _bare(value: Any, taken: Stash) -> Any:
+def _bare(value: Any, taken: Stash, room: int) -> Any:
     if isinstance(value, File):
         value = value.model_dump(mode="json")
-    if isinstance(value, list | tuple):
-        return [_bare(item, taken) for item in value]
-    if not isinstance(value, Mapping):
+    if not isinstance(value, list | tuple | Mapping):
         return value
+    if not room:
+        raise BadInput(TOO_DEEP)
+    if isinstance(value, list | tuple):
+        return [_bare(item, taken, room - 1) for item in value]
     if len(value) == 1 and isinstance(value.get(MARK), Mapping):
         return _stashed(value, taken) if "data" in value[MARK] else _referred(value)
-    return {key: _bare(item, taken) for key, item in value.items()}
+    return {key: _bare(item, taken, room - 1) for key, item in value.items()}
 
 
 def _stashed(value: Mapping[str, Any], taken: Stash) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from onward.core import events as ev
-from onward.core.canonical import canonical
+from onward.core.canonical import DEEPEST, canonical
 from onward.core.events import Actor, Body, Failure
 from onward.core.files import MARK
 from onward.core.model import Model, ModelAnswer, ModelRequest, Speaking
@@ -87,7 +87,7 @@ def _elsewhere(entry: Entry) -> bool:
 def _answered(effect: AskModel, answer: ModelAnswer, attempt: int) -> Body:
     """Raises BadInput for an answer that can't be stored: then it was none."""
     model, calls = effect.model.name, [{"name": call.name, "arguments": call.arguments} for call in answer.calls]
-    canonical([answer.text, calls, answer.content])
+    canonical([answer.text, calls, answer.content], DEEPEST)
     if effect.summarize is not None:
         return _summed_up(effect, answer)
     return ev.ModelAnswered(

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from onward.core.canonical import canonical
+from onward.core.canonical import DEEPEST, canonical
 from onward.errors import BadInput
 
 ERRORS_SHOWN = 5
@@ -36,7 +36,7 @@ class OutputType:
         try:
             value = self._adapter.validate_json(unfenced(text), strict=True)
             dumped = self._adapter.dump_python(value, mode="json", by_alias=True, warnings=False)
-            canonical(dumped)
+            canonical(dumped, DEEPEST)
         except ValidationError as exc:
             raise BadInput(_complaints(exc)) from exc
         except (BadInput, PydanticSerializationError) as exc:

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import from_json, to_json
 
-from onward.core.canonical import canonical
+from onward.core.canonical import DEEPEST, canonical
 from onward.core.given import NOTHING, Given
 from onward.core.outcomes import Call
 from onward.errors import BadInput
@@ -76,7 +76,7 @@ class Form:
             data = self._adapter.dump_python(value, mode="json", by_alias=True, warnings=False)
             if self._has_sets:
                 data = _ordered(value, data)
-            canonical(data)
+            canonical(data, DEEPEST)
         except Exception as exc:
             raise BadInput(f"{self.tool}: the arguments can't be written as JSON: {exc}") from exc
         return dict(data)
