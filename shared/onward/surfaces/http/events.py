@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import timeout
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -11,11 +11,13 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.types import Send
 
+from onward.core.events import Event
 from onward.core.head import Head
 from onward.errors import BadInput
-from onward.surfaces.documents import event_doc, whole
+from onward.surfaces.documents import event_doc, line, whole
 from onward.surfaces.effects import entry_doc
 from onward.surfaces.http import models
+from onward.surfaces.http.caller import Caller
 from onward.surfaces.http.service import Asked, Known
 from onward.surfaces.http.sessions import Id
 from onward.surfaces.http.streaming import END, frames
@@ -23,6 +25,12 @@ from onward.surfaces.http.streaming import END, frames
 PAGE = 200
 HIGHEST = 10**9
 """No log has an event beyond it."""
+
+FULL = 32 * 1024 * 1024
+"""Bytes of events after which a page ends before its limit."""
+
+LARGE = 64 * 1024
+"""Bytes that an event is counted for of which nothing is kept apart: it hardly has more."""
 
 LONGEST_WAIT = 30
 """Seconds that a request for a page may wait for its first event."""
@@ -107,8 +115,20 @@ async def _page(asked: Asked, head: Head, after: int, limit: int, wait: float) -
             found.append(event)
             if len(found) > limit:
                 break
-    page = [event_doc(await whole(caller, head.id, event, head.tenant)) for event in found[:limit]]
-    return {"events": page, "after": page[-1]["seq"] if page else after, "more": len(found) > limit}
+    page = await _docs(caller, head, found[:limit])
+    return {"events": page, "after": page[-1]["seq"] if page else after, "more": len(found) > len(page)}
+
+
+async def _docs(caller: Caller, head: Head, events: Sequence[Event]) -> list[dict[str, Any]]:
+    """These events whole, as many as go well into one answer, and one at least."""
+    page, size = list[dict[str, Any]](), 0
+    for event in events:
+        found = await whole(caller, head.id, event, head.tenant)
+        page.append(event_doc(found))
+        size += LARGE if found is event else len(line(page[-1]))
+        if size >= FULL:
+            break
+    return page
 
 
 @router.get("/sessions/{id}/effects", response_model=models.Effects)

@@ -35,7 +35,7 @@ AGAIN = 1.0
 """Seconds until a store that did not answer is asked again."""
 
 KEPT = 1024 * 1024
-"""Bytes of events that a watcher keeps for its readers."""
+"""Bytes of events that a watcher keeps for its readers, and that one who comes from further back reads at a time."""
 
 UNITED = 0.1
 """Seconds in which what a model says is told once, however many its pieces are."""
@@ -200,10 +200,15 @@ class Watch:
         return await self.tell(await self._parts.backend.store.commits(self.head.key, after=after, limit=PAGE), after)
 
     async def tell(self, commits: Sequence[Commit], after: int) -> list[Told]:
-        """The events of these commits that are behind this one, whole."""
-        found: list[Told] = []
+        """The events of these commits that are behind this one, whole: as many as go well into memory, and one at
+        least."""
+        found, size = list[Told](), 0
         for commit in commits:
-            found += [await self._told(event) for event in self._parts.loader.events(commit) if event.seq > after]
+            for event in (event for event in self._parts.loader.events(commit) if event.seq > after):
+                found.append(await self._told(event))
+                size += len(found[-1].frame)
+                if size >= KEPT:
+                    return found
             if commit is not commits[-1]:
                 await asyncio.sleep(0)  # others are told something while one reads a long log
         return found
