@@ -73,7 +73,7 @@ def _why(body: Body) -> Failure | None:
         unknown = body.error.message if body.error else "its tool can't tell"
         return Failure(code="in_doubt", message=f"nobody knows whether call {body.call} was performed: {unknown}")
     if isinstance(body, LimitReached):
-        text = f"{body.limit}: {body.spent:g} spent, {body.needed:g} more needed, {body.allowed:g} allowed"
+        text = f"{body.limit}: {body.spent:.15g} spent, {body.needed:.15g} more needed, {body.allowed:.15g} allowed"
         return Failure(code="limit_reached", message=text)
     return body.error if isinstance(body, SessionParked) else None
 

@@ -98,7 +98,7 @@ def _limits_changed(tell: Tools, event: Event, body: ev.LimitsChanged) -> Note:
 
 @tells(ev.LimitReached)
 def _limit_reached(tell: Tools, event: Event, body: ev.LimitReached) -> Note:
-    sums = f"{body.spent:g} spent, {body.needed:g} more needed, {body.allowed:g} allowed"
+    sums = f"{body.spent:.15g} spent, {body.needed:.15g} more needed, {body.allowed:.15g} allowed"
     return Note("attention", f"limit on {body.limit} reached: {sums}", "bad")
 
 

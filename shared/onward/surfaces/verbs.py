@@ -101,7 +101,7 @@ def _raised(head: Head) -> tuple[str, ...]:
     """Twice the limit that was reached, as options, if that is why the session stands."""
     name = limit_reached(head)
     allowed = getattr(head.limits, name) if name else None
-    return () if allowed is None else (f"--{name}", f"{max(1, allowed * 2):g}{'s' if name == 'time' else ''}")
+    return () if allowed is None else (f"--{name}", f"{max(1, allowed * 2):.15g}{'s' if name == 'time' else ''}")
 
 
 def limit_reached(head: Head) -> str | None:

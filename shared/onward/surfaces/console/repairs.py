@@ -112,7 +112,7 @@ def _retry(head: Head) -> Repair:
     if name is None:
         return Repair("retry", "Try again", "What failed is tried once more: remove the cause first.")
     does = (
-        f"It goes on under this limit on all that it has spent and will spend; it was {getattr(head.limits, name):g}."
+        f"It goes on under this limit on all that it has spent and will spend; it was {getattr(head.limits, name):.15g}."
     )
     limits, before = raised(head), standing(head)
     kept = [(other, text) for other, text in limits.items() if other != name]
