@@ -111,9 +111,8 @@ def _retry(head: Head) -> Repair:
     name = limit_reached(head)
     if name is None:
         return Repair("retry", "Try again", "What failed is tried once more: remove the cause first.")
-    does = (
-        f"It goes on under this limit on all that it has spent and will spend; it was {getattr(head.limits, name):.15g}."
-    )
+    was = f"{getattr(head.limits, name):.15g}"
+    does = f"It goes on under this limit on all that it has spent and will spend; it was {was}."
     limits, before = raised(head), standing(head)
     kept = [(other, text) for other, text in limits.items() if other != name]
     more = (*kept, *((f"was_{other}", text) for other, text in before.items()))
