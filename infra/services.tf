@@ -28,7 +28,6 @@ resource "google_project_service" "service" {
   disable_on_destroy = false
 }
 
-data "google_project" "project" {
+data "google_project" "project" { # its number is a part of addresses
   project_id = var.project_id
-  depends_on = [google_project_service.service]
 }
