@@ -5,7 +5,7 @@ locals {
 }
 
 resource "google_firestore_database" "sessions" {
-  name                              = var.name
+  name                              = coalesce(var.database, var.name)
   location_id                       = coalesce(var.firestore_location, var.region)
   type                              = "FIRESTORE_NATIVE"
   database_edition                  = var.firestore_edition

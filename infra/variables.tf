@@ -250,6 +250,12 @@ variable "firestore_location" {
   default     = null
 }
 
+variable "database" {
+  description = "The database's name, if it is not that of the deployment: one that was restored."
+  type        = string
+  default     = null
+}
+
 variable "firestore_edition" {
   description = "STANDARD or ENTERPRISE."
   type        = string
