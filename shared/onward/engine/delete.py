@@ -11,9 +11,9 @@ from onward.ports import Blobs, Lease, SessionStore
 
 
 class Deleter:
-    """First the tombstone, in one commit with the end of log and inbox; then the values that lay beside them.
+    """First the tombstone, with the end of log and inbox; then the values that lay beside them.
 
-    Dying in between leaves those values, and nothing that names them; deleting again completes it.
+    Dying in between leaves some of it, and nothing that shows it; deleting again completes it.
     """
 
     def __init__(self, store: SessionStore, blobs: Blobs, cache: Cache, owners: Callable[[], str]) -> None:
@@ -31,6 +31,7 @@ class Deleter:
         if head.status != "deleted":
             head = await self._bury(_ended(head), by, reason)
         self._cache.drop(key)
+        await self._store.clear(key)
         await self._blobs.forget(key, "")
         return head
 

@@ -196,13 +196,8 @@ class FirestoreStore:
         return None
 
     async def read(self, key: str) -> Head | None:
-        """A tombstone that says `clearing` is one whose deletion died: what was left of the session goes first."""
         found = await self._client.get([session_path(key)])
-        if not found.documents:
-            return None
-        if found.documents[0].fields.get("clearing"):
-            await self._clear(key)
-        return head_of(found.documents[0])
+        return head_of(found.documents[0]) if found.documents else None
 
     async def append(self, lease: Lease, append: Append) -> Appended:
         sent, head, first_seq = self._clock.monotonic(), append.head, append.commit.first_seq
@@ -244,8 +239,7 @@ class FirestoreStore:
 
     async def delete(self, lease: Lease, tombstone: Head) -> None:
         """First the tombstone, in one commit; then the log and the inbox, part by part. Until they are gone the
-        tombstone says that it is clearing, and whoever reads it goes on: so deleting again completes it. What fails
-        after the tombstone is Ambiguous."""
+        tombstone says that it is clearing. What fails after the tombstone is Ambiguous."""
 
         def fits(standing: Standing) -> bool:
             return _is_at(standing, lease.epoch, tombstone.seq) and standing.hash == tombstone.hash
@@ -259,6 +253,11 @@ class FirestoreStore:
             await self._clear(lease.key)
         except StoreUnavailable as exc:
             raise Ambiguous(f"session {tombstone.id}: its tombstone stands, its log is not gone yet: {exc}") from exc
+
+    async def clear(self, key: str) -> None:
+        found = await self._client.get([session_path(key)], ("clearing",))
+        if any(document.fields.get("clearing") for document in found.documents):
+            await self._clear(key)
 
     async def _clear(self, key: str) -> None:
         """Delete what a tombstone left; then it says so."""

@@ -167,6 +167,9 @@ class MemoryStore:
         self._rows[lease.key] = _Row(tombstone, [], epoch=row.epoch, settled=row.epoch)
         self._inbox.pop(lease.key, None)
 
+    async def clear(self, key: str) -> None:
+        """Nothing is ever left over."""
+
     async def file(self, key: str, signal: Signal) -> Signal:
         box = self._inbox[key]
         known = box.signals.get(signal.id)

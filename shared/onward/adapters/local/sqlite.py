@@ -147,6 +147,9 @@ class SqliteStore:
         self._heads.pop(lease.key, None)
         self._followers.moved(tombstone)
 
+    async def clear(self, key: str) -> None:
+        """Nothing is ever left over: a deletion is one transaction."""
+
     # --- the inbox -----------------------------------------------------------------------------------------------
 
     async def file(self, key: str, signal: Signal) -> Signal:

@@ -56,6 +56,16 @@ class DeletionContract:
         assert len(await backend.store.commits(other)) == len((await backend.store.pending(other)).signals) == 1
         assert list(await backend.store.overdue()) == [other]
 
+    async def test_s14_clear_removes_nothing_but_what_a_deletion_left(self, backend: Backend) -> None:
+        lease = await ended(backend)
+        await backend.store.clear(lease.key)
+        assert await backend.store.read(lease.key) == lease.head
+        assert len(await backend.store.commits(lease.key)) == 2
+        await backend.store.delete(lease, stone(lease.head))
+        for key in (lease.key, "never"):
+            await backend.store.clear(key)
+        assert await backend.store.read(lease.key) == stone(lease.head)
+
     async def test_s14_it_keeps_who_it_was_and_its_hash_and_nothing_that_it_said(self, backend: Backend) -> None:
         lease = await ended(backend)
         head = replace(lease.head, waits=(Wait(kind="timer"),), wake_at=LATER)
