@@ -42,6 +42,12 @@ docs: .venv/dev.stamp ## write the reference anew from the docstrings
 screenshots: .venv/dev.stamp ## take the pictures of the console anew (needs Chromium)
 	@PYTHONPATH=. $(PY) docs/screenshots.py
 
+permissions: .venv/dev.stamp ## write anew what the functions are granted, from what they ask the emulators for (needs Java)
+	@PYTHONPATH=. $(PY) -m tests.infra.permissions
+
+pins: ## write functions/requirements.txt anew, from the newest of everything that pyproject.toml allows
+	@$(PYTHON) functions/pin.py
+
 bench: .venv/dev.stamp ## measure speed, size and cost (results in bench-results)
 	@$(PY) tests/benchmarks/bench.py $(ARGS)
 

@@ -9,7 +9,8 @@ locals {
   # function by function, for what one resource is granted to several
   publishes_wakes  = toset([for name, given in local.permissions : name if contains(given.sessions_topic, "pubsub.topics.publish")])
   publishes_events = toset([for name, given in local.permissions : name if contains(given.events_topic, "pubsub.topics.publish")])
-  arms_timers      = toset([for name, given in local.permissions : name if contains(given.queue, "cloudtasks.tasks.create")])
+  arms_timers      = toset([for name, given in local.permissions : name if length(given.queue) > 0])
+  acts_as_caller   = toset([for name, given in local.permissions : name if length(given.caller) > 0])
   keeps_values     = toset([for name, given in local.permissions : name if length(given.bucket) > 0])
 }
 
@@ -103,18 +104,35 @@ resource "google_pubsub_subscription_iam_member" "gives_up" {
 
 # --- timers --------------------------------------------------------------------------------------------------------
 
+# Google's own roles for this let tasks and accounts be read as well.
+resource "google_project_iam_custom_role" "queue" {
+  role_id     = "${replace(var.name, "-", "_")}_queue"
+  title       = "Onward: timers"
+  description = "What those functions do with the queue that arm timers."
+  permissions = distinct(flatten([for name in local.arms_timers : local.permissions[name].queue]))
+  depends_on  = [google_project_service.service]
+}
+
 resource "google_cloud_tasks_queue_iam_member" "arms" {
   for_each = local.arms_timers
   name     = google_cloud_tasks_queue.timers.name
   location = var.region
-  role     = "roles/cloudtasks.enqueuer"
+  role     = google_project_iam_custom_role.queue.id
   member   = google_service_account.function[each.key].member
 }
 
-resource "google_service_account_iam_member" "arms_as" { # a task is delivered in the name of the caller
-  for_each           = local.arms_timers
+resource "google_project_iam_custom_role" "caller" {
+  role_id     = "${replace(var.name, "-", "_")}_caller"
+  title       = "Onward: in the caller's name"
+  description = "Having a task delivered in the name of the caller."
+  permissions = distinct(flatten([for name in local.acts_as_caller : local.permissions[name].caller]))
+  depends_on  = [google_project_service.service]
+}
+
+resource "google_service_account_iam_member" "arms_as" {
+  for_each           = local.acts_as_caller
   service_account_id = google_service_account.caller.name
-  role               = "roles/iam.serviceAccountUser"
+  role               = google_project_iam_custom_role.caller.id
   member             = google_service_account.function[each.key].member
 }
 
