@@ -31,6 +31,7 @@ LOCATION, BUCKET, QUEUE = "local", "onward", "onward-timers"
 SESSIONS, EVENTS, DEAD_LETTERS = "onward-sessions", "onward-events", "onward-dead-letters"
 ADVANCE, FOLLOW = "onward-advance", "onward-follow"
 ACCOUNT, AUDIENCE = "onward@local.iam.gserviceaccount.com", "onward-api"
+OTHER_ACCOUNT = "onward-sweep@local.iam.gserviceaccount.com"
 PROXY_AUDIENCE = "/projects/1/locations/local/services/api"
 ACK_SECONDS = 600
 
@@ -161,6 +162,7 @@ class Cloud:
             "ONWARD_QUEUE": QUEUE,
             "ONWARD_RESUME_URL": self.functions["resume"].url,
             "ONWARD_SERVICE_ACCOUNT": ACCOUNT,
+            "ONWARD_OWN_ACCOUNTS": OTHER_ACCOUNT,
             "ONWARD_AUDIENCE": AUDIENCE,
             "ONWARD_CERTS_URL": f"{self.tokens.url}/certs",
             "ONWARD_IAP_AUDIENCE": PROXY_AUDIENCE,

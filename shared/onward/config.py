@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from onward.errors import BadInput
@@ -161,6 +161,7 @@ class CloudSettings(CloudPlace):
     `issuers` and `audiences` whom a token must come from and be meant for. `iap_audiences` are those of Identity-Aware
     Proxy where the API stands behind it, and `iap_certs_url` has its keys. `roles` is the table of who may do what;
     without one the API lets nobody do anything. `console_url` is where people decide, for what webhooks are told.
+    `own_accounts` are the deployment's, which decide nothing; `service_account` is always one of them.
     """
 
     location: str
@@ -180,6 +181,7 @@ class CloudSettings(CloudPlace):
     iap_certs_url: str = "https://www.gstatic.com/iap/verify/public_key"
     roles: str | None = None
     console_url: str | None = None
+    own_accounts: tuple[str, ...] = ()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> CloudSettings:
@@ -208,8 +210,13 @@ class CloudSettings(CloudPlace):
             iap_certs_url=env.given("ONWARD_IAP_CERTS_URL") or cls.iap_certs_url,
             roles=env.given("ONWARD_ROLES"),
             console_url=env.url("ONWARD_CONSOLE_URL"),
+            own_accounts=env.emails("ONWARD_OWN_ACCOUNTS", "accounts of the deployment's own"),
         )
-        return settings._in_order()
+        return settings._in_order()._with_own()
+
+    def _with_own(self) -> CloudSettings:
+        own = dict.fromkeys((self.service_account, *self.own_accounts))
+        return replace(self, own_accounts=tuple(own))
 
     def _in_order(self) -> CloudSettings:
         """A step must end before its request does, and that before its message comes again (R10)."""
@@ -256,6 +263,14 @@ class _Checked:
     def url(self, name: str) -> str | None:
         """The URL that the variable holds, if it holds anything."""
         return self.given(name) and self.get(name, _SAFE_URL, "the URL of the console", _CONSOLE)
+
+    def emails(self, name: str, what: str) -> tuple[str, ...]:
+        """A list of addresses, perhaps empty."""
+        found = _list(self.given(name) or "")
+        for each in found:
+            if not re.fullmatch(_EMAIL, each):
+                raise BadInput(f"{name} is wrong: {each[:60]!r}; it is {what}, separated by commas, such as {_ACCOUNT}")
+        return found
 
     def all_or_none(self, *hosts: str) -> None:
         """What is left out of these emulators would be the real service: nobody means that."""

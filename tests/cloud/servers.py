@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from emulators.cloud import ACCOUNT, OTHER_ACCOUNT
 from onward.errors import Unidentified
 from onward.programs.app import App
 from onward.runtime import Runtime
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 ROLES = Roles.read(str(HERE / "roles.toml"))
+OWN = frozenset({ACCOUNT, OTHER_ACCOUNT})
 
 
 class Api(Client):
@@ -78,7 +80,7 @@ async def on_sqlite(folder: Path, pace: Pace | None = None, app: App | None = No
     with mock.patch.dict(os.environ, {"LEDGER": str(folder / "ledger")}):
         app = app or _desk().app
     async with Runtime(app, folder / "api.db", identity="ann") as runtime:
-        service = Service(runtime.parts, app, ROLES, own_account="onward@local", pace=pace or Pace())
+        service = Service(runtime.parts, app, ROLES, own_accounts=OWN, pace=pace or Pace())
         async with _up("sqlite", service, folder / "ledger", **more) as api:
             yield api
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from emulators.cloud import ACCOUNT
+from emulators.cloud import ACCOUNT, OTHER_ACCOUNT
 from tests.cloud.servers import Api
 
 GRACE, ANN = "grace@shop.example", "ann@shop.example"
@@ -160,8 +160,7 @@ async def test_g8_one_decision_counts_and_its_repeat_is_harmless(api: Api) -> No
     assert (await api.ask("POST", "sessions/r-once/decisions", misplaced)).said == (400, "bad_input")
     edited = decision | {"arguments": {"order": 7}}
     assert (await api.ask("POST", "sessions/r-once/decisions", edited)).said == (400, "bad_input")
-    own = ACCOUNT if api.name == "functions" else "onward@local"
-    if api.name == "functions":
+    for own in (ACCOUNT, OTHER_ACCOUNT, OTHER_ACCOUNT.upper()):
         assert (await api.ask("POST", "sessions/r-once/decisions", decision, own)).said == (409, "own_account")
     rejected = decision | {"verdict": "rejected"}
     told = [await api.ask("POST", "sessions/r-once/decisions", rejected, ANN) for _ in range(2)]

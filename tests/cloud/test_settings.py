@@ -54,6 +54,15 @@ def test_settings_are_read() -> None:
     assert settings.firestore_emulator is None
 
 
+def test_the_account_that_calls_is_the_deployments_own() -> None:
+    calls = GOOD["ONWARD_SERVICE_ACCOUNT"]
+    assert CloudSettings.from_env(GOOD).own_accounts == (calls,)
+    told = {"ONWARD_OWN_ACCOUNTS": f"sweep@my-project.iam, {calls}"}
+    assert CloudSettings.from_env(GOOD | told).own_accounts == (calls, "sweep@my-project.iam")
+    with pytest.raises(BadInput, match="ONWARD_OWN_ACCOUNTS is wrong: 'sweep'"):
+        CloudSettings.from_env(GOOD | {"ONWARD_OWN_ACCOUNTS": "sweep"})
+
+
 @pytest.mark.parametrize("name", USUAL)
 def test_what_goes_without_saying_need_not_be_said(name: str) -> None:
     field, usual = USUAL[name]

@@ -157,6 +157,16 @@ async def test_a_refusal_is_an_outage_for_operators_to_end(storage: Storage, blo
         await blobs.get(KEY, NAME)
 
 
+async def test_who_may_not_replace_what_is_there_need_not(storage: Storage, blobs: StorageBlobs) -> None:
+    """The service may say so before it looks whether anything would be replaced."""
+    await blobs.put(KEY, NAME, "value")
+    storage.faults.append(Fault("POST", status=403))
+    await blobs.put(KEY, NAME, "value")
+    storage.faults.append(Fault("POST", status=403))
+    with pytest.raises(CorruptLog, match="not the value"):
+        await blobs.put(KEY, NAME, "another")
+
+
 async def test_a_bucket_that_is_not_there_is_not_a_value_that_is_not_there(storage: Storage) -> None:
     blobs = StorageBlobs("other", endpoint=storage.url)
     for doing in (blobs.get(KEY, NAME), blobs.put(KEY, NAME, "value"), blobs.forget(KEY, "")):

@@ -9,8 +9,9 @@ from pathlib import Path
 from onward import Agent, App, Approval, Call, File, Pending, ScriptedModel, tool
 
 LEDGER = Path(os.environ["LEDGER"])
-LARGE, LONG = 100_000, 20_000
-"""Characters: of what lies in the bucket by itself, and of what makes a fold too large for the head."""
+LARGE, LONG, HUGE = 100_000, 20_000, 10_000_000
+"""Characters: of what lies in the bucket by itself, of what makes a fold too large for the head, and of what is sent to
+the bucket in parts."""
 
 
 @tool(effect="read")
@@ -28,7 +29,7 @@ async def recall(about: str) -> str:
 @tool(effect="idempotent")
 async def draw(about: str) -> File:
     """Draw something."""
-    return File.named(f"{about}.txt", about.encode())
+    return File.named(f"{about}.txt", b"x" * HUGE)
 
 
 @tool(effect="irreversible", approval=Approval(timeout="10m", on_timeout="deny"), timeout="5s")

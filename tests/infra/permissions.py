@@ -1,6 +1,6 @@
 """What each function is granted, derived from what it was seen to ask for: `infra/permissions.json`.
 
-    python -m tests.infra.permissions      plays on the emulators (which need Java), and writes the file anew
+python -m tests.infra.permissions      plays on the emulators (which need Java), and writes the file anew
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "Firestore.RunQuery": ("datastore.entities.get", "datastore.entities.list"),
     "Firestore.Commit create": ("datastore.entities.create",),
     "Firestore.Commit update": ("datastore.entities.update",),
+    "Firestore.Commit create or update": ("datastore.entities.create", "datastore.entities.update"),
     "Firestore.BatchWrite delete": ("datastore.entities.delete",),
     "Storage.get": ("storage.objects.get",),
     "Storage.list": ("storage.objects.list",),
     "Storage.insert new": ("storage.objects.create",),
+    "Storage.insert part": ("storage.objects.create",),
     "Storage.delete": ("storage.objects.delete",),
     "Publisher.Publish": ("pubsub.topics.publish",),
     "CloudTasks.CreateTask": ("cloudtasks.tasks.create",),
@@ -53,7 +55,7 @@ def _of(function: str, calls: Iterable[tuple[str, str]], resources: Mapping[str,
     found: dict[str, set[str]] = {resource: set() for resource in RESOURCES}
     for call, name in calls:
         if call not in NEEDS:
-            raise Unknown(f"{function} calls {call}: say in {Path(__file__).name} which permissions Google wants for it")
+            raise Unknown(f"{function} calls {call}: say in permissions.py which permissions Google wants for it")
         if name not in resources:
             raise Unknown(f"{function} calls {call} on {name}, which is none of: {', '.join(resources)}")
         found[resources[name]] |= set(NEEDS[call])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import json
+import itertools
 import re
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -118,7 +118,7 @@ async def play(world: Recorded) -> Noting:
     await asyncio.gather(_from_start_to_end(api), _late(world, api), _told(api), _by_links(api))
     await _looked_at(api)
     await _erased(api)
-    await _swept(world)
+    await _swept(world, api)
     await api.drop()
     return api
 
@@ -216,12 +216,20 @@ async def _erased(api: Noting) -> None:
         await api.done("DELETE", "sessions/whole?reason=Asked%20to.")
 
 
-async def _swept(world: Recorded) -> None:
-    """One whose wake was lost."""
-    signal = Signal("lost", "input", {"content": "Hello?"}, Actor(kind="external", name="test"))
-    async with world.sessions() as sessions:
-        await sessions.parts.backend.store.file(session_key("default", "held"), signal)
-    for _ in range(2):
-        status, answer = await world.post("sweep", json.dumps({}).encode())
-        assert status == 200, answer
-    await world.until("held", "input_received")
+async def _swept(world: Recorded, api: Noting) -> None:
+    """A sweep that finds nothing, and one that finds whose wake was lost."""
+    await api.asking("lost")
+    while await _woken(world):
+        await asyncio.sleep(0.1)
+    async with asyncio.timeout(40), world.sessions() as sessions:
+        for number in itertools.count():
+            signal = Signal(f"lost-{number}", "input", {"content": "Hello?"}, Actor(kind="external", name="test"))
+            await sessions.parts.backend.store.file(session_key("default", "lost"), signal)
+            if await _woken(world):
+                return
+
+
+async def _woken(world: Recorded) -> int:
+    status, answer = await world.post("sweep", b"{}")
+    assert status == 200, answer
+    return int(answer["woken"])

@@ -37,7 +37,7 @@ def test_a_wake_and_a_timer_may_move_a_session_as_far() -> None:
     ("call", "said"),
     [
         (("Firestore.BatchGetDocuments transaction", "db"), "which permissions Google wants"),
-        (("Firestore.Commit create or update", "db"), "which permissions Google wants"),
+        (("Firestore.Commit delete", "db"), "which permissions Google wants"),
         (("Firestore.Commit create", "another"), "none of: db"),
     ],
     ids=["call", "write", "resource"],

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 FOLDER = os.environ.get("CALLS")
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 OBJECT = re.compile(r"(?:/download)?/storage/v1/b/([^/]+)/o/.+")
-OBJECTS = re.compile(r"(?:/upload)?/storage/v1/b/([^/]+)/o")
+OBJECTS = re.compile(r"(?:/resumable)?(?:/upload)?/storage/v1/b/([^/]+)/o")
 noted: set[str] = set()
 
 
@@ -112,9 +112,10 @@ def _request(method: str, url: str) -> tuple[str, str]:
     if found := OBJECT.fullmatch(place.path):
         return {"GET": "Storage.get", "DELETE": "Storage.delete"}.get(method, f"Storage.{method}"), found[1]
     if found := OBJECTS.fullmatch(place.path):
-        if not place.path.startswith("/upload/"):
+        if "/upload/" not in place.path:
             return {"GET": "Storage.list"}.get(method, f"Storage.{method} objects"), found[1]
-        return "Storage.insert" + (" new" if asked.get("ifGenerationMatch") == ["0"] else ""), found[1]
+        how = "part" if "upload_id" in asked else "new" if asked.get("ifGenerationMatch") == ["0"] else "over"
+        return f"Storage.insert {how}", found[1]
     return f"{method} {place.path}", place.netloc
 
 

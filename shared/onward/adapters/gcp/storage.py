@@ -86,12 +86,17 @@ class StorageBlobs:
             return work(*given)
 
     def _put(self, path: str, data: bytes) -> None:
-        from google.api_core.exceptions import PreconditionFailed
+        from google.api_core.exceptions import Forbidden, PreconditionFailed
 
         blob = self._blob(path)
         try:
             blob.upload_from_string(data, content_type=_KIND, if_generation_match=0, **self._bounds)
         except PreconditionFailed:  # there already: an earlier put, or this one, whose answer was lost
+            if _BY_DIGEST.search(path):
+                self._compare(blob, data)
+        except Forbidden:  # said to one who may not replace what is there, perhaps before the precondition is looked at
+            if not blob.exists(**self._bounds):
+                raise
             if _BY_DIGEST.search(path):
                 self._compare(blob, data)
 

@@ -18,7 +18,8 @@ def web(worker: Worker, roles: Roles) -> ASGIApp:
     """The API of one process. A stream ends before the request that it is would be cut off."""
     settings = worker.settings
     pace = Pace(lasts=max(SETTLING, min(Pace().lasts, settings.timeout - SETTLING)))
-    service = Service(worker.parts, worker.app, roles, own_account=settings.service_account, pace=pace)
+    own = frozenset(settings.own_accounts)
+    service = Service(worker.parts, worker.app, roles, own_accounts=own, pace=pace)
 
     async def who(headers: Mapping[str, str]) -> str:
         return await worker.identities.email(headers.get("authorization"), headers.get(ASSERTION))

@@ -82,7 +82,7 @@ async def decision(asked: Asked, id: str, body: Mapping[str, Any], key: str | No
 
 async def check_may_decide(asked: Asked, head: Head, call: str, verdict: Verdict, tool: str | None = None) -> None:
     """Raises NotAllowed, and Refused for the account that runs sessions, and for what was never proposed."""
-    if asked.rights.name.casefold() == asked.service.own_account:
+    if asked.rights.name.casefold() in asked.service.own_accounts:
         raise Refused("decision refused", "own_account", "what runs sessions decides nothing about them")
     await asked.caller.check_may_decide(asked.service.roles, head, call, verdict, tool)
 

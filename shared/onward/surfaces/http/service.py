@@ -18,17 +18,17 @@ LONGEST_KEY = 1024
 
 @dataclass(slots=True)
 class Service:
-    """`own_account` is that of the process itself, which decides nothing; None where there is none."""
+    """`own_accounts` are those of whatever runs sessions: none of them decides anything."""
 
     parts: Parts
     app: App
     roles: Roles
-    own_account: str | None = None
+    own_accounts: frozenset[str] = frozenset()
     pace: Pace = field(default_factory=Pace)
     hub: Hub = field(init=False)
 
     def __post_init__(self) -> None:
-        self.own_account = self.own_account and self.own_account.casefold()
+        self.own_accounts = frozenset(map(str.casefold, self.own_accounts))
         self.hub = Hub(self.parts, self.pace)
 
     async def close(self) -> None:
