@@ -46,7 +46,7 @@ permissions: .venv/dev.stamp ## write anew what the functions are granted, from 
 	@PYTHONPATH=. $(PY) -m tests.infra.permissions
 
 pins: ## write functions/requirements.txt anew, from the newest of everything that pyproject.toml allows
-	@$(PYTHON) functions/pin.py
+	@$(PYTHON) .ci/pins
 
 bench: .venv/dev.stamp ## measure speed, size and cost (results in bench-results)
 	@$(PY) tests/benchmarks/bench.py $(ARGS)

@@ -74,7 +74,8 @@ class CloudSdk:
 
 class Cloud:
     """All of it, from its making until it is closed. `settings` are put over those that the functions get; what they
-    log goes to `NAME.log` in `folder`. `google` starts Firestore and Pub/Sub: those of the Cloud SDK if not given.
+    log goes to `NAME.log` in `folder`. `google` starts Firestore and Pub/Sub: those of the Cloud SDK if not given;
+    `serve` makes a function of its name and its log.
     Raises Missing and Failed (of `emulators.cloud_sdk`).
     """
 
@@ -87,6 +88,7 @@ class Cloud:
         settings: Mapping[str, str] | None = None,
         sweep_every: float = 60.0,
         google: Callable[[], Google] = CloudSdk,
+        serve: Callable[[str, Path], Function] = Function,
     ) -> None:
         self.project = project
         self._open = ExitStack()
@@ -94,7 +96,7 @@ class Cloud:
             self._start_google(google)
             self._start_services()
             logs = self._folder(folder)
-            self.functions = {name: Function(name, logs / f"{name}.log") for name in NAMES}
+            self.functions = {name: serve(name, logs / f"{name}.log") for name in NAMES}
             self.environment = self._environment(app) | dict(settings or {})
             self._furnish()
             self._start_functions()

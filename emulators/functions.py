@@ -14,26 +14,35 @@ from pathlib import Path
 
 from emulators.cloud_sdk import STARTS_IN, Failed, Missing, free_port
 
-SOURCE = Path(__file__).resolve().parents[1] / "functions" / "main.py"
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "functions" / "main.py"
 NAMES = ("advance", "resume", "sweep", "api")
 
 
 class Function:
-    """One function at `url`, from its start until it is closed. What it logs goes to the file `log`."""
+    """One function at `url`, from its start until it is closed. What it logs goes to the file `log`.
 
-    def __init__(self, name: str, log: Path, port: int = 0) -> None:
+    With another `source` it is served as it would be where it is deployed: from its own folder and with nothing else on
+    its path, by this `python`."""
+
+    def __init__(
+        self, name: str, log: Path, port: int = 0, *, source: Path = SOURCE, python: str = sys.executable
+    ) -> None:
         if importlib.util.find_spec("functions_framework") is None:
             raise Missing("functions-framework is missing: pip install -e '.[dev]'")
         self.name, self.log, self._port = name, log, port or free_port()
+        self._source, self._python = source, python
         self.url = f"http://127.0.0.1:{self._port}/"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Start it with these settings added to the environment, and wait until it listens. Raises Failed."""
-        command = [sys.executable, "-m", "emulators.guarded", sys.executable, "-m", "functions_framework"]
-        command += ["--target", self.name, "--source", str(SOURCE), "--host", "127.0.0.1", "--port", str(self._port)]
-        root = str(SOURCE.parents[1])
-        added = {"PYTHONPATH": f"{root}:{root}/shared", "PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1,localhost"}
+        command = [sys.executable, str(ROOT / "emulators" / "guarded.py"), self._python, "-m", "functions_framework"]
+        command += ["--target", self.name, "--source", str(self._source)]
+        command += ["--host", "127.0.0.1", "--port", str(self._port)]
+        here = self._source == SOURCE
+        path = f"{ROOT}:{ROOT}/shared" if here else ""
+        added = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1,localhost"}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -41,6 +50,7 @@ class Function:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                cwd=None if here else self._source.parent,
                 env=dict(os.environ) | added | dict(environment),
             )
         self._await()

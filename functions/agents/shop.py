@@ -8,6 +8,7 @@ twice included, and takes a moment to answer. The file is made, with its data, b
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-FILE = Path(__file__).resolve().parents[2] / "build" / "shop.db"
+HERE = Path(__file__).resolve().parent
+FILE = (HERE.parents[1] / "build" if HERE.parent.name == "functions" else Path(tempfile.gettempdir())) / "shop.db"
+"""Where it is deployed only the folder for temporary files may be written to, and it goes with the instance."""
 
 CONFIRMS_AFTER = 2.0
 """Seconds between a booking and its confirmation, as payment services have them."""
