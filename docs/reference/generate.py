@@ -180,7 +180,7 @@ def settings() -> str:
 
 
 def _variables(found: Any) -> list[str]:
-    names = dict.fromkeys(re.findall(r"""env\)?\.(?:get|given|number|url)\(\s*['"](\w+)""", inspect.getsource(found)))
+    names = dict.fromkeys(re.findall(r"""env\)?\.(?:get|given|number|url|emails)\(\s*['"](\w+)""", inspect.getsource(found)))
     return [f"Read here: {', '.join(f'`{name}`' for name in names)}."] if names else []
 
 
