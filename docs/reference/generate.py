@@ -180,7 +180,8 @@ def settings() -> str:
 
 
 def _variables(found: Any) -> list[str]:
-    names = dict.fromkeys(re.findall(r"""env\)?\.(?:get|given|number|url|emails)\(\s*['"](\w+)""", inspect.getsource(found)))
+    read = r"""env\)?\.(?:get|given|number|url|emails)\(\s*['"](\w+)"""
+    names = dict.fromkeys(re.findall(read, inspect.getsource(found)))
     return [f"Read here: {', '.join(f'`{name}`' for name in names)}."] if names else []
 
 

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from onward import Agent, App, Approval, Call, File, Pending, ScriptedModel, tool
+from onward import Agent, App, Approval, Call, File, Pending, ScriptedModel, Webhook, tool
 
 LEDGER = Path(os.environ["LEDGER"])
 LARGE, LONG, HUGE = 100_000, 20_000, 10_000_000
@@ -79,5 +79,6 @@ app = App(
         agent("ship-desk", turn(("ship", "order", "A-1"))),
         Agent("refund-desk", model=ScriptedModel([turn(("refund", "order", "A-1")), {"text": "Done."}]), tools=tools),
         clerk,
-    ]
+    ],
+    webhooks=[Webhook("http://127.0.0.1:9/", secret="HOOKS_SECRET", name="nobody", allow_private=True)],
 )

@@ -22,11 +22,13 @@ RESOURCES = ("database", "bucket", "sessions_topic", "events_topic", "queue", "c
 Given = dict[str, dict[str, list[str]]]
 """Permissions by function and resource."""
 
-# As Google documents them: for Firestore under "Required permissions for API methods", for Cloud Storage under "IAM
-# permissions for JSON methods". A new object takes `create` alone; one in the place of another would take `delete` too.
+# As Google documents them: for Firestore under "Required permissions for API methods" (which leaves RunAggregationQuery
+# out: it is a query), for Cloud Storage under "IAM permissions for JSON methods". A new object takes `create` alone; one
+# in the place of another would take `delete` too.
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "Firestore.BatchGetDocuments": ("datastore.entities.get",),
     "Firestore.RunQuery": ("datastore.entities.get", "datastore.entities.list"),
+    "Firestore.RunAggregationQuery": ("datastore.entities.get", "datastore.entities.list"),
     "Firestore.Commit create": ("datastore.entities.create",),
     "Firestore.Commit update": ("datastore.entities.update",),
     "Firestore.Commit create or update": ("datastore.entities.create", "datastore.entities.update"),

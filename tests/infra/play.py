@@ -44,7 +44,7 @@ class Recorded(World):
     def _told(self) -> dict[str, str]:
         path = ":".join(map(str, (HERE / "recording", ROOT, ROOT / "shared")))
         told = {"ONWARD_STEPS_PER_WAKE": "50", "ONWARD_ROLES": str(ROLES), "LEDGER": str(self.ledger)}
-        return told | {"PYTHONPATH": path, "CALLS": str(self.calls)}
+        return told | {"HOOKS_SECRET": "nobody listens", "PYTHONPATH": path, "CALLS": str(self.calls)}
 
     def recorded(self) -> Mapping[str, Calls]:
         """By function."""
@@ -195,9 +195,9 @@ async def _looked_at(api: Noting) -> None:
     await api.done("GET", "sessions?status=waiting&wait=approval&limit=1")
     await api.done("GET", "sessions/whole/effects")
     await api.done("GET", "sessions/whole/events?limit=3")
-    for page in ("/", "/approvals", "/health", *(f"/sessions/whole{part}" for part in ("", "/rows", "/state"))):
-        await api.page(page)
-    await api.page("/sessions/whole/events/1")
+    for page in (*SHOWS, "/sessions/whole/events/1"):
+        if page.count("{") == page.count("{id}"):
+            await api.page(page.replace("{id}", "whole"))
 
 
 async def _switched(api: Noting) -> None:
