@@ -22,9 +22,9 @@ RESOURCES = ("database", "bucket", "sessions_topic", "events_topic", "queue", "c
 Given = dict[str, dict[str, list[str]]]
 """Permissions by function and resource."""
 
-# As Google documents them: for Firestore under "Required permissions for API methods" (which leaves RunAggregationQuery
-# out: it is a query), for Cloud Storage under "IAM permissions for JSON methods". A new object takes `create` alone; one
-# in the place of another would take `delete` too.
+# As Google documents them: for Firestore under "Required permissions for API methods" (RunAggregationQuery is left out
+# there; it is a query), for Cloud Storage under "IAM permissions for JSON methods". A new object takes `create` alone;
+# one in the place of another would take `delete` too.
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "Firestore.BatchGetDocuments": ("datastore.entities.get",),
     "Firestore.RunQuery": ("datastore.entities.get", "datastore.entities.list"),
