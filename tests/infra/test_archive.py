@@ -15,6 +15,7 @@ import time
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
     from tests.cloud.world import World
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+PINS = ROOT / "functions" / "requirements.txt"
 GRACE = "grace@shop.example"
 MESSAGE = "My grinder from order A-1042 arrived broken. Can I have my money back?"
+
+
+pytestmark = pytest.mark.timeout(300)  # installing waits for an index
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +45,18 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("terraform is missing: https://developer.hashicorp.com/terraform/install")
     folder = tmp_path_factory.mktemp("plans")
     told = {**os.environ, "TERRAFORM": str(HERE / "plan.sh"), "KEPT": str(folder)}
-    _run([check, "--plan", str(ROOT / "infra"), "-var", "project_id=my-project-1"], told)
+    plan = [check, "--plan", str(ROOT / "infra"), "-var", "project_id=my-project-1"]
+    with ThreadPoolExecutor(2) as both:
+        for done in [both.submit(_run, plan, told), both.submit(_install, folder)]:
+            done.result()
     return folder
+
+
+def _install(folder: Path) -> None:
+    """An environment with the pins and nothing else, for `folder/source`."""
+    _run([sys.executable, "-m", "venv", str(folder / "venv")])
+    pip = [str(_python(folder / "source")), "-m", "pip", "--disable-pip-version-check"]
+    _run([*pip, "install", "--quiet", "--no-deps", "-r", str(PINS)])
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +65,7 @@ def unpacked(kept: Path) -> Path:
     source = kept / "source"
     with zipfile.ZipFile(kept / "first.zip") as archive:
         archive.extractall(source)
-    _run([sys.executable, "-m", "venv", str(kept / "venv")])
-    pip = [str(_python(source)), "-m", "pip", "--disable-pip-version-check"]
-    _run([*pip, "install", "--quiet", "--no-deps", "-r", str(source / "requirements.txt")])
+    assert (source / "requirements.txt").read_text() == PINS.read_text(), "what was installed is not what it asks for"
     return source
 
 
