@@ -12,6 +12,7 @@ import pytest
 
 from onward import Agent, App, Approval, ScriptedModel, tool
 from onward.core.links import Link, link_path
+from onward.surfaces.console.approval import COUNTED
 from tests.console.house import ANN, GRACE, House, house, opened
 from tests.console.shop import HOSTILE
 from tests.console.visitor import Page
@@ -285,6 +286,7 @@ async def test_two_people_approve_and_one_of_them_only_once(house: House) -> Non
     page = await grace.get(path)
     told = await grace.follow(await grace.send(page, page.form(button="approved"), "approved"))
     assert "1 of 2: grace@shop.example" in told.text
+    assert told.root.one("p", role="status", class_="note").text == COUNTED
     fields = page.fields(page.form(button="approved")) | {"verdict": "approved", "reason": "Really."}
     again = await grace.post(path, fields)
     assert (again.status, "has approved it; 1 more must" in again.text) == (409, True)
@@ -292,6 +294,17 @@ async def test_two_people_approve_and_one_of_them_only_once(house: House) -> Non
     page = await ann.get(path)
     assert (await ann.send(page, page.form(button="approved"), "approved")).status == 303
     await house.rests("d-1", "completed")
+
+
+async def test_an_address_can_not_say_that_somebody_has_decided(house: House) -> None:
+    path = await house.asking("d-1")
+    open = await house.visitor().get(f"{path}&told=approved")
+    assert open.root.all("p", role="status", class_="note") == []
+    ann = house.visitor(ANN)
+    assert (await ann.send(open, (await ann.get(path)).form(button="rejected"), "rejected")).status == 303
+    over = await house.visitor().get(f"{path}&told=approved")
+    assert over.root.all("p", role="status", class_="note") == []
+    assert "Rejected." in (await ann.get(f"{path}&told=rejected")).text
 
 
 async def test_what_came_meanwhile_is_said(house: House) -> None:

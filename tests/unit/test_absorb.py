@@ -88,6 +88,21 @@ def test_two_people_must_approve_and_none_of_them_twice() -> None:
     assert not [name for name in here.state.timers if name.endswith("3.0")]
 
 
+def test_nobody_is_two_people_by_writing_their_address_otherwise() -> None:
+    here, loud = asked(needed=2), Actor(kind="person", name="ANN")
+    decides(here, "approved", ANN)
+    with pytest.raises(Refused, match="ANN has approved it; 1 more must"):
+        decides(here, "approved", loud)
+    here = asked(needed=2, approvers=("ann", "bob"))
+    decides(here, "approved", loud)
+    with pytest.raises(Refused, match="too few would be left"):
+        decides(here, "delegated", BOB, to="Ann")
+    here = asked(approvers=("Ann",))
+    decides(here, "delegated", ANN, to="bob")
+    with pytest.raises(Refused, match="bob may decide, not ANN"):
+        decides(here, "approved", loud)
+
+
 def test_one_rejection_is_enough() -> None:
     here = asked(needed=2)
     decides(here, "approved", ANN)

@@ -14,6 +14,7 @@ from typing import Any
 from onward.core import events as ev
 from onward.core.draft import ENGINE, TIMER, Draft
 from onward.core.events import Actor, Body, Failure
+from onward.core.ids import is_among
 from onward.core.signals import (
     CancelBody,
     ChildBody,
@@ -182,7 +183,7 @@ def check_decision(state: State, sender: Actor, body: DecisionBody) -> None:
             "decision refused", "wrong_digest", f"the open approval is for the call with digest {call.digest[:12]}"
         )
     _check_decider(call, sender, body)
-    if body.verdict == "approved" and sender in call.approved_by:
+    if body.verdict == "approved" and is_among(sender.name, [actor.name for actor in call.approved_by]):
         stands = f"{sender.name} has approved it; {call.needed - len(call.approved_by)} more must"
         raise Refused("decision refused", "approved_already", stands)
 
@@ -192,12 +193,13 @@ def _check_decider(call: OpenCall, sender: Actor, body: DecisionBody) -> None:
     It is not passed on to so few that it could never be approved."""
     if not call.approvers:
         return
-    may_still = sender.name in call.delegators and body.verdict in ("rejected", "delegated")
-    if sender.name not in call.approvers and not may_still:
+    may_still = is_among(sender.name, call.delegators) and body.verdict in ("rejected", "delegated")
+    if not is_among(sender.name, call.approvers) and not may_still:
         raise Refused("decision refused", "not_asked", f"{', '.join(call.approvers)} may decide, not {sender.name}")
     if body.verdict == "delegated":
-        approved = {actor.name for actor in call.approved_by}
-        left = ({*call.approvers} - {sender.name} | {body.to}) - approved
+        approved = {actor.name.casefold() for actor in call.approved_by}
+        others = {name.casefold() for name in call.approvers} - {sender.name.casefold()}
+        left = (others | {(body.to or "").casefold()}) - approved
         if len(left) + len(approved) < call.needed:
             stands = f"{call.needed} people must approve, and too few would be left to"
             raise Refused("decision refused", "too_few", stands)

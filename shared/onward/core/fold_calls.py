@@ -6,7 +6,7 @@ from typing import Any
 
 from onward.core import events as ev
 from onward.core.folding import CALL, folds, settle, spend, update, update_keeping, with_timer
-from onward.core.ids import call_id
+from onward.core.ids import call_id, is_among
 from onward.core.payload import Blob, Erased
 from onward.core.state import State, changed
 
@@ -82,7 +82,7 @@ def _delegated(state: State, event: ev.Event, body: ev.ApprovalDelegated) -> Sta
     call, name = state.calls[body.call], event.actor.name
     if not call.approvers:
         return state
-    others = tuple(other for other in call.approvers if other not in (name, body.to))
+    others = tuple(other for other in call.approvers if other != body.to and not is_among(other, [name]))
     delegators = tuple(dict.fromkeys((*call.delegators, name)))
     return update_keeping(state, body.call, approvers=(*others, body.to), delegators=delegators)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Iterable
 
 from onward.core.canonical import digest
 from onward.errors import BadInput
@@ -22,6 +23,12 @@ def check_id(value: str, field: str = "id") -> str:
             f"{field}: {value[:60]!r} may have 1 to 128 letters, digits and ._:@- and starts with one of the first two"
         )
     return value
+
+
+def is_among(name: str, names: Iterable[str]) -> bool:
+    """Whether somebody is one of these: an address is the same in upper and lower case, and nobody is two people by
+    writing it otherwise."""
+    return name.casefold() in {each.casefold() for each in names}
 
 
 def session_key(tenant: str, session: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from onward.core.events import ApprovalRequested
 from onward.core.head import Head
+from onward.core.ids import is_among
 from onward.core.payload import Blob
 from onward.core.state import OpenCall, State
 from onward.runtime.access import Access
@@ -82,7 +83,7 @@ class Question:
 
     def for_person(self, name: str) -> bool:
         """Whether this person may decide it, and has not yet."""
-        return name not in self.approved_by and (not self.approvers or name in self.approvers)
+        return not is_among(name, self.approved_by) and (not self.approvers or is_among(name, self.approvers))
 
     def passed_on(self, by: str, to: str) -> Question:
         """The question once this person has passed it on; one that is open to everybody stays so."""

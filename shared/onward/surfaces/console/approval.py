@@ -8,7 +8,9 @@ from typing import Any
 
 from starlette.responses import Response
 
+from onward.core import events as ev
 from onward.core.canonical import canonical
+from onward.core.ids import is_among
 from onward.core.links import Link, read
 from onward.core.payload import Erased
 from onward.errors import BadInput, Gone, NotAllowed, Refused, UsageError
@@ -23,6 +25,9 @@ from onward.surfaces.http.links import opened
 from onward.surfaces.http.problems import noted
 from onward.surfaces.http.service import Asked
 from onward.surfaces.questions import stakes_text
+
+_DECIDES = (ev.ApprovalDecided, ev.ApprovalDelegated)
+COUNTED = "Your approval is counted; it takes more than yours."
 
 OVER = {
     "link_expired": "This link was good for a while, and that is over.",
@@ -194,7 +199,7 @@ async def _page(
         "approval.html",
         status,
         alert=alert,
-        told=TOLD.get(visit.param("told") or ""),
+        told=_told(visit, card),
         card=card,
         action=place.action,
         edit=edit or _edit(card, said),
@@ -202,6 +207,16 @@ async def _page(
         stakes=stakes_text,
         value_text=value_text,
     )
+
+
+def _told(visit: Visit, card: Card) -> str | None:
+    """What they did before this page was asked for: of a decision only what the log says of them."""
+    code, name = visit.param("told") or "", visit.asked.rights.name
+    events = [told.event for told in card.story]
+    mine = [each for each in events if isinstance(each.body, _DECIDES) and is_among(name, [each.actor.name])]
+    if code != "accepted" and not mine:
+        return None
+    return COUNTED if card.open and is_among(name, card.question.approved_by) else TOLD.get(code)
 
 
 def _edit(card: Card, said: Form | None) -> Edit:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from onward import ports
 from onward.core.canonical import digest
 from onward.core.head import Head, Wait
+from onward.core.ids import is_among
 from onward.errors import BadInput, OnwardError, Permanent, Refused, Retryable
 from onward.surfaces.console.asking import Card, Told, approval_address, one_card, open_cards
 from onward.surfaces.console.deciding import TOLD, key_of
@@ -178,11 +179,11 @@ def _may_fit(visit: Visit, head: Head, wait: Wait, chosen: Mapping[str, str]) ->
 def asks(visit: Visit, head: Head, wait: Wait) -> bool:
     """Whether this visitor is one of those whom an approval asks, and has not decided it."""
     name, roles = visit.asked.rights.name, visit.service.roles
-    if not visit.may("approver", head.tenant) or name in wait.approved_by:
+    if not visit.may("approver", head.tenant) or is_among(name, wait.approved_by):
         return False
     rules = roles.rules(head.tenant, head.program, wait.tool or "")
     ruled = all(rule.by is None or roles.names(rule.by, name) for rule in rules)
-    return ruled and (not wait.approvers or name in wait.approvers)
+    return ruled and (not wait.approvers or is_among(name, wait.approvers))
 
 
 async def _cards(visit: Visit, head: Head) -> list[Card]:

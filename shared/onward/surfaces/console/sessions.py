@@ -12,7 +12,7 @@ from starlette.responses import Response
 from onward import ports
 from onward.core.events import Actor
 from onward.core.head import Head, Status
-from onward.core.ids import check_id
+from onward.core.ids import check_id, is_among
 from onward.core.signals import StartBody
 from onward.errors import BadInput, Refused, UsageError
 from onward.surfaces.console.page import Form, Visit, address, part, redirect, value, wanted
@@ -123,8 +123,10 @@ def _needs(visit: Visit, head: Head) -> bool:
     if needs_attention(head):
         return visit.may("operator", head.tenant)
     name = visit.asked.rights.name
-    asked = [wait for wait in head.waits if wait.kind == "approval" and name not in (wait.approved_by or ())]
-    return visit.may("approver", head.tenant) and any(not wait.approvers or name in wait.approvers for wait in asked)
+    asked = [wait for wait in head.waits if wait.kind == "approval" and not is_among(name, wait.approved_by)]
+    return visit.may("approver", head.tenant) and any(
+        not wait.approvers or is_among(name, wait.approvers) for wait in asked
+    )
 
 
 def _why(visit: Visit, head: Head) -> str:
