@@ -1,4 +1,4 @@
-"""What must hold of every page, whatever is on it."""
+"""What must hold of every page, whatever is on it, and what the page of a session shows."""
 
 from __future__ import annotations
 
@@ -68,3 +68,23 @@ async def too_wide(page: Page) -> list[str]:
     """What does not fit beside the edge of the screen."""
     over, wide = await page.evaluate(WIDER)
     return [f"{page.url}: {over} px", *wide] if over > 0 else []
+
+
+# --- the page of a session ---------------------------------------------------------------------------------------
+
+ROWS = "() => [...document.querySelectorAll('#events > li')].map((each) => each.id)"
+HAS = f"(last) => ({ROWS})().includes(`e${{last}}`)"
+
+
+async def rows(page: Page) -> list[int]:
+    """The events that are on the page, as they stand there."""
+    return [int(id[1:]) for id in await page.evaluate(ROWS)]
+
+
+async def until_shown(page: Page, last: int) -> None:
+    await page.wait_for_function(HAS, arg=last)
+
+
+async def until_state(page: Page, state: str) -> None:
+    """Wait until the page says this of its connection."""
+    await page.locator("#live").get_by_text(state).wait_for()

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.console.pages import rows, until_shown, until_state
 from tests.console.proxy import Wire, wire
 from tests.console.site import Site
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
-
-ROWS = "() => [...document.querySelectorAll('#events > li')].map((each) => each.id)"
-HAS = f"(last) => ({ROWS})().includes(`e${{last}}`)"
-
-
-async def rows(page: Page) -> list[int]:
-    """The events that are on the page, as they stand there."""
-    return [int(id[1:]) for id in await page.evaluate(ROWS)]
-
-
-async def until_shown(page: Page, last: int) -> None:
-    await page.wait_for_function(HAS, arg=last)
 
 
 async def shows_the_log(page: Page, site: Site, id: str) -> None:
@@ -38,11 +27,6 @@ async def opened(page: Page, url: str, id: str) -> None:
 
 async def same(page: Page) -> bool:
     return bool(await page.evaluate("() => window.same"))
-
-
-async def until_state(page: Page, state: str) -> None:
-    """Wait until the page says this of its connection."""
-    await page.locator("#live").get_by_text(state).wait_for()
 
 
 async def test_g9_a_session_is_started_in_the_browser_and_watched_to_its_end(site: Site, page: Page) -> None:
