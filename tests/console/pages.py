@@ -50,11 +50,12 @@ async def reported(page: Page) -> list[str]:
     return found
 
 
-async def findings(page: Page) -> list[str]:
-    """What axe finds that is serious or worse. The page's context lets scripts in: axe is one."""
+async def findings(page: Page, only: str | None = None) -> list[str]:
+    """What axe finds that is serious or worse, perhaps by one rule. The page's context lets scripts in: axe is one."""
     from axe_playwright_python.async_playwright import Axe
 
-    options = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+    options: dict[str, Any] = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+    options |= {"runOnly": [only]} if only else {}
     results = await Axe().run(page, options=options)
     return [
         f"{page.url}: {found['id']}: {node['html'][:160]}: {node['failureSummary'][:200]}"

@@ -69,11 +69,32 @@ async def test_axe_finds_nothing_serious_on_any_page(shop: Site, people: People,
     assert found == []
 
 
-async def test_on_a_phone_no_page_is_wider_than_the_screen(shop: Site, people: People) -> None:
-    page, found = await (await people(**PHONE)).new_page(), list[str]()
+async def test_axe_finds_nothing_serious_where_forms_are_refused_or_looked_over(shop: Site, people: People) -> None:
+    page, found = await (await people(bypass_csp=True)).new_page(), list[str]()
+    await page.goto(f"{shop.url}/approvals/p-asks/6.0")
+    await page.get_by_text("Change it, and approve that").click()
+    for amount in ("9000", "40"):
+        await page.get_by_label("amount").fill(amount)
+        async with page.expect_navigation():
+            await page.get_by_role("button", name="Show what changes").first.click()
+        found += await findings(page)
+    assert await page.get_by_role("region", name="What you change").count() == 1
+    await page.goto(f"{shop.url}/")
+    await page.get_by_text("Start a session").click()
+    await page.get_by_label("the input is JSON").check()
+    await page.get_by_role("button", name="Start", exact=True).click()
+    await page.get_by_role("alert").wait_for()
+    assert found + await findings(page) == []
+
+
+async def test_on_a_phone_no_page_is_wider_than_the_screen_and_fingers_hit_what_they_mean(
+    shop: Site, people: People
+) -> None:
+    page, found = await (await people(**PHONE, bypass_csp=True)).new_page(), list[str]()
     for path in PAGES.values():
         await page.goto(shop.url + path)
         found += await too_wide(page)
+        found += await findings(page, only="target-size")
     assert found == []
 
 
