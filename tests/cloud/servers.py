@@ -59,6 +59,12 @@ class Api(Client):
                     return events
                 await asyncio.sleep(0.05)
 
+    async def rested(self, id: str, tenant: str = "default") -> None:
+        """Return once the session rests, or has ended."""
+        async with asyncio.timeout(40):
+            while (await self.ask("GET", f"sessions/{id}?tenant={tenant}")).doc["status"] == "running":
+                await asyncio.sleep(0.05)
+
     async def begun(self, id: str, program: str = "refund-desk", tenant: str = "default", **more: Any) -> None:
         """Start a session."""
         who, body = more.pop("who", "grace@shop.example"), {"id": id, "program": program, "input": "Hi"} | more

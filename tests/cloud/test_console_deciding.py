@@ -16,11 +16,11 @@ def grace(api: Api) -> Visitor:
 
 
 async def test_an_approval_is_decided_in_the_inbox_or_changed_on_its_page(api: Api, grace: Visitor) -> None:
-    await api.asking("p-1")
-    inbox = await grace.get("/approvals?tool=refund&program=refund-desk")
+    await api.asking("p-1", "inbox")
+    inbox = await grace.get("/approvals?tool=refund&program=refund-desk&tenant=inbox")
     sent = await grace.send(inbox, inbox.form("/approvals/p-1/"), "approved", reason="Broken.")
     assert "Approved." in (await grace.follow(sent)).text
-    await api.until("p-1", "session_completed")
+    await api.until("p-1", "session_completed", "inbox")
     decision = await api.asking("p-2")
     page = await grace.get(f"/approvals/p-2/{decision['call']}")
     review = await grace.send(page, page.form(button="review"), "review", **{"value/order": "A-2"})

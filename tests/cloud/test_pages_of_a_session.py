@@ -15,24 +15,24 @@ def seqs(tree: Element) -> list[int]:
 
 
 async def test_a_session_is_seen_from_its_start_to_its_end(api: Api) -> None:
-    decision = await api.asking("c-life", labels={"team": "blue"})
+    decision = await api.asking("v-life", labels={"team": "blue"})
     me = Visitor(api, GRACE)
-    page = await me.get("/sessions/c-life?tenant=default")
+    page = await me.get("/sessions/v-life?tenant=default")
     tree = page.root
     facts = tree.one("section", data_part="facts").text
     assert [word in facts for word in ("waiting", "refund-desk", "team", "default")] == [True] * 4
     (link,) = tree.one("section", data_part="waits").all("a")
-    assert link.attributes["href"] == f"/approvals/c-life/{decision['call']}?tenant=default"
-    assert tree.one("main").attributes["data-events"] == "/v1/sessions/c-life/events?tenant=default"
+    assert link.attributes["href"] == f"/approvals/v-life/{decision['call']}?tenant=default"
+    assert tree.one("main").attributes["data-events"] == "/v1/sessions/v-life/events?tenant=default"
     last = seqs(tree)[-1]
     assert seqs(tree) == list(range(1, last + 1))
     assert tree.one("ol", id="events").attributes["data-last"] == str(last)
-    assert (await api.ask("POST", "sessions/c-life/decisions", decision | {"reason": "Broken."})).status == 200
-    events = await api.until("c-life", "session_completed")
+    assert (await api.ask("POST", "sessions/v-life/decisions", decision | {"reason": "Broken."})).status == 200
+    events = await api.until("v-life", "session_completed")
     new = (await me.get(f"{tree.one('main').attributes['data-rows']}&after={last}")).root
     assert seqs(new) == list(range(last + 1, events[-1].seq + 1))
     assert new.one("ol", id="events").attributes["data-more"] == ""
-    whole = (await me.get("/sessions/c-life?tenant=default")).root
+    whole = (await me.get("/sessions/v-life?tenant=default")).root
     assert seqs(whole) == [event.seq for event in events]
     assert "Done." in whole.one("section", data_part="facts").text
     assert "data-events" not in whole.one("main").attributes
