@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -358,3 +358,12 @@ async def test_r4_a_delayed_wake_that_is_turned_away_is_armed_again_and_an_ordin
     one.clock.advance_to(second)
     await one.settle()
     assert (await one.backend.store.read(KEY)).status == "waiting", "the holder died, and the delayed wake healed it"
+
+
+@pytest.mark.parametrize("name", ["deadline", "not_before"])
+@pytest.mark.parametrize(("year", "hours"), [(1, 14), (9999, -14)])
+async def test_g15_a_time_that_is_none_elsewhere_is_refused(name: str, year: int, hours: int) -> None:
+    """Or whoever counts on from it, a worker for one, fails at it again and again."""
+    one, at = runner(PAY), datetime(year, 1, 1, tzinfo=timezone(timedelta(hours=hours)))
+    with pytest.raises(BadInput, match=f"{name}: a time lies between"):
+        await one.parts.gateway.start(start(**{name: at}), ANA)

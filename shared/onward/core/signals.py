@@ -23,6 +23,8 @@ Name = Annotated[str, Field(max_length=256)]
 FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 """Between these lie the times that are taken from outside."""
 
+NO_TIME = f"a time lies between the years {FIRST.year} and {LAST.year}"
+
 _WRITTEN = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]")
 
 
@@ -34,10 +36,14 @@ def _written(value: Any) -> Any:
 
 
 def _bearable(value: datetime) -> datetime:
-    """Others count on from it, and tell it in their own zone: that has to be a time, too."""
-    if not FIRST <= value < LAST:
-        raise PydanticCustomError("time", f"a time lies between the years {FIRST.year} and {LAST.year}")
+    if not is_bearable(value):
+        raise PydanticCustomError("time", NO_TIME)
     return value
+
+
+def is_bearable(value: datetime) -> bool:
+    """Whether others can count on from a time, and tell it in their own zone: that has to be a time, too."""
+    return FIRST <= value < LAST
 
 
 Time = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_bearable)]

@@ -19,7 +19,7 @@ from onward.core.ids import check_id, completion_token, session_key
 from onward.core.log import ROOT, Commit
 from onward.core.payload import Erased
 from onward.core.schemas import check_schema
-from onward.core.signals import DecisionBody, Signal, filed_as, parse
+from onward.core.signals import NO_TIME, DecisionBody, Signal, filed_as, is_bearable, parse
 from onward.core.state import State
 from onward.engine.append import Appender
 from onward.engine.files import Files
@@ -83,6 +83,7 @@ class Gateway:
     async def start(self, start: Start, actor: Actor) -> tuple[Head, bool]:
         """Start a session, or rejoin it: its head, and whether it is new. Raises BadInput, Refused."""
         key = session_key(check_id(start.tenant, "tenant"), check_id(start.id))
+        _check_times(start)
         _check_labels(start.labels or {})
         if not _is_text(start.program + start.version):
             raise BadInput("program: a name and a version are text without halves of surrogate pairs")
@@ -273,6 +274,12 @@ def _started(start: Start) -> SessionStarted:
         on_input=start.on_input,
         parent=start.parent,
     )
+
+
+def _check_times(start: Start) -> None:
+    for name, at in (("deadline", start.deadline), ("not_before", start.not_before)):
+        if at is not None and not is_bearable(at):
+            raise BadInput(f"{name}: {NO_TIME}")
 
 
 def _check_labels(labels: Mapping[str, Any]) -> None:
