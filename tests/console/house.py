@@ -36,6 +36,14 @@ class House:
         asked = await self.api.asking(id, tenant, program=program, **more)
         return f"/approvals/{id}/{asked['call']}?tenant={tenant}"
 
+    async def erase(self, id: str, seq: int, name: str) -> None:
+        """Erase a field, as soon as nobody advances the session."""
+        said = {"seq": seq, "field": name, "reason": "asked to"}
+        async with asyncio.timeout(20):
+            while (answer := await self.api.ask("POST", f"sessions/{id}/erase", said)).status == 409:
+                await asyncio.sleep(0.05)
+        assert answer.status == 200
+
     async def rests(self, id: str, status: str, tenant: str = "default") -> Any:
         """The session, once it has come to this."""
         async with asyncio.timeout(20):
