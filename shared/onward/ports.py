@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from onward.core.events import Event
+from onward.core.events import Actor, Event
 from onward.core.head import Head, Status, WaitKind
+from onward.core.incarnation import Restored, Restores
 from onward.core.lease import Busy, Later
 from onward.core.log import Commit
 from onward.core.model import Model as Model
@@ -249,6 +250,18 @@ class Switches(Protocol):
     async def read(self) -> Sequence[Switch]: ...
     async def turn(self, switch: Switch, off: bool) -> bool: ...
     async def history(self, limit: int = 100) -> Sequence[Turn]: ...
+
+
+class Incarnations(Protocol):
+    """What operators have said of restores from backups, for all processes.
+
+    I1  read gives the newest restores (`core.incarnation.KEPT`), the newest first: what was recorded and answered is
+        durable, and seen by every later read.
+    I2  record begins the next incarnation, from 2; of several at once each begins one of its own.
+    """
+
+    async def read(self) -> Restores: ...
+    async def record(self, by: Actor, reason: str, at: datetime) -> Restored: ...
 
 
 class Sweeps(Protocol):

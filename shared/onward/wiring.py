@@ -12,6 +12,7 @@ from onward.adapters.local.worker import Deliveries, Errands
 from onward.core.events import ApprovalRequested
 from onward.core.given import EmptySupply, Supply
 from onward.core.head import Head
+from onward.core.incarnation import Restores
 from onward.core.lease import TTL
 from onward.core.links import Link, link_path
 from onward.engine.admission import Admission
@@ -29,6 +30,7 @@ from onward.engine.listeners import Webhooks
 from onward.engine.load import Cache, Loader
 from onward.engine.outbox import Outbox
 from onward.engine.perform import Performing
+from onward.engine.seen import Seen
 from onward.engine.switches import Switchboard
 from onward.engine.telling import Links, Teller
 from onward.errors import BadInput, UsageError
@@ -37,6 +39,7 @@ from onward.ports import (
     Clock,
     Diagnosis,
     Feed,
+    Incarnations,
     Model,
     Ports,
     Post,
@@ -71,6 +74,8 @@ class Backend(Protocol):
     def queue(self) -> Sending: ...
     @property
     def switches(self) -> Switches: ...
+    @property
+    def incarnations(self) -> Incarnations: ...
     @property
     def sweeps(self) -> Sweeps: ...
     @property
@@ -123,6 +128,7 @@ class Parts:
     eraser: Eraser
     deleter: Deleter
     switchboard: Switchboard
+    restores: Seen[Restores]
     supply: Supply
     teller: Teller
 
@@ -159,8 +165,8 @@ def assemble(
     webhooks = Webhooks(programs)
     appender = Appender(backend.store, backend.blobs, loader, clock, entropy, webhooks)
     late, files = LateOutcomes(backend.store, backend.queue, clock), Files(backend.blobs)
-    supply = _supply(programs)
-    performing = Performing(loader, files, backend.secret, late.file, Admission(clock, supply))
+    supply, restores = _supply(programs), Seen(backend.incarnations.read, clock)
+    performing = Performing(loader, files, backend.secret, late.file, Admission(clock, supply, restores))
 
     def owners() -> str:
         return f"{process}:{entropy(6).hex()}"
@@ -168,7 +174,7 @@ def assemble(
     renewer = Renewer(backend.store, clock, policy.ttl, policy.budget, policy.reserve)
     switchboard = Switchboard(backend.switches, clock)
     ports = Ports(backend.store, backend.queue, backend.queue, backend.feed, clock)
-    gateway = Gateway(ports, loader, appender, files, backend.secret)
+    gateway = Gateway(ports, loader, appender, files, restores, backend.secret)
     duties = Duties(gateway, backend.store, loader, files, backend.queue, clock)
     links = approval_links(policy.console, backend.secret)
     teller = Teller(backend.store, backend.queue, clock, loader, supply, post or _post(), webhooks, links)
@@ -199,6 +205,7 @@ def assemble(
         eraser,
         deleter,
         switchboard,
+        restores,
         supply,
         teller,
     )

@@ -17,6 +17,7 @@ from emulators.firestore import FirestoreEmulator
 from onward.adapters.gcp.firestore import FirestoreStore
 from onward.adapters.gcp.firestore_client import Client
 from onward.adapters.gcp.firestore_documents import milliseconds
+from onward.adapters.gcp.firestore_incarnations import FirestoreIncarnations
 from onward.adapters.gcp.firestore_queries import SHAPES
 from onward.adapters.gcp.firestore_sweeps import FirestoreSweeps
 from onward.adapters.gcp.firestore_switches import FirestoreSwitches
@@ -172,6 +173,7 @@ class FirestoreBackend(MemoryBackend):
         self.client = client
         self.store = FirestoreStore(client, clock, ttl)  # type: ignore[assignment]
         self.switches = FirestoreSwitches(client)  # type: ignore[assignment]
+        self.incarnations = FirestoreIncarnations(client)  # type: ignore[assignment]
         self.sweeps = FirestoreSweeps(client)  # type: ignore[assignment]
 
     async def contents(self) -> str:

@@ -65,7 +65,7 @@ class _Backend:
 
     def __init__(self, real: Any, world: World) -> None:
         self.blobs, self.secret, self.feed, self.switches = real.blobs, real.secret, world.feed, real.switches
-        self.sweeps = real.sweeps
+        self.sweeps, self.incarnations = real.sweeps, real.incarnations
         self.store = world.store(real.store) if world.store else real.store
         self.queue = world.travel(real.queue) if world.travel else real.queue
         self.real = real

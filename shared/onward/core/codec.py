@@ -6,7 +6,7 @@ erased. Digests are checked on the stored text, so upcasting, which happens afte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,8 +21,12 @@ from onward.core.events import BODIES, Actor, Body, Event
 from onward.core.payload import Blob, Erased
 from onward.errors import CorruptLog, UnreadableLog
 
-FORMAT = 1
-"""The lowest reader able to fold what this release writes (R21)."""
+FORMAT = 2
+"""The newest format of a log that this release folds (R21). What it writes is of the oldest that will do: see
+`format_of`."""
+
+PLAIN = 1
+"""The format of a log without anything that came later."""
 
 _ELSEWHERE = {kind: {*kind.private, "kind"} for kind in BODIES.values()}
 
@@ -87,10 +91,26 @@ def encode(event: Event, salts: Iterator[str]) -> Record:
         schema=body.schema_version,
         at=stamp(event.at),
         actor={"kind": event.actor.kind, "name": event.actor.name},
-        body=_cell(body.model_dump_json(exclude=_ELSEWHERE[type(body)]), next(salts)),
+        body=_cell(body.model_dump_json(exclude=_left_out(body)), next(salts)),
         private=private,
         trace=event.trace,
     )
+
+
+def _left_out(body: Body) -> set[str]:
+    return _ELSEWHERE[type(body)] | (body.later.keys() - _said(body) if body.later else set())
+
+
+def _said(body: Body) -> set[str]:
+    """The later fields in which this body says something."""
+    fields = type(body).model_fields
+    return {name for name in body.later if getattr(body, name) != fields[name].default}
+
+
+def format_of(events: Iterable[Event]) -> int:
+    """The lowest format of a reader that is able to fold these events (R21)."""
+    bodies = [event.body for event in events if event.body.later]
+    return max((body.later[name] for body in bodies for name in _said(body)), default=PLAIN)
 
 
 def decode(record: Record) -> Event:

@@ -70,6 +70,9 @@ class Limits(Value):
 NO_LIMITS = Limits.model_construct()
 
 
+FIRST_INCARNATION = 1
+"""The life of a database before it was ever restored from a backup."""
+
 OnClose = Literal["cancel", "abandon"]
 """What becomes of a child session when the session that started it ends."""
 
@@ -104,10 +107,13 @@ class Proposal(Value):
 
 
 class Body(Value):
-    """What an event says. `kind` tells the class, `schema_version` its shape."""
+    """What an event says. `kind` tells the class, `schema_version` its shape. `later` has the fields that came with a
+    later format of logs, and which: they are written only where they say something, so that a log without them is one
+    that older releases read."""
 
     schema_version: ClassVar[int] = 1
     private: ClassVar[frozenset[str]] = frozenset()
+    later: ClassVar[Mapping[str, int]] = MappingProxyType({})
 
 
 # --- the session -----------------------------------------------------------------------------------------------
@@ -115,10 +121,11 @@ class Body(Value):
 
 class SessionStarted(Body):
     """The first event of every session. At `deadline` it fails; before `not_before` it does nothing; `pinned`, it stays
-    at its version."""
+    at its version. `incarnation` counts the database's restores from backups, from 1."""
 
     kind: Literal["session_started"] = "session_started"
     private = frozenset({"input"})
+    later = MappingProxyType({"incarnation": 2})
     tenant: str
     session: str
     program: str
@@ -132,6 +139,7 @@ class SessionStarted(Body):
     on_input: OnInput = "enqueue"
     parent: Parent | None = None
     origin: Origin | None = None
+    incarnation: int = FIRST_INCARNATION
 
 
 class SessionContinued(Body):
@@ -179,10 +187,13 @@ class ClosingBegan(Body):
 
 
 class SessionParked(Body):
-    """Needs attention: nothing moves until an operator says so."""
+    """Needs attention: nothing moves until an operator says so. With `incarnation`, because the database was restored
+    from a backup: who lets it go on has looked, and it is one of that incarnation from then on."""
 
     kind: Literal["session_parked"] = "session_parked"
+    later = MappingProxyType({"incarnation": 2})
     error: Failure
+    incarnation: int | None = None
 
 
 class SessionResumed(Body):

@@ -27,6 +27,7 @@ def _started(state: State, event: ev.Event, body: ev.SessionStarted) -> State:
         parent=body.parent,
         origin=body.origin,
     )
+    state = changed(state, incarnation=body.incarnation) if body.incarnation != state.incarnation else state
     state = with_timer(with_timer(state, "start", body.not_before), "deadline", body.deadline)
     return _begin(state, event, body.input)
 
@@ -75,7 +76,8 @@ def _closing(state: State, event: ev.Event, body: ev.ClosingBegan) -> State:
 
 @folds(ev.SessionParked)
 def _parked(state: State, event: ev.Event, body: ev.SessionParked) -> State:
-    return changed(with_timer(state, "step", None), parked=body.error)
+    state = changed(with_timer(state, "step", None), parked=body.error)
+    return changed(state, unlooked=body.incarnation) if body.incarnation != state.unlooked else state
 
 
 @folds(ev.SessionResumed)
@@ -87,6 +89,7 @@ def _resumed(state: State, event: ev.Event, body: ev.SessionResumed) -> State:
     deaths = min(state.deaths, ALONE_AFTER)
     fresh: dict[str, Any] = {"parked": None, "paused": None, "switch": None, "step_failures": 0}
     fresh |= {"trouble": (), "bad_answers": 0, "refusals": 0}
+    fresh |= {"incarnation": state.unlooked, "unlooked": None} if state.unlooked else {}
     return changed(with_timer(state, "step", None), deaths=deaths, **fresh)
 
 

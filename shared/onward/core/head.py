@@ -10,8 +10,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from onward.core.canonical import document, sha256
-from onward.core.codec import FORMAT, stamp
-from onward.core.events import NO_LIMITS, Failure, Limits, Value
+from onward.core.codec import PLAIN, stamp
+from onward.core.events import FIRST_INCARNATION, NO_LIMITS, Failure, Limits, Value
 from onward.core.state import FOLD_VERSION, NOTHING_SPENT, OpenCall, Spent, State
 from onward.core.webhooks import Listener
 
@@ -69,7 +69,8 @@ class Head:
     """What is known of a session without its log. `wake_at` is the earliest time that somebody must look, `parent`
     the id of the session that started it. `owed` is the first event that owes something to others and may not have been
     paid, or 0 (R13); `listeners` are the webhooks that it may owe something to, as the last holder knew them who had
-    its program; `switch` is what paused it, if a switch did."""
+    its program; `switch` is what paused it, if a switch did; `incarnation` the one of the database under which all that
+    was done is known to be in the log (R22)."""
 
     key: str
     tenant: str
@@ -93,7 +94,8 @@ class Head:
     listeners: tuple[Listener, ...] = ()
     owed: int = 0
     published: int = 0
-    format: int = FORMAT
+    format: int = PLAIN
+    incarnation: int = FIRST_INCARNATION
     fold: Fold | None = None
 
     @property
@@ -125,6 +127,7 @@ def head_of(
         switch=state.switch,
         owed=owed,
         published=published,
+        incarnation=state.incarnation,
         fold=fold,
     )
 
@@ -260,7 +263,8 @@ def to_doc(head: Head) -> dict[str, Any]:
 
 def _seldom(head: Head) -> dict[str, Any]:
     listeners = [listener.model_dump(exclude_defaults=True) for listener in head.listeners]
-    told = {"listeners": listeners} if listeners else {}
+    told: dict[str, Any] = {"listeners": listeners} if listeners else {}
+    told |= {"incarnation": head.incarnation} if head.incarnation != FIRST_INCARNATION else {}
     return told | {name: value for name in _SELDOM if (value := getattr(head, name))}
 
 

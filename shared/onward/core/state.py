@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 from onward.core.events import (
+    FIRST_INCARNATION,
     NO_LIMITS,
     Actor,
     EffectClass,
@@ -217,6 +218,10 @@ class State(Value):
     paused: Failure | None = None
     switch: str | None = None
     """The switch that paused the session, if one did."""
+    incarnation: int = FIRST_INCARNATION
+    """The incarnation of the database under which all that was done is known to be in the log."""
+    unlooked: int | None = None
+    """The incarnation for whose sake somebody is to look, where the session is parked for that."""
 
     @property
     def last(self) -> Entry | None:

@@ -1,4 +1,5 @@
-"""What a call needs before it is tried: a way through its tool's gate, and what its function is given."""
+"""What a call needs before it is tried: nobody who has to look first, a way through its tool's gate, and what its
+function is given."""
 
 from __future__ import annotations
 
@@ -8,12 +9,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from onward.core import events as ev
-from onward.core.events import Body, Failure
+from onward.core.draft import ENGINE
+from onward.core.events import Actor, Body, Failure
 from onward.core.given import NOTHING, Given, Role, Supply
+from onward.core.incarnation import Restores, look_first
 from onward.core.program import Performer
-from onward.core.state import OpenCall
+from onward.core.state import OpenCall, State
 from onward.engine.gates import Gates, Postponed, Slot
 from onward.engine.hold import Hold
+from onward.engine.seen import Seen
 from onward.ports import Clock
 
 
@@ -28,19 +32,33 @@ class Admitted:
 class Admission:
     """Admits the calls of one process, and keeps what each of them got until it is made."""
 
-    def __init__(self, clock: Clock, supply: Supply) -> None:
+    def __init__(self, clock: Clock, supply: Supply, restores: Seen[Restores]) -> None:
         self._gates = Gates(clock)
+        self._restores = restores
         self._supply = supply
         self._admitted: dict[tuple[Hold, str], Admitted] = {}
 
-    async def admit(self, hold: Hold, tool: Performer, open: OpenCall) -> Body | None:
-        """Get a call what it needs to be tried. None if it has it, else what is to be written down instead: it is put
-        off, which is no attempt, or the attempt has failed, and certainly nothing was performed (G6).
+    async def admit(self, hold: Hold, state: State, tool: Performer, open: OpenCall) -> tuple[Actor, Body] | None:
+        """Get a call what it needs to be tried. None if it has it, else what is to be written down instead, by whom:
+        somebody is to look first, or it is put off, which is no attempt, or the attempt has failed, and certainly
+        nothing was performed (G6).
 
         An irreversible call is admitted before it is said to start, and dismissed in the end, however that comes.
         """
         if (hold, open.id) in self._admitted:
             return None
+        look = await self._look(state, open)
+        if look is not None:
+            return ENGINE, look
+        refused = await self._prepare(hold, tool, open)
+        return None if refused is None else (Actor(kind="tool", name=tool.name), refused)
+
+    async def _look(self, state: State, open: OpenCall) -> Body | None:
+        """Whether it may have been done already, in a life of the database that is forgotten (R22). Nobody asks for
+        what may run again anyway."""
+        return None if open.repeatable else look_first(state, open, (await self._restores.now()).last)
+
+    async def _prepare(self, hold: Hold, tool: Performer, open: OpenCall) -> Body | None:
         slot = await self._gates.enter(tool)
         if isinstance(slot, Postponed):
             after = timedelta(milliseconds=math.ceil(slot.after * 1000))

@@ -14,7 +14,7 @@ from datetime import timedelta
 from onward.core import events as ev
 from onward.core.absorb import absorb, cancelled_unread
 from onward.core.draft import ENGINE, Draft
-from onward.core.events import Actor, Failure
+from onward.core.events import Failure
 from onward.core.head import Head, resting
 from onward.core.lease import MARGIN, Busy, Later
 from onward.core.program import AskModel, Effect, MakeCall, Perform, Program
@@ -282,12 +282,12 @@ class Engine:
         """
         tool = program.performer(effect.call.tool)
         assert tool is not None
-        refused = await self.performing.admission.admit(session.hold, tool, effect.call)
+        refused = await self.performing.admission.admit(session.hold, session.state, tool, effect.call)
         if self.performing.stopping:
             raise Stopping  # it may have stood in line for a while
         session.draft.now = session.hold.now()
         if refused is not None:
-            session.draft.add(Actor(kind="tool", name=tool.name), refused)
+            session.draft.add(*refused)
             return []
         not_after = session.draft.now + timedelta(seconds=tool.timeout + MARGIN)
         session.draft.add(

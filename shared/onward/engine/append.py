@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from onward.core.codec import Cell, encode
+from onward.core.codec import Cell, encode, format_of
 from onward.core.draft import ENGINE
 from onward.core.duties import first_owed
 from onward.core.events import Body, Event, SessionParked
@@ -74,7 +74,7 @@ class Appender:
         Answers the mark that stands. Raises LeaseLost, and StoreUnavailable once the lease is too old to go on trying.
         """
         hold, draft = session.hold, session.draft
-        head, epoch = hold.lease.head, hold.lease.epoch
+        head, epoch = _readable(hold.lease.head, draft.events), hold.lease.epoch
         commit = await self.seal(draft.events, prev=head.hash, epoch=epoch, key=hold.key)
         published = draft.state.seq if self._store.embedded else hold.published
         base = session.folded or session.saved
@@ -192,6 +192,12 @@ class Appender:
                 await self._store.release(again)
             raise LeaseLost(f"session {request.head.id}: appended, and the lease has gone since")
         return Appended(replace(again, now=lease.now, confirmed=lease.confirmed), again.mark)
+
+
+def _readable(head: Head, events: Sequence[Event]) -> Head:
+    """The head, kept from readers that can't fold these events (R21)."""
+    needed = format_of(events)
+    return replace(head, format=needed) if needed > head.format else head
 
 
 def _cells(commit: Commit) -> Iterator[Cell]:

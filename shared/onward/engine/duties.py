@@ -85,6 +85,7 @@ class Duties:
             limits=child.allotted,
             on_input=child.on_input,
             parent=Parent(session=head.id, call=child.call, on_close=child.on_close),
+            incarnation=head.incarnation,
         )
         await self._gateway.start(start, Actor(kind="program", name=head.program))
 

@@ -11,11 +11,22 @@ from typing import Any, Literal
 from onward.core import events as ev
 from onward.core.absorb import check_decision
 from onward.core.canonical import digest
+from onward.core.codec import format_of
 from onward.core.draft import Draft
-from onward.core.events import NO_LIMITS, Actor, ApprovalRequested, Limits, OnInput, Parent, SessionStarted
+from onward.core.events import (
+    FIRST_INCARNATION,
+    NO_LIMITS,
+    Actor,
+    ApprovalRequested,
+    Limits,
+    OnInput,
+    Parent,
+    SessionStarted,
+)
 from onward.core.files import Stash, stash
 from onward.core.head import Head
 from onward.core.ids import check_id, completion_token, session_key
+from onward.core.incarnation import Restores
 from onward.core.log import ROOT, Commit
 from onward.core.payload import Erased
 from onward.core.schemas import check_schema
@@ -24,6 +35,7 @@ from onward.core.state import State
 from onward.engine.append import Appender
 from onward.engine.files import Files
 from onward.engine.load import PAGE, Loader
+from onward.engine.seen import Seen
 from onward.errors import Ambiguous, BadInput, NotFound, Refused
 from onward.ports import Ports, Wake
 
@@ -36,7 +48,9 @@ Exists = Literal["rejoin", "reject"]
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A session to start. `exists` says what an id that is taken means: the same session again, or an error."""
+    """A session to start. `exists` says what an id that is taken means: the same session again, or an error. It is of
+    the database's incarnation, or of this older one: of the session's that started it, which may have done so before a
+    restore too (R22)."""
 
     id: str
     program: str
@@ -50,6 +64,7 @@ class Start:
     pinned: bool = False
     on_input: OnInput = "enqueue"
     parent: Parent | None = None
+    incarnation: int | None = None
     exists: Exists = "rejoin"
     trace: str | None = None
 
@@ -70,7 +85,15 @@ class Start:
 class Gateway:
     """Checks what comes from outside, makes it durable, and wakes the session: then, and only then, it answers."""
 
-    def __init__(self, ports: Ports, loader: Loader, appender: Appender, files: Files, secret: bytes) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        loader: Loader,
+        appender: Appender,
+        files: Files,
+        restores: Seen[Restores],
+        secret: bytes,
+    ) -> None:
         self._store = ports.store
         self._wakes = ports.wakes
         self._feed = ports.feed
@@ -78,6 +101,7 @@ class Gateway:
         self._loader = loader
         self._appender = appender
         self._files = files
+        self._restores = restores
         self._secret = secret
 
     async def start(self, start: Start, actor: Actor) -> tuple[Head, bool]:
@@ -87,7 +111,8 @@ class Gateway:
         _check_labels(start.labels or {})
         if not _is_text(start.program + start.version):
             raise BadInput("program: a name and a version are text without halves of surrogate pairs")
-        start = replace(start, input=await self._files.keep(key, start.input))
+        incarnation = start.incarnation or (await self._restores.now()).incarnation
+        start = replace(start, input=await self._files.keep(key, start.input), incarnation=incarnation)
         head, commit = await self._first(key, start, actor)
         wake = Wake.of(head, look=True, published=head.seq)
         try:
@@ -121,6 +146,7 @@ class Gateway:
             commits=0,
             created_at=now,
             updated_at=now,
+            format=format_of(draft.events),
         )
         state, published = self._appender.folded(State(), draft.state, commit), int(self._store.embedded)
         return await self._appender.head_after(
@@ -273,6 +299,7 @@ def _started(start: Start) -> SessionStarted:
         not_before=start.not_before,
         on_input=start.on_input,
         parent=start.parent,
+        incarnation=start.incarnation or FIRST_INCARNATION,
     )
 
 

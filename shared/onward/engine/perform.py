@@ -165,9 +165,9 @@ class Performing:
     async def _make_call(self, hold: Hold, state: State, tool: Performer, open: OpenCall) -> list[Fact]:
         attempt = open.attempt + 1 if open.repeatable else open.attempt
         call = await self._call(hold, state, open, attempt)
-        refused = await self.admission.admit(hold, tool, open)
+        refused = await self.admission.admit(hold, state, tool, open)
         if refused is not None:
-            return [(Actor(kind="tool", name=tool.name), refused)]
+            return [refused]
         admitted = self.admission.take(hold, open)
         body = await (self._repeatable if open.repeatable else self._irreversible)(hold, tool, open, call, admitted)
         return [(Actor(kind="tool", name=tool.name), await self._files_kept(hold.key, body))]

@@ -1,4 +1,4 @@
-"""Operating: deleting, erasing, switches, and what was done and used."""
+"""Operating: deleting, erasing, switches, restores, and what was done and used."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import get_args
 
 from onward.core.events import Actor
 from onward.core.head import Head, Status
+from onward.core.incarnation import Restored
 from onward.core.ledger import LedgerEntry, ledger
 from onward.core.switches import Switch, Turn, check_scope
 from onward.core.usage import UsageBy, UsageRow, usage
@@ -75,6 +76,20 @@ class Operating(Sessions):
     async def switch_history(self, limit: int = 100) -> Sequence[Turn]:
         """Every turn of a switch, the newest first."""
         return await self.parts.backend.switches.history(limit)
+
+    # --- restores ----------------------------------------------------------------------------------------------
+
+    async def restored(self, reason: str = "") -> Restored:
+        """Say that the database was restored from a backup: it has forgotten what was done since that was taken. Every
+        session that is there now needs a look, in every process within ten seconds, before it starts anything that is
+        `compensatable` or `irreversible`. Said again it means one more restore, and one more look for each."""
+        restored = await self.parts.backend.incarnations.record(self._operator, reason, self.parts.clock.now())
+        await self.parts.restores.now(fresh=True)
+        return restored
+
+    async def restores(self) -> Sequence[Restored]:
+        """The newest restores that operators have recorded, the newest first."""
+        return (await self.parts.backend.incarnations.read()).newest
 
     # --- what was done and used --------------------------------------------------------------------------------
 

@@ -74,6 +74,7 @@ for _command in (
     looking.doctor,
     operating.off,
     operating.on,
+    operating.restored,
     operating.delete,
     operating.erase,
     operating.completion,

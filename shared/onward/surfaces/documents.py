@@ -8,6 +8,7 @@ from typing import Any, TextIO
 from onward.core.codec import stamp
 from onward.core.events import Event
 from onward.core.head import Head, Wait
+from onward.core.incarnation import Restored
 from onward.core.payload import Blob, Erased
 from onward.core.switches import Switch, Turn
 from onward.runtime.access import Access
@@ -67,6 +68,12 @@ def wait_doc(wait: Wait) -> dict[str, Any]:
         for name, value in wait.model_dump(mode="json").items()
         if value not in (None, "", []) and few.get(name) != value
     }
+
+
+def restored_doc(restored: Restored) -> dict[str, Any]:
+    """A restore that was recorded."""
+    said = {"by": restored.by.name, "reason": restored.reason, "at": stamp(restored.at)}
+    return {"incarnation": restored.number, **said}
 
 
 def switch_doc(switch: Switch) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The commands that operate: deleting, erasing, switches."""
+"""The commands that operate: deleting, erasing, switches, restores."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from onward.core.head import Head
+from onward.core.incarnation import Restored
 from onward.core.switches import Switch
 from onward.errors import BadInput
 from onward.runtime.access import Access
-from onward.surfaces.documents import session_doc, switch_doc, turn_doc
+from onward.surfaces.documents import restored_doc, session_doc, switch_doc, turn_doc
 from onward.surfaces.output import Output
 from onward.surfaces.telling import quoted, who
 from onward.surfaces.text import ago, moment, safe
@@ -95,6 +96,32 @@ async def switches(runtime: Access, output: Output) -> None:
 def switch_text(switch: Switch, now: datetime) -> str:
     """A switch that is off, in a line."""
     return f"{switch.scope} is off, by {who(switch.by)} {ago(switch.at, now)}{quoted(switch.reason)}"
+
+
+# --- restores --------------------------------------------------------------------------------------------------
+
+
+async def restored(runtime: Access, reason: str, place: Place, output: Output) -> None:
+    """Record a restore, and say what follows from it, and from the one before."""
+    told = await runtime.restored(reason)
+    before = [each for each in await runtime.restores() if each.number < told.number]
+    if output.json:
+        return output.doc(restored_doc(told) | {"before": [restored_doc(each) for each in before]})
+    output.lines(_restored(told, before, runtime.parts.clock.now(), place))
+
+
+def _restored(told: Restored, before: list[Restored], now: datetime, place: Place) -> Iterator[str]:
+    yield f"{safe(place.name)} is in incarnation {told.number}: within ten seconds no session that began before now"
+    yield "starts anything compensatable or irreversible until somebody has looked at it, and said retry."
+    yield f"They stop there and are listed with: {place.command('list', '--attention')}"
+    if before:
+        yield f"Restored before: {restored_text(before[0], now)}. If this was meant to say the same, each session now"
+        yield "needs one more look, and nothing else has changed."
+
+
+def restored_text(told: Restored, now: datetime) -> str:
+    """A restore, in a line."""
+    return f"incarnation {told.number}, by {who(told.by)} {ago(told.at, now)}{quoted(told.reason)}"
 
 
 def confirmed(asked: bool, output: Output, text: str) -> bool:

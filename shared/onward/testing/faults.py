@@ -241,6 +241,7 @@ class FaultyBackend:
         self.blobs: Any = _Port(real.blobs, "blobs", process, {}, frozenset())
         self.feed: Any = _Port(real.feed, "feed", process, {}, frozenset())
         self.switches: Any = _Port(real.switches, "switches", process, {}, frozenset())
+        self.incarnations: Any = _Port(real.incarnations, "incarnations", process, {}, frozenset())
         self.sweeps: Any = real.sweeps
         named = {"publish": "wakes.publish", "arm": "timers.arm", "send": "timers.send"}
         self.queue: Any = _Port(real.queue, "queue", process, named, frozenset({"take", "take_errands", "wait"}))

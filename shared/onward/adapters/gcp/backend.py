@@ -10,6 +10,7 @@ from datetime import datetime
 from onward.adapters.gcp.diagnosis import MANY, diagnose
 from onward.adapters.gcp.firestore import FirestoreStore
 from onward.adapters.gcp.firestore_client import Client
+from onward.adapters.gcp.firestore_incarnations import FirestoreIncarnations
 from onward.adapters.gcp.firestore_lists import Overdue
 from onward.adapters.gcp.firestore_sweeps import FirestoreSweeps
 from onward.adapters.gcp.firestore_switches import FirestoreSwitches
@@ -74,6 +75,7 @@ class CloudBackend:
         store = FirestoreStore(client, clock, settings.lease)
         self.store: SessionStore = watch(store) if watch else store
         self.switches = FirestoreSwitches(client)
+        self.incarnations = FirestoreIncarnations(client)
         self.sweeps = FirestoreSweeps(client)
         self.blobs = StorageBlobs(settings.bucket, project=settings.project, endpoint=_url(settings.storage_emulator))
         self._sessions = Topic(settings.sessions_topic_path, endpoint=settings.pubsub_emulator)

@@ -15,8 +15,9 @@ from typing import get_args
 from onward.adapters.local.memory_queue import Delivery as Delivery
 from onward.adapters.local.memory_queue import MemoryQueue as MemoryQueue
 from onward.core.codec import FORMAT
-from onward.core.events import Event
+from onward.core.events import Actor, Event
 from onward.core.head import Head, Status, WaitKind, label_text
+from onward.core.incarnation import Restored, Restores
 from onward.core.lease import TTL, Busy, Later, LeaseFields, judge
 from onward.core.log import Commit
 from onward.core.signals import Signal
@@ -274,6 +275,20 @@ class MemorySwitches:
         return self._turns[::-1][:limit]
 
 
+class MemoryIncarnations:
+    """The Incarnations port."""
+
+    def __init__(self) -> None:
+        self._restores = Restores()
+
+    async def read(self) -> Restores:
+        return self._restores
+
+    async def record(self, by: Actor, reason: str, at: datetime) -> Restored:
+        self._restores = self._restores.after(by, reason, milliseconds(at))
+        return self._restores.newest[0]
+
+
 class MemoryFeed:
     """The Feed port: keeps what was published, repeats and all, for whoever asks."""
 
@@ -305,6 +320,7 @@ class MemoryBackend:
         self.blobs = MemoryBlobs()
         self.queue = MemoryQueue(clock)
         self.switches = MemorySwitches()
+        self.incarnations = MemoryIncarnations()
         self.sweeps = MemorySweeps()
         self.feed = MemoryFeed()
         self.secret = b"memory"

@@ -12,6 +12,7 @@ from typing import TypeVar
 from onward.adapters.local.database import Database
 from onward.adapters.local.diagnosis import diagnose
 from onward.adapters.local.following import Followers
+from onward.adapters.local.incarnations import SqliteIncarnations
 from onward.adapters.local.lists import census, heads
 from onward.adapters.local.queue import SqliteQueue
 from onward.adapters.local.rows import from_ms, head_row
@@ -227,6 +228,7 @@ class SqliteBackend:
         self.store = SqliteStore(database, self.queue, self._followers)
         self.blobs = SqliteBlobs(database)
         self.switches = SqliteSwitches(database)
+        self.incarnations = SqliteIncarnations(database)
         self.sweeps = SqliteSweeps(database)
         self.feed = LogIsTheFeed()
 

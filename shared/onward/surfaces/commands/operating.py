@@ -42,6 +42,21 @@ def on(here: Surroundings, scope: str, reason: str) -> None:
 
 
 @click.command()
+@_REASON
+@surrounded
+def restored(here: Surroundings, reason: str) -> None:
+    """Say that the database was restored from a backup.
+
+    It has forgotten what was done since the backup was taken. Within ten seconds every session that is in it needs a
+    look before it starts anything that can't simply be done again; new sessions don't. Run it once for each restore,
+    before the first worker or function reaches the database: each time asks for one more look at every session.
+    """
+    from onward.surfaces import operating
+
+    here.use(lambda runtime: operating.restored(runtime, reason, here.place, here.output))
+
+
+@click.command()
 @click.argument("id")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @_REASON

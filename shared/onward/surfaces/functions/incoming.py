@@ -32,7 +32,8 @@ class Incoming:
         backend = parts.backend
         self._app = app
         ports = Ports(backend.store, InHand(), backend.queue, backend.feed, parts.clock)
-        self._gateway = Gateway(ports, parts.loader, parts.appender, Files(backend.blobs), backend.secret)
+        files = Files(backend.blobs)
+        self._gateway = Gateway(ports, parts.loader, parts.appender, files, parts.restores, backend.secret)
 
     async def wake(self, said: Wake | Told | Started) -> Wake:
         """File it, if it is not filed already, and answer the wake that it is. Raises UsageError and Retryable."""

@@ -15,7 +15,7 @@ from onward.core.head import Head
 from onward.core.ids import session_key
 from onward.core.log import Commit, seal
 from onward.core.signals import Signal
-from onward.ports import Append, Blobs, Errand, Lease, SessionStore, Sweeps, Switches, Wake
+from onward.ports import Append, Blobs, Errand, Incarnations, Lease, SessionStore, Sweeps, Switches, Wake
 
 PERSON = Actor(kind="person", name="ada@example.com")
 START = datetime.fromisoformat("2026-01-05T09:00:00.123+00:00")
@@ -43,6 +43,8 @@ class Backend(Protocol):
     def queue(self) -> QueueUnderTest: ...
     @property
     def switches(self) -> Switches: ...
+    @property
+    def incarnations(self) -> Incarnations: ...
     @property
     def sweeps(self) -> Sweeps: ...
 
