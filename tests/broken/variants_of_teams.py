@@ -86,6 +86,23 @@ class SeesNoSwitch(Switchboard):
 wrong("switch that nobody looks at", "g10_what_is_switched_off_rests_and_does_nothing",
       onward__wiring__Switchboard=SeesNoSwitch)  # fmt: skip
 
+
+def looks_nowhere(state: State, call: OpenCall, last: Any) -> None:
+    """Nothing waits for a look."""
+
+
+class StartsChildrenAnew(Duties):
+    """Takes what a child did before a restore for known."""
+
+    async def _start(self, head: Head, duty: Any) -> None:
+        await super()._start(replace(head, incarnation=0), duty)
+
+
+wrong("restore that nobody minds", "g6_what_a_restore_has_forgotten_is_not_performed_again",
+      onward__engine__admission__look_first=looks_nowhere)  # fmt: skip
+wrong("child that was never there", "g6_a_child_is_as_old_as_who_started_it",
+      onward__wiring__Duties=StartsChildrenAnew)  # fmt: skip
+
 right_pause = folding.STEPS[ev.SessionPaused]
 
 

@@ -157,7 +157,7 @@ def test_one_client_serves_one_loop_after_the_other(firestore: str) -> None:
 
 def test_nothing_of_google_is_loaded_before_it_is_needed() -> None:
     modules = "firestore firestore_client firestore_documents firestore_lists firestore_queries firestore_switches"
-    modules += " firestore_sweeps"
+    modules += " firestore_incarnations firestore_sweeps"
     lines = [f"import onward.adapters.gcp.{name}" for name in modules.split()]
     lines += ["from onward.adapters.gcp.firestore_client import Client", "Client('p')", "import sys"]
     lines += ["loaded = {name for name in sys.modules if name.startswith(('google.', 'grpc'))}"]
@@ -347,7 +347,7 @@ async def test_documents_have_the_fields_that_the_page_on_storage_tells_of(fires
     client = NeverCleared(a_client(firestore))
     backend = FirestoreBackend(client, clock)
     await one_of_each(backend)
-    kinds = ("sessions", "commits", "inbox", "control/switches", "turns", "control/sweeps")
+    kinds = ("sessions", "commits", "inbox", "control/switches", "turns", "control/incarnation", "control/sweeps")
     for told, kind in zip(tables(PAGE.read_text()), kinds, strict=True):
         documents = await of_kind(client, kind)
         assert {name for document in documents for name in document.fields} == told, kind
@@ -379,6 +379,7 @@ async def one_of_each(backend: FirestoreBackend) -> None:
         await store.delete(gone, tombstone(gone.head, START, "ann", ""))
     await store.file(key, signal("s2"))
     assert await backend.switches.turn(SWITCH, off=True)
+    await backend.incarnations.record(PERSON, "the disk broke", START)
     await backend.sweeps.record(Swept(at=START, woken=1))
 
 

@@ -261,6 +261,16 @@ async def turned(world: World, _: Any, applied: bool) -> None:
     assert len(await world.backend.switches.history()) == 1
 
 
+async def restore(world: World, _: Any) -> int:
+    return (await world.backend.incarnations.record(PERSON, "disk", START)).number
+
+
+async def restored(world: World, _: Any, applied: bool) -> None:
+    """Said again, it is one more."""
+    assert (await world.backend.incarnations.read()).incarnation == 1 + applied
+    assert await restore(world, None) == 2 + applied
+
+
 DOINGS = {
     "create": Doing(nothing, create, created),
     "claim": Doing(unclaimed, claim, is_claimed),
@@ -272,6 +282,7 @@ DOINGS = {
     "erase": Doing(a_session, erase_input, erased),
     "delete": Doing(a_session, delete, deleted),
     "turn": Doing(nothing, turn, turned),
+    "restore": Doing(nothing, restore, restored),
 }
 
 

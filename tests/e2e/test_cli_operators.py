@@ -411,6 +411,36 @@ def test_a_scope_that_is_none_changes_nothing(desk: Desk, here: Here) -> None:
     assert here("off", "--json").doc == {"off": [], "turns": []}
 
 
+# --- after a restore -----------------------------------------------------------------------------------------------
+
+
+def test_a_restored_database_asks_for_a_look_and_retry_is_one(desk: Desk, here: Here) -> None:
+    waiting(here)
+    assert "none from a backup" in here("doctor").out
+    told = here("restored", "--reason", "the disk broke")
+    assert (told.code, "in incarnation 2" in told.out, "Restored before" in told.out) == (0, True, False)
+    assert "onward list --attention" in told.out
+    assert here("approve", "s1").code == 0
+    assert here("run", APP, "--id", "s1").code == 1
+    assert (ids(here("list", "--attention", "--json")), desk.books()) == (["s1"], [])
+    shown = here("show", "s1")
+    assert all(part in shown.out for part in ("restored from a backup", "ann, 20", "the disk broke"))
+    assert ["retry", "s1"] in shown.commands
+    assert ["skip", "s1", "--call", "6.0", "--result", "RESULT"] in shown.commands
+    assert "incarnation 2, by operator ann" in here("doctor").out
+    assert here("retry", "s1", "--reason", "the bank knows nothing of it").code == 0
+    assert here("run", APP, "--id", "s1").code == 0
+    assert desk.books() == ["refund A-1 89"]
+
+
+def test_a_restore_said_twice_is_said_to_be_one_more(desk: Desk, here: Here) -> None:
+    waiting(here)
+    assert here("restored").code == 0
+    again = here("restored", "--json").doc
+    assert (again["incarnation"], [each["incarnation"] for each in again["before"]]) == (3, [2])
+    assert "Restored before: incarnation 3, by operator ann" in here("restored").out
+
+
 # --- the end of a session ------------------------------------------------------------------------------------------
 
 
@@ -499,6 +529,7 @@ NAMES = {
     "in doubt",
     "versions",
     "switches",
+    "restores",
 }
 
 

@@ -11,6 +11,7 @@ from onward.core import events as ev
 from onward.core.absorb import bodies_of
 from onward.core.draft import Draft
 from onward.core.files import File, file_in
+from onward.core.head import Head
 from onward.core.model import ModelRequest
 from onward.core.signals import Signal
 from onward.core.state import State
@@ -86,6 +87,44 @@ async def g10_what_is_switched_off_rests_and_does_nothing(ledger: Ledger) -> lis
     head = await here.head()
     await here.close()
     return complaints + expect(head is not None and head.status == "completed", "it did not go on")
+
+
+async def refuses(world: World, head: Head) -> bool:
+    """Nobody looks."""
+    return False
+
+
+@check
+async def g6_what_a_restore_has_forgotten_is_not_performed_again(ledger: Ledger) -> list[str]:
+    """Approved or not: nothing is started before somebody has looked, and by them it is let go on."""
+    here = world(ledger, desk(turn(("pay_out", REFUND))))
+    here.operator_may = refuses
+    await here.start("desk")
+    await here.rest()
+    await here.restored()
+    await here.decide("pay_out", "approved")
+    await here.rest()
+    head = await here.head()
+    parked = head is not None and head.error is not None and head.error.code == "restored"
+    complaints = expect(parked, "it does not wait for a look")
+    complaints += expect(not await here.recorded("call_started"), "it was started though nobody had looked")
+    here.operator_may = None
+    await here.rest()
+    head = await here.head()
+    await here.close()
+    return complaints + expect(head is not None and head.status == "completed", "it did not go on after a look")
+
+
+@check
+async def g6_a_child_is_as_old_as_who_started_it(ledger: Ledger) -> list[str]:
+    """A child that the restored database does not have may have been there, and have paid."""
+    here = world(ledger, team(turn(("pay_out", REFUND))))
+    await here.start("boss")
+    await here.restored()
+    await here.rest()
+    child = await here.head(f"{SESSION}:2.0")
+    await here.close()
+    return expect(child is not None and child.incarnation == 1, "what it did before is taken for known")
 
 
 @check

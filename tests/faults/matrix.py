@@ -83,8 +83,19 @@ def _is_commit(name: str) -> bool:
     return name in faults.COMMITS
 
 
+_READS = (
+    "store.read",
+    "store.pending",
+    "store.commits",
+    "store.list",
+    "store.overdue",
+    "blobs.get",
+    "incarnations.read",
+)
+
+
 def _writes(name: str) -> bool:
-    return name not in ("store.read", "store.pending", "store.commits", "store.list", "store.overdue", "blobs.get")
+    return name not in _READS
 
 
 async def _visit(process: Process) -> None:

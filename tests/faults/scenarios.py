@@ -153,6 +153,15 @@ async def rejected(world: World) -> None:
     await world.rest()
 
 
+@scenario(desk(turn(("pay_out", REFUND))))
+async def restored_from_a_backup(world: World) -> None:
+    """Whoever operates has looked, and lets it go on."""
+    await runs(world)
+    await world.restored()
+    await world.decide("pay_out", "approved")
+    await world.rest()
+
+
 @scenario(desk(turn(("pay_out", REFUND), ("close_ticket", ORDER), ("find_order", ORDER))))
 async def approvals_time_out(world: World) -> None:
     await runs(world)

@@ -26,7 +26,7 @@ from onward.engine.sweep import sweep
 from onward.errors import Refused, Retryable
 from onward.ports import Query, Wake
 from onward.testing.faults import Killed, Plan, Process
-from onward.testing.runner import AutoClock, Runner, counted_entropy
+from onward.testing.runner import START, AutoClock, Runner, counted_entropy
 from onward.wiring import Backend, Policy, assemble
 from tests.faults.places import Memory
 from tests.ledger import Ledger
@@ -288,6 +288,11 @@ class World:
         wait = await self.wait_for("approval", tool, session)
         said = {"call": wait.call, "digest": wait.digest, "verdict": verdict, "reason": reason}
         await self.signal("decision", f"{verdict}/{wait.call}", by, session, **said, **more)
+
+    async def restored(self) -> None:
+        """The database is from a backup, somebody has said so, and every process has seen it."""
+        await self.watcher.incarnations.record(OPERATOR, "the disk broke", START)
+        self.clock.advance(10.0)
 
     async def complete(self, call: str, token: str, **outcome: Any) -> None:
         """The world outside says how a call ended."""

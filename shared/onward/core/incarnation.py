@@ -55,9 +55,9 @@ def look_first(state: State, call: OpenCall, last: Restored | None) -> SessionPa
 
 
 def _why(call: OpenCall, last: Restored) -> str:
-    said = f"{last.by.name or last.by.kind} said so at {stamp(last.at)}{f': {last.reason}' if last.reason else ''}"
+    said = f"{last.by.name or last.by.kind}, {stamp(last.at)}{f': {last.reason}' if last.reason else ''}"
     return (
-        f"the database was restored from a backup ({said}), and has forgotten what was done since that was taken. "
-        f"See at the other side whether {call.tool} (call {call.id}) has happened since: if it has, skip the call with "
-        "what it came to; then retry, which performs what is still to be done"
+        f"the database was restored from a backup ({said}) and has forgotten what was done since that was taken. "
+        f"See in the records of the other side whether {call.tool} has happened since: if so, skip it "
+        "with what it came to. Then retry: what is still to be done is performed"
     )

@@ -10,7 +10,8 @@ from onward.core.head import Head
 from onward.engine.deciding import Registry
 from onward.ports import Diagnosis, Finding, Query
 from onward.runtime.access import Access
-from onward.surfaces.operating import switch_text
+from onward.surfaces.documents import restored_doc
+from onward.surfaces.operating import restored_text, switch_text
 from onward.surfaces.output import Output
 from onward.surfaces.text import safe
 from onward.surfaces.verbs import Place
@@ -32,7 +33,7 @@ async def doctor(runtime: Access, programs: Registry | None, app: str, place: Pl
     diagnosis = await runtime.diagnose()
     checks = [Check(found, _next(found, app, place)) for found in diagnosis.findings]
     checks += [check async for check in _sessions(runtime, place)]
-    checks += [_versions(diagnosis, programs, app, place), await _switches(runtime, place)]
+    checks += [_versions(diagnosis, programs, app, place), await _switches(runtime, place), await _restores(runtime)]
     if output.json:
         output.doc({"ok": all(check.finding.ok for check in checks), "checks": [_doc(check) for check in checks]})
     else:
@@ -100,6 +101,13 @@ async def _switches(runtime: Access, place: Place) -> Check:
     text = "; ".join(switch_text(switch, now) for switch in off)
     found = Finding("switches", False, text, {"off": [switch.scope for switch in off]})
     return Check(found, place.command("on", off[0].scope))
+
+
+async def _restores(runtime: Access) -> Check:
+    """Nothing that is wrong, but what has to be known of a database."""
+    restores, now = await runtime.restores(), runtime.parts.clock.now()
+    text = restored_text(restores[0], now) if restores else "none from a backup"
+    return Check(Finding("restores", True, text, {"restores": [restored_doc(each) for each in restores]}))
 
 
 # --- telling ---------------------------------------------------------------------------------------------------

@@ -92,9 +92,25 @@ def _cancel(head: Head, place: Place) -> Verb:
 
 
 def _parked(head: Head, place: Place) -> list[Verb]:
+    if head.error is not None and head.error.code == "restored":
+        return _unlooked(head, place)
     raised = _raised(head)
     retry = "go on under a higher limit" if raised else "try again, once the cause is gone"
     return [Verb(place.command("retry", head.id, more=raised), retry), _cancel(head, place)]
+
+
+def _unlooked(head: Head, place: Place) -> list[Verb]:
+    """After a restore: whoever looked says of each call what came of it, or lets all be performed."""
+    ready = [wait for wait in head.waits if wait.kind == "timer" and wait.call]
+    skips = [
+        Verb(
+            place.command("skip", head.id, more=("--call", wait.call or "", "--result", "RESULT")),
+            f"{wait.tool} has happened since the backup, and this is what it came to",
+        )
+        for wait in ready
+    ]
+    performed = "perform what is still to be done, since it has not happened"
+    return [*skips, Verb(place.command("retry", head.id), performed), _cancel(head, place)]
 
 
 def _raised(head: Head) -> tuple[str, ...]:
