@@ -90,7 +90,7 @@ async def test_r22_an_approved_call_of_before_the_restore_waits_for_a_look_and_i
     )
     assert "call_started" not in await here.kinds()
     note = head.waits[0].note
-    assert all(part in note for part in ("whether pay has happened", "olga@x", "disk", "skip the call"))
+    assert all(part in note for part in ("whether pay has happened", "olga@x", "disk", "skip it"))
     await here.resume()
     head = await here.check() and await here.head()
     assert (head.status, head.incarnation, till.done) == ("completed", 2, ["pay"])

@@ -131,7 +131,7 @@ LEFT_OUT = (
     "Cloud Run: CPU and memory while a step runs, and its requests",
     "subscribers of the topic of events: each pays for its deliveries",
     "leases renewed by steps above 45 s: a write each",
-    "the switches: a read at most every 5 s in each instance that is at work",
+    "the switches, and what was said of restores: a read each at most every 5 s in each instance that is at work",
     "people and programs that look, list and follow: a read for each document",
     "large values and files that models are shown again: an object read for each, unless at hand",
     "free quotas, discounts, taxes, traffic between regions",
