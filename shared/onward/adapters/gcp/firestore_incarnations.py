@@ -16,7 +16,7 @@ TRIES = 16
 
 
 class FirestoreIncarnations:
-    """`control/incarnation` has the incarnation's number, and the newest restores. It is in every backup, as it was."""
+    """`control/incarnation` has which incarnation this is, and the newest restores. It is in every backup, as it was."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -42,7 +42,7 @@ class FirestoreIncarnations:
 
 def _write(there: Document | None, restores: Restores) -> Write:
     newest = [each.model_dump_json() for each in restores.newest]
-    fields = {"number": restores.incarnation, "restores": newest}
+    fields = {"incarnation": restores.incarnation, "restores": newest}
     return Write(INCARNATION, fields, expects=there.version if there else MISSING)
 
 
