@@ -16,7 +16,7 @@ TRIES = 16
 
 
 class FirestoreIncarnations:
-    """`control/incarnation` has which incarnation this is, and the newest restores. It is in every backup, as it was."""
+    """`control/incarnation` has which one this is, and the newest restores. It is in every backup, as it was."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
