@@ -157,6 +157,13 @@ parcels = agent(
     of=[watch],
 )
 talker = agent("front-desk", *({"text": f"Answer {at}."} for at in range(1, 50)), of=[], conversation=True)
+speaker = agent(
+    "speaker",
+    {"text": "Ask me."},
+    {"text": ["Let me think. ", HOSTILE[:140], " That is all."], "pause": 0.7},
+    of=[],
+    conversation=True,
+)
 treasury = agent("treasury", {"calls": [calls("transfer", amount=900)]}, {"text": "Done."}, of=[transfer])
 hasty = agent("hasty", {"calls": [calls("hurry", amount=5)]}, {"text": "Done."}, of=[hurry])
 cashier = agent("cashier", {"calls": [calls("pay", order="A-1042")]}, {"text": "It is paid."}, of=[pay])
@@ -167,4 +174,4 @@ manager = agent(
     {"text": "The desk has seen to it."},
     of=[clerk],
 )
-app = App(programs=[clerk, parcels, talker, treasury, hasty, cashier, stranger, manager])
+app = App(programs=[clerk, parcels, talker, speaker, treasury, hasty, cashier, stranger, manager])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from tests.console.pages import rows, until_shown, until_state
+from tests.console.pages import Watch, rows, until_shown, until_state
 from tests.console.proxy import Wire, wire
 from tests.console.site import Site
 
@@ -110,6 +111,28 @@ async def test_what_somebody_is_writing_stays_while_the_session_goes_on(site: Si
     said = await site.until("w-type", "input_received", 3)
     assert said["body"]["content"] == "Half a sentence"
     await shows_the_log(page, site, "w-type")
+
+
+async def test_g4_what_a_model_says_meanwhile_is_marked_and_replaced_by_what_is_recorded(
+    site: Site, page: Page
+) -> None:
+    await site.begun("w-aloud", "speaker")
+    await site.until_waiting("w-aloud", "input")
+    watch = Watch(page.context, site.url)
+    await opened(page, site.url, "w-aloud")
+    await until_state(page, "live")
+    told = asyncio.create_task(site.ask("POST", "sessions/w-aloud/inputs", {"content": "What do you think?"}))
+    meanwhile = page.locator("#provisional")
+    await meanwhile.get_by_text("not recorded yet").wait_for()
+    await meanwhile.get_by_text("<script>").wait_for()
+    assert [event["kind"] for event in await site.log("w-aloud")].count("model_answered") == 1
+    assert (await told).status == 200
+    await site.until("w-aloud", "model_answered", 2)
+    await shows_the_log(page, site, "w-aloud")
+    await meanwhile.wait_for(state="hidden")
+    assert "That is all." in await page.locator("#talk > .model").last.inner_text()
+    assert await page.locator("#forged").count() == 0
+    assert watch.wrong == []
 
 
 async def test_the_list_of_sessions_goes_on_by_itself(site: Site, page: Page) -> None:
