@@ -468,6 +468,23 @@ async def test_an_argument_is_shown_whole_however_long_it_is_and_changed_exactly
     assert [arguments | {"text": arguments["text"] + "!"}] == SENT
 
 
+async def test_g8_a_link_is_good_for_one_decision_also_of_two_at_once(house: House) -> None:
+    """A transfer takes two people; by one link one of them decides, whoever is first, and never both."""
+    path = await house.asking("d-1", "treasury")
+    call = path.split("/")[3].split("?")[0]
+    made = (await house.api.ask("POST", "sessions/d-1/links", {"call": call})).doc["path"]
+    by = f"links/{made.rpartition('/')[2]}/decisions"
+    both = await asyncio.gather(*(house.api.ask("POST", by, {"verdict": "approved"}, who) for who in (GRACE, ANN)))
+    assert sorted(each.status for each in both) in ([200, 409], [200, 410])
+    assert {each.doc["code"] for each in both if each.status != 200} == {"link_used"}
+    assert (await house.kinds("d-1")).count("approval_decided") == 1
+    again = (await house.api.ask("POST", "sessions/d-1/links", {"call": call})).doc["path"]
+    other = {200: ANN, 409: GRACE, 410: GRACE}[both[0].status]
+    second = await house.api.ask("POST", f"links/{again.rpartition('/')[2]}/decisions", {"verdict": "approved"}, other)
+    assert second.status == 200
+    await house.rests("d-1", "completed")
+
+
 async def test_what_was_erased_is_not_asked_for(house: House) -> None:
     path = await house.asking("d-1")
     for seq, name in ((6, "arguments"), (7, "arguments")):

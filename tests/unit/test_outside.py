@@ -113,6 +113,20 @@ async def test_a_signal_that_is_refused_leaves_no_file_behind(deleted: bool) -> 
     assert await files(play) == set()
 
 
+async def test_g8_of_two_who_decide_by_one_link_one_is_taken() -> None:
+    """Both have looked at the link while nobody had decided: the log knows who was first."""
+    play = paying()
+    await play.start()
+    [asked] = (await play.state()).calls.values()
+    said = {"call": asked.id, "verdict": "approved", "digest": asked.digest, "decided": 0}
+    await play.signal("decision", said, ANN, settle=False)
+    await play.signal("decision", said, BEN)
+    assert [body.error.code for body in await play.bodies("signal_refused")] == ["link_used"]
+    [first] = (await play.state()).calls[asked.id].approved_by
+    await play.signal("decision", said | {"decided": 1}, ANN if first == BEN else BEN)
+    assert (await play.head()).status == "completed"
+
+
 # --- bad input -------------------------------------------------------------------------------------------------
 
 

@@ -182,10 +182,17 @@ def check_decision(state: State, sender: Actor, body: DecisionBody) -> None:
         raise Refused(
             "decision refused", "wrong_digest", f"the open approval is for the call with digest {call.digest[:12]}"
         )
+    _check_link(call, body)
     _check_decider(call, sender, body)
     if body.verdict == "approved" and is_among(sender.name, [actor.name for actor in call.approved_by]):
         stands = f"{sender.name} has approved it; {call.needed - len(call.approved_by)} more must"
         raise Refused("decision refused", "approved_already", stands)
+
+
+def _check_link(call: OpenCall, body: DecisionBody) -> None:
+    """A link is good for one decision, also where several come by it at once."""
+    if body.decided is not None and len(call.approved_by) + len(call.delegators) > body.decided:
+        raise Refused("decision refused", "link_used", "somebody else has decided by it, or since it was made")
 
 
 def _check_decider(call: OpenCall, sender: Actor, body: DecisionBody) -> None:

@@ -81,12 +81,14 @@ class DecisionBody(Value):
     """`digest` names the exact call that was shown.
 
     approved: perform it, with `arguments` instead of those shown if they are given · rejected: don't · responded:
-    don't, and take `result` for what it came to · delegated: `to` is to decide.
+    don't, and take `result` for what it came to · delegated: `to` is to decide. `decided` is of one who comes by a
+    link: how many decisions on the call it was made after; it is good for the next one alone.
     """
 
     call: str
     verdict: Verdict
     digest: str
+    decided: int | None = Field(default=None, ge=0)
     reason: Reason = ""
     arguments: dict[str, Any] | None = None
     result: Any = None

@@ -72,7 +72,7 @@ async def decide(asked: Asked, session: str, form: Form, call: str) -> tuple[str
 async def decide_by_link(visit: Visit, token: str, form: Form) -> tuple[str, Outcome]:
     """The same on the call that a link opens, unless the link is over."""
     link = read(visit.service.parts.backend.secret, token)
-    body = body_of(form, link.call, link.digest)
+    body = body_of(form, link.call, link.digest) | {"decided": link.decided}
     parse("decision", body)
     key = key_of(form, link.session, body)
     await check_unused(visit.asked, token, body, key)

@@ -167,7 +167,7 @@ async def decide_by_link(
     same answer, though the link is used up.
     """
     link = _link(asked.service, asked.rights, token)
-    body = said.model_dump(exclude_unset=True) | {"call": link.call, "digest": link.digest}
+    body = said.model_dump(exclude_unset=True) | {"call": link.call, "digest": link.digest, "decided": link.decided}
     await check_unused(asked, token, body, key)
     return await decided(replace(asked, given=link.tenant), answer, link.session, body, key)
 
