@@ -166,13 +166,17 @@ async def test_calls_from_before_a_part_of_the_log_keep_their_names(api: Api) ->
     assert f"result of refund {decision['call']}" in rows.root.one("ol", id="talk").text
 
 
+def _links(page: Page) -> list[str]:
+    return [link.attributes["href"] for link in (*part(page, "facts").all("a"), *part(page, "waits").all("a"))]
+
+
 async def test_parents_and_children_lead_to_each_other(api: Api) -> None:
     await api.begun("s-boss", "manager")
     wait = next(wait for wait in (await rests(api, "s-boss"))["waits"] if wait["kind"] == "child")
     me = Visitor(api, GRACE)
-    boss = await me.get(at("s-boss"))
-    there = [link.attributes["href"] for link in (*part(boss, "facts").all("a"), *part(boss, "waits").all("a"))]
-    assert there.count(at(wait["session"])) == 2
+    async with asyncio.timeout(20):
+        while _links(await me.get(at("s-boss"))).count(at(wait["session"])) != 2:  # among the facts, and the waits
+            await asyncio.sleep(0.05)
     child = await me.get(at(wait["session"]))
     assert child.root.one("a", id="parent").attributes["href"] == at("s-boss")
 

@@ -134,6 +134,9 @@ class Polled(MemoryQueue):
     async def wait(self, timeout: float | None) -> None:
         await asyncio.sleep(0.02)
 
+    async def wait_for_errands(self) -> None:
+        await asyncio.sleep(0.02)
+
 
 def _on_firestore(address: str, clock: FastClock, ttl: float) -> Any:
     """Imported here, for a worker on a file starts in no time."""
