@@ -7,6 +7,8 @@ locals {
     name => "https://${var.name}-${name}-${data.google_project.project.number}.${var.region}.run.app"
   }
 
+  gcloud = "32555940559.apps.googleusercontent.com" # whom a person's token is meant for that gcloud prints
+
   functions = {
     advance = {
       does        = "moves a session by a step, for a message"
@@ -57,7 +59,7 @@ locals {
     ONWARD_RESUME_URL       = local.urls.resume
     ONWARD_SERVICE_ACCOUNT  = google_service_account.caller.email
     ONWARD_OWN_ACCOUNTS     = join(",", local.own_accounts)
-    ONWARD_AUDIENCE         = local.urls.api
+    ONWARD_AUDIENCE         = join(",", concat([local.urls.api], var.gcloud_tokens ? [local.gcloud] : []))
     ONWARD_APP              = "agents/${var.app}"
     ONWARD_STEPS_PER_WAKE   = tostring(var.steps_per_wake)
     ONWARD_BUDGET           = tostring(var.budget)

@@ -320,6 +320,12 @@ variable "api_callers" {
   }
 }
 
+variable "gcloud_tokens" {
+  description = "Whether the API takes the identity tokens that gcloud prints for people, which are meant for gcloud itself."
+  type        = bool
+  default     = true
+}
+
 variable "iap_audience" {
   description = "The audience of Identity-Aware Proxy where API and console stand behind it: /projects/NUMBER/global/backendServices/ID. null: they don't."
   type        = string
