@@ -24,7 +24,7 @@ emulators: .venv/dev.stamp ## the whole cloud on this machine: emulators, stand-
 	@$(PY) -m emulators $(ARGS)
 
 test: .venv/dev.stamp ## run all tests (ARGS='-k lease' to choose)
-	@$(PY) -m pytest $(ARGS)
+	@.ci/test $(ARGS)
 
 check: .venv/dev.stamp ## lint, formatting, types, import contracts
 	@$(PY) -m ruff check .

@@ -27,7 +27,7 @@ def go_wrong() -> None:
         if session.state.session != "w-repeats":
             return await start(self, session, program, effect)
         tool = program.performer(effect.call.tool)
-        await self.performing.admission.admit(session.hold, tool, effect.call)
+        await self.performing.admission.admit(session.hold, session.state, tool, effect.call)
         until = session.hold.now() + timedelta(seconds=tool.timeout)
         started = ev.CallStarted(call=effect.call.id, attempt=effect.call.attempt + 1, not_after=until)
         session.draft.add(ENGINE, started)
