@@ -10,6 +10,7 @@ from tests.console.visitor import Page
 
 __all__ = ["house"]
 VERA, OTTO, ANNA, ADA = "vera@firm.example", "otto@firm.example", "anna@firm.example", "ada@firm.example"
+TINA = "tina@firm.example"
 
 
 def rows(page: Page) -> list[str]:
@@ -99,6 +100,12 @@ async def test_what_needs_the_visitor_is_found_among_all(house: House) -> None:
     assert rows(await house.visitor(OTTO).get("/?mine=1")) == ["l-3"]
     assert rows(await house.visitor(VERA).get("/?mine=1")) == []
     assert rows(await house.visitor().get("/?mine=1&status=running")) == []
+
+
+async def test_what_the_rules_leave_to_others_needs_others(house: House) -> None:
+    await house.asking("l-1", tenant="acme")
+    assert rows(await house.visitor(ANNA).get("/?mine=1&tenant=acme")) == []
+    assert rows(await house.visitor(TINA).get("/?mine=1&tenant=acme")) == ["l-1"]
 
 
 async def test_a_session_is_started_once_however_often_the_form_is_sent(house: House) -> None:

@@ -140,7 +140,6 @@ async def _page(
         chosen=SimpleNamespace(**chosen | {"mine": chosen["for"]}),
         filtered=any(chosen[name] for name in ("program", "tool", "tenant")),
         programs=visit.service.app.names,
-        many=visit.asked.rights.tenants is None or len(visit.asked.rights.tenants) > 1,
         stakes=stakes_text,
     )
 
@@ -156,7 +155,7 @@ def _told(visit: Visit) -> str | None:
 def _chosen(visit: Visit) -> dict[str, str]:
     """What the address asks for; an approver is shown what is asked of them, if it says nothing else."""
     chosen = {name: visit.param(name) or "" for name in FILTERS}
-    approves = any("approver" in roles for roles in visit.asked.rights.held.values())
+    approves = visit.asked.rights.somewhere("approver")
     return chosen | {"for": chosen["for"] if chosen["for"] in ("me", "all") else "me" if approves else "all"}
 
 

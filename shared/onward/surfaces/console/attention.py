@@ -70,7 +70,6 @@ async def _page(
         chosen=SimpleNamespace(**chosen),
         filtered=any(chosen.values()),
         programs=visit.service.app.names,
-        many=visit.asked.rights.tenants is None or len(visit.asked.rights.tenants) > 1,
         session=session,
         said=SimpleNamespace(**{name: (form or {}).get(name, "") for name in SAID}),
         seen=digest([[trouble.head.key, trouble.head.seq] for trouble in troubles])[:16],

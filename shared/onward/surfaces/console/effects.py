@@ -35,7 +35,6 @@ async def show(visit: Visit) -> Response:
         filtered=any(chosen.values()),
         programs=visit.service.app.names,
         spans=WORDS,
-        many=visit.asked.rights.tenants is None or len(visit.asked.rights.tenants) > 1,
         outcome=outcome_text,
         by=by_text,
         why=why,

@@ -106,7 +106,7 @@ async def _usage(visit: Visit, by: UsageBy, days: str) -> list[UsageRow]:
 async def _switches(visit: Visit) -> dict[str, Any]:
     """What is off, and the last turns, for those who may turn some."""
     rights, off, turns = visit.asked.rights, list[Switch](), list[Turn]()
-    somewhere = any("admin" in roles for roles in rights.held.values())
+    somewhere = rights.somewhere("admin")
     if somewhere:
         off = [switch for switch in await visit.asked.caller.switches() if concerns(rights, switch)]
         history = await visit.asked.caller.switch_history(TURNS)

@@ -11,6 +11,7 @@ from onward.core.head import Head
 from onward.core.signals import parse
 from onward.errors import BadInput, NotFound
 from onward.surfaces.console.page import Form, Visit, value, wanted
+from onward.surfaces.verbs import limit_reached
 
 LIMITS = ("turns", "calls", "tokens", "time")
 
@@ -57,7 +58,7 @@ def moves(head: Head, closing: bool, readable: bool) -> list[Move]:
 
 def raised(head: Head) -> dict[str, str]:
     """The limits that it may go on under, as a form says them: those it has, but twice the one that holds it up."""
-    held = head.error.message.partition(":")[0] if head.error and head.error.code == "limit_reached" else ""
+    held = limit_reached(head)
     limits = {name: getattr(head.limits, name) for name in LIMITS}
     doubled = {name: max(1, limit * 2) for name, limit in limits.items() if limit is not None and name == held}
     return {name: _text(limit) for name, limit in (limits | doubled).items()}

@@ -133,6 +133,7 @@ class Visit:
     def page(self, template: str, /, status: int = 200, **values: Any) -> Response:
         """A page for them."""
         here = {"visit": self, "now": self.now, "key": secrets.token_hex(8), "alert": None}
+        here |= {"many": self.asked.rights.several}
         return HTMLResponse(rendered(template, here | values), status, HEADERS)
 
 

@@ -12,9 +12,10 @@ from starlette.responses import Response
 from onward import ports
 from onward.core.events import Actor
 from onward.core.head import Head, Status
-from onward.core.ids import check_id, is_among
+from onward.core.ids import check_id
 from onward.core.signals import StartBody
 from onward.errors import BadInput, Refused, UsageError
+from onward.surfaces.console.approvals import asks
 from onward.surfaces.console.page import Form, Visit, address, part, redirect, value, wanted
 from onward.surfaces.http.door import BODY
 from onward.surfaces.http.lists import PAGE, OldestPage, newest, oldest, read_cursor
@@ -72,15 +73,10 @@ async def _page(visit: Visit, said: Form, status: int = 200, alert: str | None =
         filtered=any(vars(chosen).values()),
         statuses=get_args(Status),
         programs=visit.service.app.names,
-        startable=visit.service.app.names if _operates(visit) else (),
+        startable=visit.service.app.names if visit.asked.rights.somewhere("operator") else (),
         said=SimpleNamespace(**{name: said.get(name, "") for name in SAID}),
-        many=visit.asked.rights.tenants is None or len(visit.asked.rights.tenants) > 1,
         why=lambda head: _why(visit, head),
     )
-
-
-def _operates(visit: Visit) -> bool:
-    return any("operator" in roles for roles in visit.asked.rights.held.values())
 
 
 def _next(visit: Visit, cursor: str) -> str:
@@ -122,11 +118,7 @@ def _needs(visit: Visit, head: Head) -> bool:
     """Whether this visitor can move it: by a decision that they may take, or as an operator."""
     if needs_attention(head):
         return visit.may("operator", head.tenant)
-    name = visit.asked.rights.name
-    asked = [wait for wait in head.waits if wait.kind == "approval" and not is_among(name, wait.approved_by)]
-    return visit.may("approver", head.tenant) and any(
-        not wait.approvers or is_among(name, wait.approvers) for wait in asked
-    )
+    return any(wait.kind == "approval" and asks(visit, head, wait) for wait in head.waits)
 
 
 def _why(visit: Visit, head: Head) -> str:

@@ -1,4 +1,4 @@
-"""The console's own files: a style and a script."""
+"""The console's own files: its style, its scripts and its icon."""
 
 from __future__ import annotations
 

@@ -206,6 +206,15 @@ class Rights:
         if role not in self.roles(tenant):
             raise NotAllowed(f"{self.name} is no {role} in tenant {tenant}, and this takes one")
 
+    @property
+    def several(self) -> bool:
+        """Whether they see more than one tenant."""
+        return self.tenants is None or len(self.tenants) > 1
+
+    def somewhere(self, role: Role) -> bool:
+        """Whether they have this role in any tenant."""
+        return any(role in roles for roles in self.held.values())
+
     def everywhere(self, role: Role) -> bool:
         """Whether they have this role in every tenant there may be."""
         return role in self.held.get(EVERYTHING, frozenset())
@@ -218,7 +227,7 @@ class Rights:
     def check_somewhere(self, role: Role) -> None:
         """Raises NotAllowed without this role in any tenant."""
         self._check_any()
-        if not any(role in roles for roles in self.held.values()):
+        if not self.somewhere(role):
             raise NotAllowed(f"{self.name} is no {role}, and this takes one")
 
     def meant(self, asked: str | None) -> str:
