@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from onward.adapters.gcp.firestore_client import Clash, Client
+from onward.adapters.gcp.firestore_client import Client
+from onward.adapters.gcp.firestore_control import changed, control, expected
 from onward.adapters.gcp.firestore_documents import milliseconds
-from onward.adapters.gcp.firestore_wire import MISSING, Document, Write
+from onward.adapters.gcp.firestore_wire import Document, Write
 from onward.core.events import Actor
 from onward.core.incarnation import Restored, Restores
-from onward.errors import StoreUnavailable
 
 INCARNATION = "control/incarnation"
-TRIES = 16
 
 
 class FirestoreIncarnations:
@@ -22,28 +21,20 @@ class FirestoreIncarnations:
         self._client = client
 
     async def read(self) -> Restores:
-        return _restores(await self._read())
+        return _restores(await control(self._client, INCARNATION))
 
     async def record(self, by: Actor, reason: str, at: datetime) -> Restored:
-        for _ in range(TRIES):
-            there = await self._read()
+        def more(there: Document | None) -> tuple[Restored, list[Write]]:
             restores = _restores(there).after(by, reason, milliseconds(at))
-            try:
-                await self._client.commit([_write(there, restores)])
-            except Clash:
-                continue
-            return restores.newest[0]
-        raise StoreUnavailable("restores are recorded by too many at once")
+            return restores.newest[0], [_write(there, restores)]
 
-    async def _read(self) -> Document | None:
-        found = await self._client.get([INCARNATION])
-        return found.documents[0] if found.documents else None
+        return await changed(self._client, INCARNATION, more, "restores are recorded")
 
 
 def _write(there: Document | None, restores: Restores) -> Write:
     newest = [each.model_dump_json() for each in restores.newest]
     fields = {"incarnation": restores.incarnation, "restores": newest}
-    return Write(INCARNATION, fields, expects=there.version if there else MISSING)
+    return Write(INCARNATION, fields, expects=expected(there))
 
 
 def _restores(there: Document | None) -> Restores:

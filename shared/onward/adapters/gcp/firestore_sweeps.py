@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from onward.adapters.gcp.firestore_client import Clash, Client
+from onward.adapters.gcp.firestore_client import Client
+from onward.adapters.gcp.firestore_control import changed, control, expected
 from onward.adapters.gcp.firestore_documents import milliseconds
-from onward.adapters.gcp.firestore_wire import MISSING, Document, Write
+from onward.adapters.gcp.firestore_wire import Document, Write
 from onward.core.sweeps import Sweepings, Swept
-from onward.errors import StoreUnavailable
 
 SWEEPS = "control/sweeps"
-TRIES = 16
 
 
 class FirestoreSweeps:
@@ -23,27 +22,16 @@ class FirestoreSweeps:
         if not swept.woken:
             await self._client.commit([Write(SWEEPS, {"last": swept.model_dump_json()}, only=("last",))])
             return
-        for _ in range(TRIES):
-            there = await self._read()
-            try:
-                await self._client.commit([_write(there, swept)])
-            except Clash:
-                continue
-            return
-        raise StoreUnavailable("sweeps are recorded by too many at once")
+        await changed(self._client, SWEEPS, lambda there: (None, [_write(there, swept)]), "sweeps are recorded")
 
     async def read(self) -> Sweepings:
-        return _sweepings(await self._read())
-
-    async def _read(self) -> Document | None:
-        found = await self._client.get([SWEEPS])
-        return found.documents[0] if found.documents else None
+        return _sweepings(await control(self._client, SWEEPS))
 
 
 def _write(there: Document | None, swept: Swept) -> Write:
     kept = _sweepings(there).after(swept)
     fields = {"last": swept.model_dump_json(), "healed": [each.model_dump_json() for each in kept.healed]}
-    return Write(SWEEPS, fields, expects=there.version if there else MISSING)
+    return Write(SWEEPS, fields, expects=expected(there))
 
 
 def _sweepings(there: Document | None) -> Sweepings:

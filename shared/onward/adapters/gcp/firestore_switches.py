@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from onward.adapters.gcp.firestore_client import Clash, Client
+from onward.adapters.gcp.firestore_client import Client
+from onward.adapters.gcp.firestore_control import changed, control, expected
 from onward.adapters.gcp.firestore_documents import SWITCHES, switch_of, switch_text, turn_fields, turn_of
 from onward.adapters.gcp.firestore_queries import TURNS
 from onward.adapters.gcp.firestore_wire import MISSING, Document, Write
 from onward.core.switches import Switch, Turn
-from onward.errors import StoreUnavailable
-
-TRIES = 16
-"""How often a turn is made anew because another was made meanwhile."""
 
 
 class FirestoreSwitches:
@@ -23,30 +20,22 @@ class FirestoreSwitches:
         self._client = client
 
     async def read(self) -> Sequence[Switch]:
-        there = await self._read()
+        there = await control(self._client, SWITCHES)
         off: Mapping[str, str] = there.fields["off"] if there else {}
         return [switch_of(text) for _, text in sorted(off.items())]
 
     async def turn(self, switch: Switch, off: bool) -> bool:
-        for _ in range(TRIES):
-            there = await self._read()
+        def turned(there: Document | None) -> tuple[bool, list[Write]]:
             was: dict[str, Any] = dict(there.fields["off"]) if there else {}
             if (switch.scope in was) == off:
-                return False
-            try:
-                await self._client.commit(_turn(there, was, Turn(switch=switch, off=off)))
-            except Clash:
-                continue
-            return True
-        raise StoreUnavailable("the switches are turned by too many at once")
+                return False, []
+            return True, _turn(there, was, Turn(switch=switch, off=off))
+
+        return await changed(self._client, SWITCHES, turned, "the switches are turned")
 
     async def history(self, limit: int = 100) -> Sequence[Turn]:
         found = await self._client.query(TURNS.question({}, parent=SWITCHES, limit=limit))
         return [turn_of(document) for document in found.documents]
-
-    async def _read(self) -> Document | None:
-        found = await self._client.get([SWITCHES])
-        return found.documents[0] if found.documents else None
 
 
 def _turn(there: Document | None, was: dict[str, str], turn: Turn) -> list[Write]:
@@ -56,8 +45,7 @@ def _turn(there: Document | None, was: dict[str, str], turn: Turn) -> list[Write
     now = {**was, scope: switch_text(turn.switch)}
     if not turn.off:
         del now[scope]
-    expects = there.version if there else MISSING
     return [
-        Write(SWITCHES, {"turns": number, "off": now}, expects=expects),
+        Write(SWITCHES, {"turns": number, "off": now}, expects=expected(there)),
         Write(f"{SWITCHES}/turns/{number:012d}", turn_fields(turn, number), expects=MISSING),
     ]

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlite3 import Connection
 
 from onward.adapters.local.database import Database
-from onward.adapters.local.rows import from_ms, to_ms
+from onward.adapters.local.rows import from_ms, keep, kept, to_ms
 from onward.core.events import Actor
 from onward.core.incarnation import Restored, Restores
 
@@ -26,14 +26,11 @@ class SqliteIncarnations:
 
 
 def _read(c: Connection) -> Restores:
-    row = c.execute("SELECT value FROM meta WHERE name = 'incarnation'").fetchone()
-    return Restores.model_validate_json(row[0]) if row else Restores()
+    text = kept(c, "incarnation")
+    return Restores.model_validate_json(text) if text else Restores()
 
 
 def _record(c: Connection, by: Actor, reason: str, at: datetime) -> Restored:
     restores = _read(c).after(by, reason, at)
-    values = (restores.model_dump_json(),)
-    c.execute(
-        "INSERT INTO meta VALUES ('incarnation', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", values
-    )
+    keep(c, "incarnation", restores.model_dump_json())
     return restores.newest[0]

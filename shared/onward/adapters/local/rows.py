@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from sqlite3 import Connection
 from typing import Any
 
 from onward.adapters.local.schema import WAIT_BITS
@@ -30,6 +31,17 @@ def to_ms_after(at: datetime) -> int:
 
 def from_ms(at: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=at)
+
+
+def kept(c: Connection, name: str) -> str | None:
+    """A text that is kept beside the tables; None for none."""
+    row = c.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else None
+
+
+def keep(c: Connection, name: str, text: str) -> None:
+    """Keep a text beside the tables, in the place of the one before."""
+    c.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, text))
 
 
 def head_row(head: Head) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlite3 import Connection
 
 from onward.adapters.local.database import Database
-from onward.adapters.local.rows import from_ms, to_ms
+from onward.adapters.local.rows import from_ms, keep, kept, to_ms
 from onward.core.sweeps import Sweepings, Swept
 
 
@@ -24,10 +24,9 @@ class SqliteSweeps:
 
 
 def _read(c: Connection) -> Sweepings:
-    row = c.execute("SELECT value FROM meta WHERE name = 'sweeps'").fetchone()
-    return Sweepings.model_validate_json(row[0]) if row else Sweepings()
+    text = kept(c, "sweeps")
+    return Sweepings.model_validate_json(text) if text else Sweepings()
 
 
 def _record(c: Connection, swept: Swept) -> None:
-    text = _read(c).after(swept).model_dump_json()
-    c.execute("INSERT INTO meta VALUES ('sweeps', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (text,))
+    keep(c, "sweeps", _read(c).after(swept).model_dump_json())
