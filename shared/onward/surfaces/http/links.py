@@ -20,7 +20,7 @@ from onward.core.events import Event
 from onward.core.head import Head
 from onward.core.links import Link, link_path, read
 from onward.errors import Gone, NotFound, Refused
-from onward.surfaces.http import models
+from onward.surfaces.http import forms, models
 from onward.surfaces.http.caller import Caller
 from onward.surfaces.http.looking import question_doc
 from onward.surfaces.http.moving import ACCEPTED, decided
@@ -116,7 +116,7 @@ async def _stands(caller: Caller, head: Head, call: str) -> str:
 
 
 @router.post("/sessions/{id}/links", status_code=201, response_model=models.LinkMade)
-async def make_link(id: Id, said: models.LinkRequest, asked: Known, request: Request) -> Any:
+async def make_link(id: Id, said: forms.LinkRequest, asked: Known, request: Request) -> Any:
     """Make a link to an open approval, to be sent to whoever is to decide it.
 
     Takes a viewer. The link grants nothing: it opens for whoever may see the approval, and who may not decide may not
@@ -132,7 +132,7 @@ async def make_link(id: Id, said: models.LinkRequest, asked: Known, request: Req
     return {"url": f"{_base(request)}{path}", "path": path, "expires_at": stamp(link.expires)}
 
 
-def _until(asked: Asked, said: models.LinkRequest, question: Question) -> datetime:
+def _until(asked: Asked, said: forms.LinkRequest, question: Question) -> datetime:
     wanted = asked.service.parts.clock.now().astimezone(UTC) + timedelta(seconds=said.ttl)
     return min(wanted, question.expires_at) if question.expires_at else wanted
 
@@ -159,7 +159,7 @@ async def open_link(token: Token, asked: Anywhere) -> Any:
     "/links/{token}/decisions", response_model=models.Told, response_model_exclude_unset=True, responses=ACCEPTED
 )
 async def decide_by_link(
-    token: Token, said: models.LinkDecisionRequest, asked: Anywhere, answer: Response, key: Key = None
+    token: Token, said: forms.LinkDecisionRequest, asked: Anywhere, answer: Response, key: Key = None
 ) -> Any:
     """Decide the approval that a link is about, as it was when the link was made.
 

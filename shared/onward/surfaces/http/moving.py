@@ -12,7 +12,7 @@ from onward.core.head import Head
 from onward.core.signals import DecisionBody, Verdict, parse
 from onward.errors import Refused
 from onward.runtime.signals import Outcome
-from onward.surfaces.http import models
+from onward.surfaces.http import forms, models
 from onward.surfaces.http.door import BODY
 from onward.surfaces.http.roles import Role
 from onward.surfaces.http.service import Asked, Key, Known
@@ -23,7 +23,7 @@ ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {"model": models.Told, "description": "Accepted, and not yet decided: its event will be among `events`."}
 }
 router = APIRouter(tags=["moving"], responses=ACCEPTED)
-Reasoned = models.ReasonRequest | None
+Reasoned = forms.ReasonRequest | None
 
 
 async def _tell(
@@ -43,20 +43,20 @@ def told(id: str, tenant: str, outcome: Outcome) -> dict[str, Any]:
     return doc if event is None else doc | {"event": {"seq": event.seq, "kind": event.kind, "at": stamp(event.at)}}
 
 
-def _given(said: models.Asking | None) -> dict[str, Any]:
+def _given(said: forms.Asking | None) -> dict[str, Any]:
     """What was said, as a signal has it."""
     return {} if said is None else said.model_dump(exclude_unset=True)
 
 
 @router.post("/sessions/{id}/inputs", response_model=models.Told, response_model_exclude_unset=True)
-async def send_input(id: Id, said: models.InputRequest, asked: Known, answer: Response, key: Key = None) -> Any:
+async def send_input(id: Id, said: forms.InputRequest, asked: Known, answer: Response, key: Key = None) -> Any:
     """Give a session an input. Takes an operator."""
     check_size(said.content, BODY)
     return await _tell(asked, answer, "operator", id, "input", _given(said), key)
 
 
 @router.post("/sessions/{id}/decisions", response_model=models.Told, response_model_exclude_unset=True)
-async def decide(id: Id, said: models.DecisionRequest, asked: Known, answer: Response, key: Key = None) -> Any:
+async def decide(id: Id, said: forms.DecisionRequest, asked: Known, answer: Response, key: Key = None) -> Any:
     """Decide an approval.
 
     Takes an approver whom the rules of approvals let decide. Who decides is whoever the request's identity names, and
@@ -110,7 +110,7 @@ async def retry(
     id: Id,
     asked: Known,
     answer: Response,
-    said: models.RetryRequest | None = None,
+    said: forms.RetryRequest | None = None,
     key: Key = None,
 ) -> Any:
     """Set a session going that needs attention, if need be under other limits. Takes an operator."""
@@ -118,7 +118,7 @@ async def retry(
 
 
 @router.post("/sessions/{id}/skip", response_model=models.Told, response_model_exclude_unset=True)
-async def skip(id: Id, said: models.SkipRequest, asked: Known, answer: Response, key: Key = None) -> Any:
+async def skip(id: Id, said: forms.SkipRequest, asked: Known, answer: Response, key: Key = None) -> Any:
     """Give an open call this result instead of performing it.
 
     Takes an operator; and whoever may decide it, where the call is one that a person was asked about.
@@ -135,7 +135,7 @@ async def check_may_skip(asked: Asked, head: Head, call: str) -> None:
 
 
 @router.post("/sessions/{id}/resolve", response_model=models.Told, response_model_exclude_unset=True)
-async def resolve(id: Id, said: models.ResolveRequest, asked: Known, answer: Response, key: Key = None) -> Any:
+async def resolve(id: Id, said: forms.ResolveRequest, asked: Known, answer: Response, key: Key = None) -> Any:
     """Say what became of a call that is in doubt. Takes an operator."""
     return await _tell(asked, answer, "operator", id, "outcome", outcome_of(_given(said)), key)
 
@@ -148,7 +148,7 @@ def outcome_of(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @router.post("/sessions/{id}/completions", response_model=models.Told, response_model_exclude_unset=True)
-async def complete(id: Id, said: models.CompletionRequest, asked: Known, answer: Response) -> Any:
+async def complete(id: Id, said: forms.CompletionRequest, asked: Known, answer: Response) -> Any:
     """Say how a call ended that goes on outside.
 
     Takes the call's token and no role: whoever was given the token may say so, once they are known. Said again it is
@@ -167,7 +167,7 @@ async def finish(
     id: Id,
     asked: Known,
     answer: Response,
-    said: models.FinishRequest | None = None,
+    said: forms.FinishRequest | None = None,
     key: Key = None,
 ) -> Any:
     """End a session as completed. Refused while the outcome of something that was begun is not known. Takes an

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from onward.core.ids import check_id
 from onward.core.switches import Switch, check_scope
 from onward.surfaces.documents import switch_doc, turn_doc
-from onward.surfaces.http import models
+from onward.surfaces.http import forms, models
 from onward.surfaces.http.roles import Rights
 from onward.surfaces.http.service import Anywhere, Asked, Known
 from onward.surfaces.http.sessions import Id, doc
@@ -49,7 +49,7 @@ def concerns(rights: Rights, switch: Switch) -> bool:
 
 
 @router.post("/switches", response_model=models.SwitchTurned)
-async def turn_switch(said: models.SwitchRequest, asked: Anywhere) -> Any:
+async def turn_switch(said: forms.SwitchRequest, asked: Anywhere) -> Any:
     """Hold back every effect of everything, of a program or of a tenant, or let it go on.
 
     Takes an admin of the tenant, and for what is of more than one an admin of every tenant (`*`). Within ten seconds no
@@ -75,7 +75,7 @@ async def turned(asked: Asked, scope: str, off: bool, reason: str) -> dict[str, 
 
 
 @router.post("/sessions/{id}/erase", response_model=models.ErasedField)
-async def erase(id: Id, said: models.EraseRequest, asked: Known) -> Any:
+async def erase(id: Id, said: forms.EraseRequest, asked: Known) -> Any:
     """Erase a private field of an event for good, snapshots and files included; the log still verifies, visibly erased.
 
     Takes an admin. Refused while the session is being advanced.

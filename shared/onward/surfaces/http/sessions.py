@@ -19,7 +19,7 @@ from onward.core.signals import StartBody, Time
 from onward.surfaces.documents import plain, session_doc
 from onward.surfaces.effects import entry_doc
 from onward.surfaces.evidence import evidence
-from onward.surfaces.http import models
+from onward.surfaces.http import forms, models
 from onward.surfaces.http.door import BODY
 from onward.surfaces.http.lists import LONGEST_PAGE, PAGE, newest, read_cursor
 from onward.surfaces.http.service import Asked, Key, Known, Lists
@@ -55,7 +55,7 @@ def doc(head: Head) -> dict[str, Any]:
     responses={200: {"model": models.StartedSession, "description": "It is there already."}},
 )
 async def start_session(
-    said: models.StartRequest,
+    said: forms.StartRequest,
     asked: Known,
     answer: Response,
     key: Key = None,
