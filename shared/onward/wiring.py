@@ -18,11 +18,13 @@ from onward.core.links import Link, link_path
 from onward.engine.admission import Admission
 from onward.engine.advance import Engine
 from onward.engine.append import Appender, Entropy
+from onward.engine.creating import Creator
 from onward.engine.deciding import Decider, Registry
 from onward.engine.delete import Deleter
 from onward.engine.duties import Duties
 from onward.engine.erase import Eraser
 from onward.engine.files import Files
+from onward.engine.fork import Forker
 from onward.engine.gateway import Gateway
 from onward.engine.hold import Renewer
 from onward.engine.late import LateOutcomes
@@ -30,6 +32,7 @@ from onward.engine.listeners import Webhooks
 from onward.engine.load import Cache, Loader
 from onward.engine.outbox import Outbox
 from onward.engine.perform import Performing
+from onward.engine.records import Records
 from onward.engine.seen import Seen
 from onward.engine.switches import Switchboard
 from onward.engine.telling import Links, Teller
@@ -121,6 +124,7 @@ class Parts:
     clock: Clock
     engine: Engine
     gateway: Gateway
+    forker: Forker
     loader: Loader
     appender: Appender
     renewer: Renewer
@@ -166,7 +170,8 @@ def assemble(
     appender = Appender(backend.store, backend.blobs, loader, clock, entropy, webhooks)
     late, files = LateOutcomes(backend.store, backend.queue, clock), Files(backend.blobs)
     supply, restores = _supply(programs), Seen(backend.incarnations.read, clock)
-    performing = Performing(loader, files, backend.secret, late.file, Admission(clock, supply, restores))
+    records = Records(backend.store, backend.blobs, loader)
+    performing = Performing(loader, files, backend.secret, late.file, Admission(clock, supply, restores), records)
 
     def owners() -> str:
         return f"{process}:{entropy(6).hex()}"
@@ -174,7 +179,9 @@ def assemble(
     renewer = Renewer(backend.store, clock, policy.ttl, policy.budget, policy.reserve)
     switchboard = Switchboard(backend.switches, clock)
     ports = Ports(backend.store, backend.queue, backend.queue, backend.feed, clock)
-    gateway = Gateway(ports, loader, appender, files, restores, backend.secret)
+    creator = Creator(ports, loader, appender)
+    gateway = Gateway(ports, loader, creator, files, restores, backend.secret)
+    forker = Forker(ports, backend.blobs, loader, creator, files, restores)
     duties = Duties(gateway, backend.store, loader, files, backend.queue, clock)
     links = approval_links(policy.console, backend.secret)
     teller = Teller(backend.store, backend.queue, clock, loader, supply, post or _post(), webhooks, links)
@@ -198,6 +205,7 @@ def assemble(
         clock,
         engine,
         gateway,
+        forker,
         loader,
         appender,
         renewer,

@@ -21,7 +21,7 @@ from onward.core.events import BODIES, Actor, Body, Event
 from onward.core.payload import Blob, Erased
 from onward.errors import CorruptLog, UnreadableLog
 
-FORMAT = 2
+FORMAT = 3
 """The newest format of a log that this release folds (R21). What it writes is of the oldest that will do: see
 `format_of`."""
 
@@ -109,8 +109,11 @@ def _said(body: Body) -> set[str]:
 
 def format_of(events: Iterable[Event]) -> int:
     """The lowest format of a reader that is able to fold these events (R21)."""
-    bodies = [event.body for event in events if event.body.later]
-    return max((body.later[name] for body in bodies for name in _said(body)), default=PLAIN)
+    return max((_format(event.body) for event in events), default=PLAIN)
+
+
+def _format(body: Body) -> int:
+    return max((body.later[name] for name in _said(body)), default=body.since) if body.later else body.since
 
 
 def decode(record: Record) -> Event:

@@ -18,6 +18,7 @@ from onward.core.program import (
     Perform,
     Poll,
     Program,
+    Recall,
     Reconcile,
     Record,
     Rest,
@@ -39,6 +40,7 @@ def decide(state: State, program: Program) -> Decision:
         _kept(state)
         or _doubts(state, program)
         or _edited(state, program)
+        or _recalls(state, program)
         or _calls(state, program)
         or _handover(state, program)
         or program.decide(state)
@@ -83,6 +85,14 @@ def _edited(state: State, program: Program) -> Decision | None:
     """Arguments that a person changed are validated again, and the rule is asked again (G8)."""
     edited = [call for call in state.calls.values() if call.status == "edited"]
     return Record(tuple(program.check_edit(state, edited[0])), ENGINE) if edited else None
+
+
+def _recalls(state: State, program: Program) -> Decision | None:
+    """A branch that is not live performs no call (G14). To hand over is none: nothing happens in the world."""
+    if not state.detached:
+        return None
+    calls = [call for call in state.calls.values() if not isinstance(program.elsewhere(call.tool), Handover)]
+    return Perform(tuple(Recall(call) for call in calls)) if calls else None
 
 
 def _calls(state: State, program: Program) -> Decision | None:

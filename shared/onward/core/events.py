@@ -18,10 +18,17 @@ ActorKind = Literal["program", "model", "tool", "person", "unverified", "timer",
 """Who makes an event happen. `unverified` is somebody who only says who they are."""
 
 EffectClass = Literal["read", "idempotent", "compensatable", "irreversible"]
-Cause = Literal["tool", "reconcile", "outcome", "operator", "skip", "timer", "input"]
+Cause = Literal["tool", "reconcile", "outcome", "operator", "skip", "timer", "input", "record"]
 OnInput = Literal["enqueue", "interrupt", "reject"]
 """What becomes of an input that comes while the program is at work on an earlier one: it waits for the results of the
 calls under way, or it takes the place of those not yet started, or it is refused."""
+
+
+Effects = Literal["recorded", "live-model", "blocked", "live"]
+"""What becomes of a branch's effects. recorded: calls are answered from its parent's record, and blocked where that has
+no answer; a model is asked only about a prompt that is not in the record · live-model: the same, but models are always
+asked · blocked: calls are blocked · live: they are made under keys of their own, and before one that can't simply be
+made again a person is asked."""
 
 
 class Value(BaseModel):
@@ -86,11 +93,20 @@ class Parent(Value):
 
 
 class Origin(Value):
-    """Where a branch left its parent."""
+    """Where a branch left its parent: after event `seq`; `hash` is that of the commit which that event is in."""
 
     session: str
     seq: int
     hash: str
+
+
+class NotInherited(Value):
+    """What was open where a branch left its parent, and stays the parent's: a call (its id and its tool), an approval
+    (its call's id, and its tool), or a timer (its name)."""
+
+    what: Literal["call", "approval", "timer"]
+    name: str
+    tool: str | None = None
 
 
 class Proposal(Value):
@@ -107,11 +123,12 @@ class Proposal(Value):
 
 
 class Body(Value):
-    """What an event says. `kind` tells the class, `schema_version` its shape. `later` has the fields that came with a
-    later format of logs, and which: they are written only where they say something, so that a log without them is one
-    that older releases read."""
+    """What an event says. `kind` tells the class, `schema_version` its shape. `since` is the format of logs that the
+    kind came with; `later` has the fields that came with a later one, and which: they are written only where they say
+    something, so that a log without them is one that older releases read."""
 
     schema_version: ClassVar[int] = 1
+    since: ClassVar[int] = 1
     private: ClassVar[frozenset[str]] = frozenset()
     later: ClassVar[Mapping[str, int]] = MappingProxyType({})
 
@@ -121,11 +138,12 @@ class Body(Value):
 
 class SessionStarted(Body):
     """The first event of every session. At `deadline` it fails; before `not_before` it does nothing; `pinned`, it stays
-    at its version. `incarnation` counts the database's restores from backups, from 1."""
+    at its version. `incarnation` counts the database's restores from backups, from 1. A branch has an `origin`, and so
+    have `effects` and the sessions that it starts."""
 
     kind: Literal["session_started"] = "session_started"
     private = frozenset({"input"})
-    later = MappingProxyType({"incarnation": 2})
+    later = MappingProxyType({"incarnation": 2, "effects": 3})
     tenant: str
     session: str
     program: str
@@ -140,6 +158,24 @@ class SessionStarted(Body):
     parent: Parent | None = None
     origin: Origin | None = None
     incarnation: int = FIRST_INCARNATION
+    effects: Effects | None = None
+
+
+class SessionForked(Body):
+    """The second event of a branch: it goes on from `base` (`core.branch.Base` as JSON), what its parent amounted to
+    where it left it. `family` is the session that the parent, its parent and so on come from. What it has of its own
+    are a `model` and `instructions` that its program goes by instead, and the events of the parent whose values are
+    others in the base (`edited`)."""
+
+    kind: Literal["session_forked"] = "session_forked"
+    private = frozenset({"base", "instructions"})
+    since = 3
+    base: Any
+    family: str
+    model: str | None = None
+    instructions: Any = None
+    edited: list[int] = []
+    not_inherited: list[NotInherited] = []
 
 
 class SessionContinued(Body):
@@ -336,11 +372,13 @@ class ModelAnswered(Body):
     """A model's whole answer. `content` keeps what the provider must see again, unchanged.
 
     The prompt is never stored: it is the log before this event. `answer` is `{text, calls: [{name, arguments}]}`, and
-    `calls` how many it asks for, which is known also where the answer lies in a blob or was erased.
+    `calls` how many it asks for, which is known also where the answer lies in a blob or was erased. `record` names the
+    session and the event that a branch has it from: then no model was asked.
     """
 
     kind: Literal["model_answered"] = "model_answered"
     private = frozenset({"answer", "content"})
+    later = MappingProxyType({"record": 3})
     model: str
     answer: Any
     calls: int = 0
@@ -348,6 +386,7 @@ class ModelAnswered(Body):
     usage: Usage = Usage.model_construct()
     finish: str = "stop"
     attempt: int = 1
+    record: str | None = None
 
 
 class ModelFailed(Body):
@@ -374,15 +413,17 @@ class AnswerRefused(Body):
 class TranscriptCompacted(Body):
     """What stands up to event `up_to` is, for the model, replaced by a summary; the log keeps everything.
 
-    A rule made it, or `model` did.
+    A rule made it, or `model` did, or a branch has it from its parent's `record`.
     """
 
     kind: Literal["transcript_compacted"] = "transcript_compacted"
     private = frozenset({"summary"})
+    later = MappingProxyType({"record": 3})
     up_to: int
     summary: Any
     model: str | None = None
     usage: Usage = Usage.model_construct()
+    record: str | None = None
 
 
 # --- calls -----------------------------------------------------------------------------------------------------
@@ -502,28 +543,34 @@ class CallStarted(Body):
 class CallCompleted(Body):
     """What a call came to, and by what that is known: its tool, `reconcile`, an outcome from outside, an operator, or
     (where the call only waited) a timer or an input. By `skip` nothing is known: an operator gave a result in place of
-    the call's own. `reason` is an operator's."""
+    the call's own. `reason` is an operator's. By `record` nothing was performed: `record` names the session and the
+    call that a branch has it from."""
 
     kind: Literal["call_completed"] = "call_completed"
     private = frozenset({"result"})
+    later = MappingProxyType({"record": 3})
     call: str
     attempt: int
     result: Any
     by: Cause = "tool"
     reason: str = ""
     signal: str | None = None
+    record: str | None = None
 
 
 class CallFailed(Body):
-    """An attempt did not do it. With `retry_at` it is tried again; without, the program gets the error."""
+    """An attempt did not do it. With `retry_at` it is tried again; without, the program gets the error. By `record` as
+    in CallCompleted."""
 
     kind: Literal["call_failed"] = "call_failed"
+    later = MappingProxyType({"record": 3})
     call: str
     attempt: int
     error: Failure
     retry_at: datetime | None = None
     by: Cause = "tool"
     signal: str | None = None
+    record: str | None = None
 
 
 class CallRefused(Body):
@@ -609,9 +656,10 @@ class ChildEnded(Body):
 
 
 AnyBody = Annotated[
-    SessionStarted | SessionContinued | SessionCompleted | SessionFailed | SessionCancelled | ClosingBegan
-    | SessionParked | SessionResumed | SessionPaused | StepFailed | AttemptsLost | LimitsChanged | LimitReached
-    | LabelsChanged | ProgramChanged | FieldErased | InputReceived | SignalRefused | SignalKept | TimerSet | TimerFired
+    SessionStarted | SessionForked | SessionContinued | SessionCompleted | SessionFailed | SessionCancelled
+    | ClosingBegan | SessionParked | SessionResumed | SessionPaused | StepFailed | AttemptsLost | LimitsChanged
+    | LimitReached | LabelsChanged | ProgramChanged | FieldErased | InputReceived | SignalRefused | SignalKept
+    | TimerSet | TimerFired
     | ModelAnswered | ModelFailed | AnswerRefused | TranscriptCompacted | CallsProposed | ApprovalRequested
     | ApprovalDecided | ApprovalDelegated | ApprovalReminded | ApprovalExpired | CallEdited | CallPostponed
     | CallStarted | CallCompleted | CallFailed | CallRefused | CallInDoubt | CallReconciled | CallPending

@@ -26,7 +26,7 @@ def _proposed(state: State, event: ev.Event, body: ev.CallsProposed) -> State:
             effect=proposal.effect,
             digest=proposal.digest,
             arguments=arguments,
-            status="asked" if proposal.rule else "ready",
+            status="asked" if proposal.rule and not state.detached else "ready",
             rule=proposal.rule,
         )
         state = changed(state, calls={**state.calls, id: call})
@@ -134,8 +134,12 @@ def _call_started(state: State, event: ev.Event, body: ev.CallStarted) -> State:
 @folds(ev.CallCompleted)
 def _call_completed(state: State, event: ev.Event, body: ev.CallCompleted) -> State:
     known = {call: attempt for call, attempt in state.doubted.items() if (call, attempt) != (body.call, body.attempt)}
-    counted = _count(changed(state, doubted=known), body.call, body.attempt)
+    counted = _count(_recalled(changed(state, doubted=known), body), body.call, body.attempt)
     return settle(counted, event, body.call, body.result, failed=False)
+
+
+def _recalled(state: State, body: ev.CallCompleted | ev.CallFailed) -> State:
+    return state if body.record is None else changed(state, recalled=(*state.recalled, body.record))
 
 
 def _count(state: State, id: str, attempt: int) -> State:
@@ -148,7 +152,7 @@ def _count(state: State, id: str, attempt: int) -> State:
 
 @folds(ev.CallFailed)
 def _call_failed(state: State, event: ev.Event, body: ev.CallFailed) -> State:
-    state = _count(state, body.call, body.attempt)
+    state = _count(_recalled(state, body), body.call, body.attempt)
     if body.retry_at is None:
         return settle(state, event, body.call, body.error.model_dump(), failed=True)
     fields = {"status": "backoff", "attempt": body.attempt, "error": body.error, "not_after": None}

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from onward.core import events as ev
+from onward.core.branch import Base
 from onward.core.folding import ENTRY, add, folds, settle, spend, update, with_timer
+from onward.core.payload import Blob, Erased
 from onward.core.retry import ALONE_AFTER
 from onward.core.state import OUTAGE, Closing, Kept, State, Trouble, changed
+from onward.errors import CorruptLog
 
 # --- the session -----------------------------------------------------------------------------------------------
 
@@ -28,6 +31,7 @@ def _started(state: State, event: ev.Event, body: ev.SessionStarted) -> State:
         origin=body.origin,
     )
     state = changed(state, incarnation=body.incarnation) if body.incarnation != state.incarnation else state
+    state = changed(state, effects=body.effects) if body.effects else state
     state = with_timer(with_timer(state, "start", body.not_before), "deadline", body.deadline)
     return _begin(state, event, body.input)
 
@@ -37,6 +41,25 @@ def _begin(state: State, event: ev.Event, value: Any) -> State:
     if value is None:
         return state
     return add(state, changed(ENTRY, seq=event.seq, value=value))
+
+
+@folds(ev.SessionForked)
+def _forked(state: State, event: ev.Event, body: ev.SessionForked) -> State:
+    if isinstance(body.base, Blob):
+        raise CorruptLog(f"session {state.session}: what it branched from lies in a blob that was not fetched")
+    state = changed(state, family=body.family, model=body.model, instructions=body.instructions)
+    if isinstance(body.base, Erased):
+        gone = ev.Failure(code="base_erased", message="what the session branched from was erased")
+        return changed(state, parked=gone)
+    base = Base.model_validate(body.base)
+    return changed(
+        state,
+        input=base.input,
+        transcript=base.transcript,
+        fired=base.fired,
+        context=base.context,
+        proposed=base.proposed,
+    )
 
 
 @folds(ev.SessionContinued)
@@ -131,6 +154,7 @@ def _labels_changed(state: State, event: ev.Event, body: ev.LabelsChanged) -> St
 def _program_changed(state: State, event: ev.Event, body: ev.ProgramChanged) -> State:
     if body.call is not None:
         state = settle(state, event, body.call, {"handed_over_to": body.program}, failed=False)
+        state = changed(state, instructions=None) if state.instructions is not None else state
     return changed(state, program=body.program, version=body.version, on_input=body.on_input, trouble=(), context=0)
 
 
@@ -185,9 +209,16 @@ def _answered(state: State, event: ev.Event, body: ev.ModelAnswered) -> State:
     entry = changed(ENTRY, kind="answer", seq=event.seq, value=body.answer, content=body.content, model=body.model)
     entry = changed(entry, calls=body.calls) if body.calls else entry
     entry = changed(entry, cut=True) if body.finish == "length" else entry
-    state = spend(add(state, entry), turns=1, tokens=body.usage.total)
-    spent = changed(state.spent, usage=_sum(state.spent.usage, body.usage))
-    return changed(with_timer(state, "model", None), spent=spent, context=body.usage.total, **_NO_TROUBLE)
+    state = _paid(add(state, entry), body)
+    return changed(with_timer(state, "model", None), context=body.usage.total, **_NO_TROUBLE)
+
+
+def _paid(state: State, body: ev.ModelAnswered | ev.TranscriptCompacted) -> State:
+    """A turn of a model is spent, unless it is from a record: that one was paid for by another session."""
+    if body.record is not None:
+        return state
+    state = spend(state, turns=1, tokens=body.usage.total)
+    return changed(state, spent=changed(state.spent, usage=_sum(state.spent.usage, body.usage)))
 
 
 _NO_TROUBLE: dict[str, Any] = {"model_failures": 0, "bad_answers": 0, "trouble": ()}
@@ -217,7 +248,4 @@ def _compacted(state: State, event: ev.Event, body: ev.TranscriptCompacted) -> S
     summary = changed(ENTRY, kind="summary", seq=event.seq, value=body.summary)
     rest = tuple(entry for entry in state.transcript if entry.seq > body.up_to and entry.kind != "summary")
     state = changed(with_timer(state, "model", None), transcript=(summary, *rest), context=0, **_NO_TROUBLE)
-    if body.model is None:
-        return state
-    state = spend(state, turns=1, tokens=body.usage.total)
-    return changed(state, spent=changed(state.spent, usage=_sum(state.spent.usage, body.usage)))
+    return state if body.model is None else _paid(state, body)

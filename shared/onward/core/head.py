@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from onward.core.canonical import document, sha256
 from onward.core.codec import PLAIN, stamp
-from onward.core.events import FIRST_INCARNATION, NO_LIMITS, Failure, Limits, Value
+from onward.core.events import FIRST_INCARNATION, NO_LIMITS, Effects, Failure, Limits, Origin, Value
 from onward.core.state import FOLD_VERSION, NOTHING_SPENT, OpenCall, Spent, State
 from onward.core.webhooks import Listener
 
@@ -70,7 +70,8 @@ class Head:
     the id of the session that started it. `owed` is the first event that owes something to others and may not have been
     paid, or 0 (R13); `listeners` are the webhooks that it may owe something to, as the last holder knew them who had
     its program; `switch` is what paused it, if a switch did; `incarnation` the one of the database under which all that
-    was done is known to be in the log (R22)."""
+    was done is known to be in the log (R22). A branch has its `origin`, the `family` that it belongs to, by the id of
+    the session that all of it comes from, and `effects`, which its children have too."""
 
     key: str
     tenant: str
@@ -96,6 +97,9 @@ class Head:
     published: int = 0
     format: int = PLAIN
     incarnation: int = FIRST_INCARNATION
+    origin: Origin | None = None
+    family: str | None = None
+    effects: Effects | None = None
     fold: Fold | None = None
 
     @property
@@ -264,11 +268,12 @@ def to_doc(head: Head) -> dict[str, Any]:
 def _seldom(head: Head) -> dict[str, Any]:
     listeners = [listener.model_dump(exclude_defaults=True) for listener in head.listeners]
     told: dict[str, Any] = {"listeners": listeners} if listeners else {}
+    told |= {"origin": head.origin.model_dump()} if head.origin else {}
     told |= {"incarnation": head.incarnation} if head.incarnation != FIRST_INCARNATION else {}
     return told | {name: value for name in _SELDOM if (value := getattr(head, name))}
 
 
-_SELDOM = ("parent", "switch", "owed")
+_SELDOM = ("parent", "switch", "owed", "family", "effects")
 
 
 def to_json(head: Head) -> str:
@@ -288,6 +293,7 @@ def from_json(text: str, *, published: int, wake_at: datetime | None, fold: Fold
             "spent": Spent.model_validate(doc["spent"]),
             "limits": Limits.model_validate(doc["limits"]),
             "labels": tuple((key, value) for key, value in doc["labels"]),
+            "origin": Origin.model_validate(doc["origin"]) if "origin" in doc else None,
             "listeners": tuple(Listener.model_validate(listener) for listener in doc.get("listeners", ())),
         },
         published=published,

@@ -95,7 +95,14 @@ class StartChild:
     child: Child
 
 
-Effect = AskModel | MakeCall | Reconcile | Poll | StartChild
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Answer a call of a branch from its parent's record, or block it: nothing is performed."""
+
+    call: OpenCall
+
+
+Effect = AskModel | MakeCall | Reconcile | Poll | StartChild | Recall
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from onward.core.events import (
     NO_LIMITS,
     Actor,
     EffectClass,
+    Effects,
     Failure,
     Limits,
     OnClose,
@@ -27,6 +28,9 @@ from onward.core.payload import Payload
 
 FOLD_VERSION = 2
 """Changes whenever the same log would fold to something else; older snapshots are then ignored (R20)."""
+
+ANSWERED_FROM_RECORD: tuple[Effects, ...] = ("recorded", "live-model")
+"""A branch's effects for which its parent's record is asked."""
 
 CallStatus = Literal["asked", "edited", "ready", "started", "backoff", "doubt", "person", "pending", "child"]
 Ended = Literal["completed", "failed", "cancelled"]
@@ -220,8 +224,23 @@ class State(Value):
     """The switch that paused the session, if one did."""
     incarnation: int = FIRST_INCARNATION
     """The incarnation of the database under which all that was done is known to be in the log."""
+    effects: Effects | None = None
+    """What becomes of a branch's effects; None for a session that is none, and for a child of one that is none."""
+    family: str | None = None
+    """The session that a branch, its parent and so on come from."""
+    model: str | None = None
+    """The model that a branch asks instead of its program's."""
+    instructions: Payload = None
+    """What a branch's models are told instead of what its program says."""
+    recalled: tuple[str, ...] = ()
+    """What a branch has had from the record: each is one outcome of one call."""
     unlooked: int | None = None
     """The incarnation for whose sake somebody is to look, where the session is parked for that."""
+
+    @property
+    def detached(self) -> bool:
+        """Whether nothing of the session reaches the world but its models: a branch that is not live."""
+        return is_detached(self.effects)
 
     @property
     def last(self) -> Entry | None:
@@ -247,6 +266,11 @@ class State(Value):
     def idle(self) -> bool:
         """Whether the program has nothing to work on before an input comes."""
         return not self.mid_turn and not self.queued and (self.last is None or self.last.kind == "answer")
+
+
+def is_detached(effects: Effects | None) -> bool:
+    """Whether a session with these effects reaches nothing in the world but models."""
+    return effects is not None and effects != "live"
 
 
 V = TypeVar("V", bound=Value)

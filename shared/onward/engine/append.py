@@ -141,8 +141,8 @@ class Appender:
         text = fold_text(state)
         if len(text) <= HEAD_FOLD_BYTES:
             return Fold(state.seq, hash, FOLD_VERSION, number, text=text)
-        if last and number - last.commit < SNAPSHOT_EVERY:
-            return last
+        if number == 1 or (last and number - last.commit < SNAPSHOT_EVERY):
+            return last  # the first commit is as quickly read as a snapshot of it
         name = snapshot_name(state.seq, text)
         await self._blobs.put(head.key, name, text)
         return Fold(state.seq, hash, FOLD_VERSION, number, snapshot=name)

@@ -20,6 +20,7 @@ from onward.engine.failures import failure
 from onward.engine.files import Files
 from onward.engine.hold import Hold
 from onward.engine.load import Loader
+from onward.engine.records import Records
 from onward.engine.speaking import Hear, Speech
 from onward.errors import BadAnswer, ModelRefused, ModelUnavailable, OnwardError
 
@@ -29,8 +30,9 @@ Fact = tuple[Actor, Body]
 class Asking:
     """Asks the models of one process, and in the end closes those that were asked."""
 
-    def __init__(self, loader: Loader, files: Files) -> None:
+    def __init__(self, loader: Loader, files: Files, records: Records) -> None:
         self._loader = loader
+        self._records = records
         self._files = files
         self._asked: dict[int, Model] = {}
         self.hear: Hear | None = None
@@ -45,8 +47,11 @@ class Asking:
                 await close()
 
     async def ask(self, hold: Hold, state: State, effect: AskModel) -> list[Fact]:
-        """Ask once, and answer what came of it."""
+        """Ask once, and answer what came of it. A branch may have it from its parent's record."""
         actor, attempt = Actor(kind="model", name=effect.model.name), effect.request.attempt
+        recorded = await self._records.answer(hold.key, state, effect)
+        if recorded is not None:
+            return [(actor, recorded)]
         request = replace(effect.request, transcript=await self._whole(hold, effect.request.transcript))
         self._asked[id(effect.model)] = effect.model
         try:

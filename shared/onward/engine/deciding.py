@@ -13,7 +13,7 @@ from onward.core.decide import close, decide
 from onward.core.draft import ENGINE
 from onward.core.events import Body, Failure
 from onward.core.limits import exceeded, lost_costs
-from onward.core.program import AskModel, Decision, Effect, MakeCall, Perform, Program, Record, Rest, StartChild
+from onward.core.program import AskModel, Decision, Effect, MakeCall, Perform, Program, Recall, Record, Rest, StartChild
 from onward.core.retry import ALONE_AFTER, STALLS_TO_PARK, STEP_RETRY, stall_delay
 from onward.core.state import State
 from onward.core.switches import Switch
@@ -173,7 +173,7 @@ def suspicious(state: State, effects: Sequence[Effect]) -> bool:
 def _time_limit(effect: Effect, program: Program) -> float:
     if isinstance(effect, AskModel):
         return effect.timeout
-    if isinstance(effect, StartChild):
+    if isinstance(effect, StartChild | Recall):
         return 0.0
     tool = program.performer(effect.call.tool)
     return tool.timeout if tool else 0.0

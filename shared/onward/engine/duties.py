@@ -86,6 +86,7 @@ class Duties:
             on_input=child.on_input,
             parent=Parent(session=head.id, call=child.call, on_close=child.on_close),
             incarnation=head.incarnation,
+            effects=head.effects,
         )
         await self._gateway.start(start, Actor(kind="program", name=head.program))
 

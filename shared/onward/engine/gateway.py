@@ -11,13 +11,13 @@ from typing import Any, Literal
 from onward.core import events as ev
 from onward.core.absorb import check_decision
 from onward.core.canonical import digest
-from onward.core.codec import format_of
 from onward.core.draft import Draft
 from onward.core.events import (
     FIRST_INCARNATION,
     NO_LIMITS,
     Actor,
     ApprovalRequested,
+    Effects,
     Limits,
     OnInput,
     Parent,
@@ -27,12 +27,11 @@ from onward.core.files import Stash, stash
 from onward.core.head import Head
 from onward.core.ids import check_id, completion_token, session_key
 from onward.core.incarnation import Restores
-from onward.core.log import ROOT, Commit
 from onward.core.payload import Erased
 from onward.core.schemas import check_schema
 from onward.core.signals import NO_TIME, DecisionBody, Signal, filed_as, is_bearable, parse
 from onward.core.state import State
-from onward.engine.append import Appender
+from onward.engine.creating import Creator, stamped
 from onward.engine.files import Files
 from onward.engine.load import PAGE, Loader
 from onward.engine.seen import Seen
@@ -50,7 +49,7 @@ Exists = Literal["rejoin", "reject"]
 class Start:
     """A session to start. `exists` says what an id that is taken means: the same session again, or an error. It is of
     the database's incarnation, or of this older one: of the session's that started it, which may have done so before a
-    restore too (R22)."""
+    restore too (R22). `effects` are those of the branch that started it, if one did."""
 
     id: str
     program: str
@@ -65,6 +64,7 @@ class Start:
     on_input: OnInput = "enqueue"
     parent: Parent | None = None
     incarnation: int | None = None
+    effects: Effects | None = None
     exists: Exists = "rejoin"
     trace: str | None = None
 
@@ -89,17 +89,16 @@ class Gateway:
         self,
         ports: Ports,
         loader: Loader,
-        appender: Appender,
+        creator: Creator,
         files: Files,
         restores: Seen[Restores],
         secret: bytes,
     ) -> None:
         self._store = ports.store
         self._wakes = ports.wakes
-        self._feed = ports.feed
         self._clock = ports.clock
         self._loader = loader
-        self._appender = appender
+        self._creator = creator
         self._files = files
         self._restores = restores
         self._secret = secret
@@ -113,45 +112,14 @@ class Gateway:
             raise BadInput("program: a name and a version are text without halves of surrogate pairs")
         incarnation = start.incarnation or (await self._restores.now()).incarnation
         start = replace(start, input=await self._files.keep(key, start.input), incarnation=incarnation)
-        head, commit = await self._first(key, start, actor)
-        wake = Wake.of(head, look=True, published=head.seq)
-        try:
-            there = await self._store.create(head, commit, wake)
-        except Ambiguous:
-            there = await self._store.create(head, commit, wake)
-        if there is not None and there.hash != head.hash:
-            await self._rejoin(start, there)
-            wake = Wake.of(there, look=True)
-        elif not self._store.embedded:
-            await self._feed.publish(head, self._loader.events(commit))
-        if not self._store.embedded or there is not None:
-            await self._wakes.publish(wake)
-        return (head, True) if there is None else (there, there.hash == head.hash)
-
-    async def _first(self, key: str, start: Start, actor: Actor) -> tuple[Head, Commit]:
-        now = self._clock.now().replace(microsecond=self._clock.now().microsecond // 1000 * 1000)
-        draft = Draft(State(), now, start.trace)
+        draft = Draft(State(), stamped(self._clock), start.trace)
         draft.add(actor, _started(start))
-        genesis = {"tenant": start.tenant, "session": start.id, "origin": None}
-        commit = await self._appender.seal(draft.events, prev=ROOT, epoch=0, key=key, genesis=genesis)
-        blank = Head(
-            key=key,
-            tenant=start.tenant,
-            id=start.id,
-            program=start.program,
-            version=start.version,
-            status="running",
-            seq=0,
-            hash=ROOT,
-            commits=0,
-            created_at=now,
-            updated_at=now,
-            format=format_of(draft.events),
-        )
-        state, published = self._appender.folded(State(), draft.state, commit), int(self._store.embedded)
-        return await self._appender.head_after(
-            blank, state, commit.hash, at_rest=state.held, published=published
-        ), commit
+        head, there = await self._creator.create(draft)
+        if there is None or there.hash == head.hash:
+            return head, True
+        await self._rejoin(start, there)
+        await self._creator.look(there)
+        return there, False
 
     async def _rejoin(self, start: Start, there: Head) -> None:
         """The id is taken: the same program and input are the same session; a deleted one is none any more (R22)."""
@@ -168,6 +136,8 @@ class Gateway:
             raise Refused(
                 f"session {start.id} exists", "exists", f"it runs program {began.program!r}, not {start.program!r}"
             )
+        if began.origin is not None:
+            raise Refused(f"session {start.id} exists", "exists", f"it is a branch of session {began.origin.session}")
         if began.parent != start.parent:
             raise Refused(f"session {start.id} exists", "exists", "somebody else started it")
         known = await self._loader.resolve(there.key, began.input)
@@ -300,6 +270,7 @@ def _started(start: Start) -> SessionStarted:
         on_input=start.on_input,
         parent=start.parent,
         incarnation=start.incarnation or FIRST_INCARNATION,
+        effects=start.effects,
     )
 
 

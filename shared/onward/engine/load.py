@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from json import loads
 from typing import Any
 
 from onward.core.canonical import sha256
 from onward.core.codec import decode
-from onward.core.events import Event
+from onward.core.events import Event, SessionForked
 from onward.core.fold import fold
 from onward.core.head import Head, unfold
 from onward.core.log import ROOT, Commit, check
 from onward.core.payload import Blob
+from onward.core.recording import Recording
 from onward.core.state import State, changed
 from onward.errors import CorruptLog
 from onward.ports import Blobs, SessionStore
@@ -117,6 +120,8 @@ class Loader:
             if call.status == "edited" and isinstance(call.edited, Blob):
                 whole = changed(call, edited=await self.resolve(key, call.edited))
                 state = changed(state, calls={**state.calls, call.id: whole})
+        if isinstance(state.instructions, Blob):
+            state = changed(state, instructions=await self.resolve(key, state.instructions))
         for id, kept in state.kept.items():
             if isinstance(kept.body, Blob):
                 said = changed(kept, body=await self.resolve(key, kept.body))
@@ -151,17 +156,63 @@ class Loader:
 
     async def _tail(self, head: Head, base: Known) -> Known:
         seq, last, state = base.seq, base.hash, base.state
+        async for commit in self.checked(head, seq, last):
+            state = fold(state, [await self.foldable(head.key, event) for event in self.events(commit)])
+            seq, last = commit.last_seq, commit.hash
+        return Known(seq, last, state)
+
+    async def foldable(self, key: str, event: Event) -> Event:
+        """The event as it can be folded: what a branch goes on from is needed whole."""
+        if not isinstance(event.body, SessionForked) or not isinstance(event.body.base, Blob):
+            return event
+        return changed(event, body=changed(event.body, base=await self.resolve(key, event.body.base)))
+
+    async def at(self, head: Head, seq: int) -> State:
+        """What the log amounted to after event `seq`, one that it has. Raises CorruptLog or UnreadableLog."""
+        if seq == head.seq:
+            return await self.fold(head)
+        base = await self._base(head, self.cache.get(head.key))
+        known = base if base.seq <= seq else NOTHING
+        return fold(known.state, [event async for event in self.foldables(head, seq, known)])
+
+    async def foldables(self, head: Head, upto: int, known: Known = NOTHING) -> AsyncIterator[Event]:
+        """The events behind a state that is known, up to event `upto`, as they can be folded. Raises CorruptLog."""
+        if known.seq >= upto:
+            return
+        async with aclosing(self.checked(head, known.seq, known.hash)) as commits:  # type: ignore[type-var]
+            async for commit in commits:
+                for event in self.events(commit):
+                    if event.seq <= upto:
+                        yield await self.foldable(head.key, event)
+                if commit.last_seq >= upto:
+                    return
+
+    async def checked(self, head: Head, seq: int, last: str) -> AsyncIterator[Commit]:
+        """The commits behind event `seq`, whose commit has this hash, up to the head: each fits the one before. Raises
+        CorruptLog for one that does not, or is missing."""
         while seq < head.seq:
             commits = await self._store.commits(head.key, after=seq, limit=PAGE)
             for commit in commits:
                 check(commit, seq, last)
-                state = fold(state, self.events(commit))
+                yield commit
                 seq, last = commit.last_seq, commit.hash
             if not commits:
                 raise CorruptLog(f"session {head.id}: the log ends at event {seq}, its head says {head.seq}")
         if (seq, last) != (head.seq, head.hash) and seq == head.seq:
             raise CorruptLog(f"session {head.id}: the log and the head differ at event {seq}")
-        return Known(seq, last, state)
+
+    async def recording(self, head: Head) -> Recording:
+        """The whole log of a session, checked, with every value in it. Raises CorruptLog or UnreadableLog."""
+        commits = [commit async for commit in self.checked(head, NOTHING.seq, NOTHING.hash)]
+        events = [await self.with_values(head.key, event) for commit in commits for event in self.events(commit)]
+        return Recording(tuple(events), tuple(commit.first_seq for commit in commits), commits[-1].hash)
+
+    async def with_values(self, key: str, event: Event) -> Event:
+        """The event with its large values in it, but for what was erased."""
+        body = event.body
+        large = {name: value for name in body.private if isinstance(value := getattr(body, name), Blob)}
+        values = {name: await self.resolve(key, value) for name, value in large.items()}
+        return changed(event, body=changed(body, **values)) if values else event
 
     @staticmethod
     def events(commit: Commit) -> list[Event]:

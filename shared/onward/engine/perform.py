@@ -15,7 +15,7 @@ from onward.core.given import NOTHING, Given
 from onward.core.ids import completion_token, idempotency_key
 from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
 from onward.core.payload import Erased
-from onward.core.program import AskModel, Effect, MakeCall, Performer, Program, Reconcile, StartChild
+from onward.core.program import AskModel, Effect, MakeCall, Performer, Program, Recall, Reconcile, StartChild
 from onward.core.retry import FAILURES_TO_PARK
 from onward.core.state import OpenCall, State, changed
 from onward.engine.admission import Admission, Admitted
@@ -25,6 +25,7 @@ from onward.engine.files import Files
 from onward.engine.hold import Hold
 from onward.engine.invoke import Invoker
 from onward.engine.load import Loader
+from onward.engine.records import Records
 from onward.engine.speaking import Hear
 from onward.errors import BadInput, OnwardError
 
@@ -47,14 +48,22 @@ class Performing:
     """Performs effects on the event loop, and blocking tools in a bounded pool of threads."""
 
     def __init__(
-        self, loader: Loader, files: Files, secret: bytes, late: Late, admission: Admission, threads: int = 32
+        self,
+        loader: Loader,
+        files: Files,
+        secret: bytes,
+        late: Late,
+        admission: Admission,
+        records: Records,
+        threads: int = 32,
     ) -> None:
         self._loader = loader
         self._files = files
         self._secret = secret
         self._late = late
         self.admission = admission
-        self._asking = Asking(loader, files)
+        self._records = records
+        self._asking = Asking(loader, files, records)
         self._invoker = Invoker(threads)
         self._interruptible: set[asyncio.Task[Any]] = set()
         self._lasting: set[asyncio.Task[Any]] = set()
@@ -121,6 +130,8 @@ class Performing:
             return await self._asking.ask(hold, state, effect)
         if isinstance(effect, StartChild):
             return await self._start_child(hold, program, effect)
+        if isinstance(effect, Recall):
+            return await self._records.recall(hold.key, state, effect.call)
         tool = program.performer(effect.call.tool)
         assert tool is not None, "decide gives no effect for a tool that is not there"
         if isinstance(effect, MakeCall):

@@ -112,6 +112,7 @@ class Agent:
         self.max_output_tokens = whole(max_output_tokens, f"agent {name}: max_output_tokens")
         self.model_timeout = seconds(model_timeout, f"agent {name}: model_timeout")
         self.origin: object = self
+        self._resolve: Resolve | None = None
 
     def __repr__(self) -> str:
         return f"<agent {self.name} {self.version}>"
@@ -125,19 +126,19 @@ class Agent:
 
     def with_model(self, model: Model) -> Agent:
         """The same agent, asking this model for everything."""
-        other = self._with(routes_of(f"agent {self.name}", model))
+        other = self._with(routes_of(f"agent {self.name}", model), lambda _: model)
         other.compaction = self.compaction and self.compaction.with_model(model)
         return other
 
     def resolved(self, resolve: Resolve) -> Agent:
         """The same agent with its models looked up by name; a name that `resolve` knows nothing of stays."""
-        other = self._with(tuple(route.resolved(resolve) for route in self.routes))
+        other = self._with(tuple(route.resolved(resolve) for route in self.routes), resolve)
         other.compaction = self.compaction and self.compaction.resolved(resolve)
         return other
 
-    def _with(self, routes: tuple[Route, ...]) -> Agent:
+    def _with(self, routes: tuple[Route, ...], resolve: Resolve) -> Agent:
         other = copy.copy(self)
-        other.routes = routes
+        other.routes, other._resolve = routes, resolve
         return other
 
     def reachable_model(self) -> Model:
@@ -260,7 +261,10 @@ class Agent:
 
     def _turn(self, state: State) -> Decision:
         """Make the transcript shorter if it must be, or ask the model whose turn it is."""
-        models = candidates(self.routes, state)
+        models = candidates(self._routes(state), state)
+        if state.model is not None and isinstance(models[0].model, str):
+            message = f"no model is called {state.model!r} here, and this branch is to ask it"
+            return self._record(SessionParked(error=Failure(code="unknown_model", message=message)))
         shorter = self._compacted(state, models)
         if shorter is not None:
             return shorter
@@ -271,6 +275,16 @@ class Agent:
         at = min(left, len(models) - 1)
         request = self._request(state, models[at], state.transcript)
         return Perform((self._asked(models[at], request, self._leaves(models, at)),))
+
+    def _routes(self, state: State) -> tuple[Route, ...]:
+        """The models of this session: a branch may have one of its own."""
+        if state.model is None:
+            return self.routes
+        return (Route(state.model).resolved(self._resolve or _unknown_model),)
+
+    def _told(self, state: State) -> str:
+        """The instructions of this session: a branch may have its own."""
+        return state.instructions if isinstance(state.instructions, str) else self.instructions
 
     def _leaves(self, models: Sequence[Route], at: int) -> frozenset[str]:
         """The codes at which this model is left: the last one has none to be left for, but one prompt may be made
@@ -286,7 +300,7 @@ class Agent:
     def _request(self, state: State, route: Route, transcript: tuple[Entry, ...]) -> ModelRequest:
         return ModelRequest(
             model=self._reachable(route.model).name,
-            instructions=self.instructions,
+            instructions=self._told(state),
             tools=self._specs,
             transcript=transcript,
             max_output_tokens=self.max_output_tokens,
@@ -377,6 +391,10 @@ class Agent:
     def typed(self, output: Any) -> Any:
         """The value of the `output_type` that a session's output stands for. Raises BadInput where it is of another."""
         return output if self._output is None else self._output.typed(output)
+
+
+def _unknown_model(name: str) -> None:
+    return None
 
 
 def _too_long(state: State) -> bool:

@@ -12,6 +12,7 @@ from onward.core.ids import call_id
 from onward.core.payload import Blob, Erased
 from onward.core.state import Entry, OpenCall, State, changed
 from onward.errors import BadInput, Permanent
+from onward.programs.approvals import Approval
 from onward.programs.team import AgentTool, HandoverTool
 from onward.programs.tools import Tool
 
@@ -50,7 +51,7 @@ def propose(state: State, answer: Entry, tools: Offers) -> tuple[Body, ...]:
     none of them will be performed. Pure.
     """
     interrupted = state.on_input == "interrupt" and bool(state.queued)
-    checked = _one_handover([_check(call, tools) for call in calls_of(answer)], tools)
+    checked = _one_handover([_check(state, call, tools) for call in calls_of(answer)], tools)
     if interrupted:
         checked = [_refuse(one, "interrupted", "an input came before it was performed") for one in checked]
     proposed = CallsProposed(calls=[one.proposal for one in checked], arguments=[one.arguments for one in checked])
@@ -66,7 +67,7 @@ def check_edit(state: State, call: OpenCall, tools: Offers) -> tuple[Body, ...]:
     if isinstance(call.edited, Erased):
         error = Failure(code="arguments_erased", message="the changed arguments were erased before they were checked")
         return (CallEdited(call=call.id, digest=call.digest, error=error),)
-    one = _check({"name": call.tool, "arguments": call.edited}, tools)
+    one = _check(state, {"name": call.tool, "arguments": call.edited}, tools)
     if one.proposal.refusal is not None:
         return (CallEdited(call=call.id, digest=call.digest, error=one.proposal.refusal),)
     edited = CallEdited(call=call.id, digest=one.proposal.digest, arguments=one.arguments)
@@ -75,7 +76,7 @@ def check_edit(state: State, call: OpenCall, tools: Offers) -> tuple[Body, ...]:
     return (edited, asked) if asked is not None and more else (edited,)
 
 
-def _check(call: Mapping[str, Any], tools: Offers) -> _Checked:
+def _check(state: State, call: Mapping[str, Any], tools: Offers) -> _Checked:
     name, arguments = str(call.get("name", "")), call.get("arguments")
     tool = tools.get(name)
     if tool is None:
@@ -85,9 +86,15 @@ def _check(call: Mapping[str, Any], tools: Offers) -> _Checked:
         value, recorded = tool.form.settle(arguments)
     except BadInput as exc:
         return _refused(name, tool.effect, arguments, "bad_arguments", str(exc))
-    rule = tool.approval.asks(value) if tool.approval else None
+    rule = (tool.approval.asks(value) if tool.approval else None) or _rule_of_branch(state, tool)
     proposal = Proposal(tool=name, effect=tool.effect, digest=digest([name, recorded]), rule=rule)
-    return _Checked(proposal, recorded, tool if rule else None)
+    return _Checked(proposal, recorded, tool if rule and not state.detached else None)
+
+
+def _rule_of_branch(state: State, tool: Offer) -> str | None:
+    """What can't simply be made again may have been done by the session that this one is a branch of."""
+    careful = state.effects == "live" and tool.effect in ("irreversible", "compensatable")
+    return "a branch asks before it does what can't be undone" if careful else None
 
 
 def _one_handover(checked: list[_Checked], tools: Offers) -> list[_Checked]:
@@ -123,9 +130,9 @@ def _no_such_tool(name: str, tools: Offers) -> str:
 
 
 def _request(state: State, id: str, one: _Checked, tool: Offer) -> ApprovalRequested:
-    assert tool.approval is not None
+    approval = tool.approval or Approval()
     assert state.at is not None, "an answer has a time"
-    expires_at = state.at + tool.approval.lifetime
+    expires_at = state.at + approval.lifetime
     return ApprovalRequested(
         call=id,
         tool=tool.name,
@@ -135,10 +142,10 @@ def _request(state: State, id: str, one: _Checked, tool: Offer) -> ApprovalReque
         effect=tool.effect,
         undo=tool.undo.name if tool.undo else None,
         expires_at=expires_at,
-        on_timeout=tool.approval.on_timeout,
+        on_timeout="deny" if state.effects == "live" else approval.on_timeout,
         input_schema=tool.form.schema,
-        needed=tool.approval.people,
-        approvers=list(tool.approval.by or ()),
-        remind_at=tool.approval.reminded_at(expires_at),
-        allow_unverified=tool.approval.allow_unverified,
+        needed=approval.people,
+        approvers=list(approval.by or ()),
+        remind_at=approval.reminded_at(expires_at),
+        allow_unverified=approval.allow_unverified,
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from onward.runtime.branching import Branching
 from onward.runtime.operating import Operating
 from onward.runtime.signals import Signals
 
 
-class Access(Signals, Operating):
+class Access(Signals, Branching, Operating):
     """The way to sessions: `Runtime` to those of a file, `Deployed` to those of a deployment."""
 
     looked: asyncio.Event

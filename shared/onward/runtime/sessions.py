@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
 from typing import Any
 
 from onward.core.events import Event
-from onward.core.fold import fold
 from onward.core.head import Head
 from onward.core.ids import check_id, session_key
 from onward.core.log import verify
+from onward.core.recording import Recording
 from onward.core.state import State
 from onward.errors import BadInput, NotFound
 from onward.ports import Query, Wake
@@ -65,17 +64,11 @@ class Sessions:
             return await self.parts.loader.load(head)
         if not 1 <= at <= head.seq:
             raise BadInput(f"at: {at} is no event of session {id}, which has 1 to {head.seq}")
-        return fold(State(), await self._first(id, at, tenant))
+        return await self.parts.loader.at(head, at)
 
-    async def _first(self, id: str, count: int, tenant: str) -> list[Event]:
-        """So many events from the first on; no more of the log is read than that takes."""
-        found: list[Event] = []
-        async with aclosing(self.events(id, tenant=tenant)) as events:  # type: ignore[type-var]
-            async for event in events:
-                found.append(event)
-                if len(found) == count:
-                    break
-        return found
+    async def recording(self, id: str, tenant: str = "default") -> Recording:
+        """A session's whole log, checked, with every value in it. Raises NotFound and CorruptLog."""
+        return await self.parts.loader.recording(await self._with_log(id, tenant))
 
     async def value(self, id: str, value: Any, tenant: str = "default") -> Any:
         """A private value of an event or a state, fetched where it is kept elsewhere."""

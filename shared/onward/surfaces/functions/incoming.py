@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from onward.adapters.gcp.messages import Started, Told
 from onward.core.events import Actor
+from onward.engine.creating import Creator
 from onward.engine.files import Files
 from onward.engine.gateway import Gateway
 from onward.errors import NotFound
@@ -33,7 +34,8 @@ class Incoming:
         self._app = app
         ports = Ports(backend.store, InHand(), backend.queue, backend.feed, parts.clock)
         files = Files(backend.blobs)
-        self._gateway = Gateway(ports, parts.loader, parts.appender, files, parts.restores, backend.secret)
+        creator = Creator(ports, parts.loader, parts.appender)
+        self._gateway = Gateway(ports, parts.loader, creator, files, parts.restores, backend.secret)
 
     async def wake(self, said: Wake | Told | Started) -> Wake:
         """File it, if it is not filed already, and answer the wake that it is. Raises UsageError and Retryable."""

@@ -1,0 +1,139 @@
+"""Branches: what one takes over from its parent, and what stays the parent's (G14)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from onward.core import events as ev
+from onward.core.canonical import canonical
+from onward.core.events import Effects, Event, NotInherited, Value
+from onward.core.payload import Erased, Payload
+from onward.core.state import ANSWERED_FROM_RECORD, Entry, OpenCall, State, changed
+from onward.errors import BadInput
+
+
+class Base(Value):
+    """What a branch goes on from: what its parent amounted to, without anything that was open there. Its events are
+    counted back from where the branch left: 0 is the event that it left after, and all of the branch's own are later.
+    """
+
+    input: Payload = None
+    transcript: tuple[Entry, ...] = ()
+    fired: tuple[str, ...] = ()
+    context: int = 0
+    proposed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """A parent's state, parted: the branch's `base`, the calls that the branch proposes anew, as it will have their
+    results from the record, the inputs that came in the middle of their turn, and what is not inherited."""
+
+    base: Base
+    reopened: tuple[OpenCall, ...]
+    queued: tuple[Entry, ...]
+    not_inherited: tuple[NotInherited, ...]
+
+
+def part(state: State, effects: Effects) -> Parting:
+    """What a branch of this state with these effects takes over. No call, approval or timer goes with it: an open call
+    is proposed anew where the parent's record is to answer it, and else the model is told that it was not made here."""
+    again = tuple(call for call in state.calls.values() if _answerable(call, effects))
+    left = [call for call in state.calls.values() if call not in again]
+    transcript = [_shifted(entry, state.seq) for entry in state.transcript]
+    transcript += [_not_made(call, state.seq) for call in left]
+    base = Base(
+        input=state.input,
+        transcript=tuple(transcript),
+        fired=state.fired,
+        context=state.context,
+        proposed=state.proposed - state.seq,
+    )
+    return Parting(base, again, state.queued, tuple(_not_inherited(state)))
+
+
+def _answerable(call: OpenCall, effects: Effects) -> bool:
+    return effects in ANSWERED_FROM_RECORD and not isinstance(call.arguments, Erased)
+
+
+def _shifted(entry: Entry, at: int) -> Entry:
+    moved = changed(entry, seq=entry.seq - at)
+    return moved if entry.call is None else changed(moved, call=shifted_call(entry.call, at))
+
+
+def shifted_call(call: str, at: int) -> str:
+    """The name of a parent's call in a branch that left after event `at`: none of the branch's own has it."""
+    seq, _, index = call.partition(".")
+    return f"{int(seq) - at}.{index}"
+
+
+def _not_made(call: OpenCall, at: int) -> Entry:
+    message = "it was open where this branch began, and was not made here; ask for it again if it is still wanted"
+    value = {"code": "not_inherited", "message": message}
+    return Entry(kind="result", seq=0, value=value, call=shifted_call(call.id, at), tool=call.tool, failed=True)
+
+
+def _not_inherited(state: State) -> Iterable[NotInherited]:
+    for call in state.calls.values():
+        yield NotInherited(what="approval" if call.status == "asked" else "call", name=call.id, tool=call.tool)
+    for name in state.timers:
+        if ":" not in name or name.startswith("user:"):
+            yield NotInherited(what="timer", name=name.removeprefix("user:"))
+
+
+# --- edits -----------------------------------------------------------------------------------------------------
+
+EDITABLE: Mapping[type[ev.Body], str] = MappingProxyType(
+    {
+        ev.SessionStarted: "input",
+        ev.SessionContinued: "input",
+        ev.InputReceived: "content",
+        ev.ModelAnswered: "answer",
+        ev.CallCompleted: "result",
+        ev.ApprovalDecided: "result",
+        ev.ChildEnded: "output",
+        ev.TranscriptCompacted: "summary",
+    }
+)
+"""The field of an event that a branch may have another value of."""
+
+
+def edited(events: Iterable[Event], edits: Mapping[int, Any]) -> list[Event]:
+    """The events with other values of these, by seq. Raises BadInput for an event that has no such value, or is not
+    there, and for an answer that was acted on already."""
+    events, edits = list(events), dict(edits)
+    found = [_edit(event, edits.pop(event.seq), events) if event.seq in edits else event for event in events]
+    if edits:
+        raise BadInput(f"edit: there is no event {min(edits)} before the branch; it leaves after event {len(events)}")
+    return found
+
+
+def _edit(event: Event, value: Any, events: list[Event]) -> Event:
+    field = EDITABLE.get(type(event.body))
+    if field is None or (isinstance(event.body, ev.ApprovalDecided) and event.body.verdict != "responded"):
+        kinds = ", ".join(kind.model_fields["kind"].default for kind in EDITABLE)
+        raise BadInput(f"edit: event {event.seq} ({event.kind}) has no value to change; these have: {kinds}")
+    canonical(value)
+    changes = {field: value}
+    if isinstance(event.body, ev.ModelAnswered):
+        changes |= _answer(event, value, events)
+    return changed(event, body=changed(event.body, **changes))
+
+
+def _answer(event: Event, value: Any, events: list[Event]) -> dict[str, Any]:
+    """Another answer has no provider's form of it."""
+    calls = value.get("calls", []) if isinstance(value, dict) else None
+    if not isinstance(calls, list) or not isinstance(value.get("text", ""), str) or not all(map(_is_call, calls)):
+        form = '{"text": "...", "calls": [{"name": "...", "arguments": {}}]}'
+        raise BadInput(f"edit: event {event.seq} is a model's answer, which is {form}")
+    acted = [later.seq for later in events if later.seq > event.seq and isinstance(later.body, ev.CallsProposed)]
+    if acted and (calls or (isinstance(event.body, ev.ModelAnswered) and event.body.calls)):
+        raise BadInput(f"edit: the calls of event {event.seq} were acted on in event {acted[0]}: branch at {event.seq}")
+    return {"answer": {"text": "", **value, "calls": calls}, "calls": len(calls), "content": None}
+
+
+def _is_call(call: Any) -> bool:
+    return isinstance(call, dict) and isinstance(call.get("name"), str)
