@@ -24,7 +24,8 @@ from onward.core.events import (
     Usage,
     Value,
 )
-from onward.core.payload import Payload
+from onward.core.files import MARK
+from onward.core.payload import Blob, Payload
 
 FOLD_VERSION = 2
 """Changes whenever the same log would fold to something else; older snapshots are then ignored (R20)."""
@@ -116,6 +117,13 @@ class Entry(Value):
     def text(self) -> str:
         """The entry as JSON, made once: a transcript is written again with each commit, and only grows at its end."""
         return self.model_dump_json(exclude_unset=True)
+
+    @cached_property
+    def elsewhere(self) -> bool:
+        """Whether something of this entry lies in blobs: a large value, or the bytes of a file. Found out once: it is
+        asked of a whole transcript at each turn."""
+        large = any(isinstance(value, Blob) for value in (self.value, self.content, self.arguments))
+        return large or f'"{MARK}"' in self.text
 
 
 class Spent(Value):

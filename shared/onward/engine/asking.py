@@ -10,9 +10,7 @@ from functools import partial
 from onward.core import events as ev
 from onward.core.canonical import DEEPEST, canonical
 from onward.core.events import Actor, Body, Failure
-from onward.core.files import MARK
 from onward.core.model import Model, ModelAnswer, ModelRequest, Speaking
-from onward.core.payload import Blob
 from onward.core.program import AskModel
 from onward.core.retry import FAILURES_TO_PARK, MODEL_RETRY
 from onward.core.state import Entry, State, changed
@@ -71,22 +69,16 @@ class Asking:
 
     async def _whole(self, hold: Hold, transcript: tuple[Entry, ...]) -> tuple[Entry, ...]:
         """The transcript with the values that lie in blobs fetched."""
-        if not any(map(_elsewhere, transcript)):
+        if not any(entry.elsewhere for entry in transcript):
             return transcript
         return tuple([await self._fetched(hold.key, entry) for entry in transcript])
 
     async def _fetched(self, key: str, entry: Entry) -> Entry:
-        if not _elsewhere(entry):
+        if not entry.elsewhere:
             return entry
         value, content = await self._loader.resolve(key, entry.value), await self._loader.resolve(key, entry.content)
         arguments = await self._loader.resolve(key, entry.arguments)
         return changed(entry, value=await self._files.fill(key, value), content=content, arguments=arguments)
-
-
-def _elsewhere(entry: Entry) -> bool:
-    """Whether something of this entry lies in blobs."""
-    blobs = isinstance(entry.value, Blob) or isinstance(entry.content, Blob) or isinstance(entry.arguments, Blob)
-    return blobs or f'"{MARK}"' in entry.text
 
 
 def _answered(effect: AskModel, answer: ModelAnswer, attempt: int) -> Body:
