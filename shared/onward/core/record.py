@@ -66,6 +66,8 @@ class Record:
 
     def _settled(self, seq: int) -> None:
         for entry in reversed(self.state.transcript):
+            if entry.kind == "input":  # those that waited for this result stand behind it
+                continue
             if entry.seq != seq:
                 return
             if entry.kind == "result" and entry.call in self._digests and not isinstance(entry.value, Erased):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,9 @@ MANY = 100_000
 """More sessions than one looks through."""
 
 Observe = Callable[[Head, Sequence[Event]], None]
+Before = Callable[[], Awaitable[bool]]
+"""What is done before a session's step; whether it filed something for it."""
+
 log = logging.getLogger("onward.runtime")
 
 
@@ -96,6 +100,7 @@ class Runtime(Access):
         self._stopped = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._worker: Worker | None = None
+        self._before: dict[str, Before] = {}
 
     async def __aenter__(self) -> Runtime:
         settings = Settings.from_env()
@@ -137,9 +142,19 @@ class Runtime(Access):
             await self._stopped.wait()
             raise asyncio.CancelledError
         try:
-            await self.parts.engine.advance(wake)
+            filed = await self._before[wake.key]() if wake.key in self._before else False
+            await self.parts.engine.advance(replace(wake, look=True) if filed else wake)
         finally:
             self.looked.set()
+
+    @contextmanager
+    def before_steps(self, key: str, before: Before) -> Iterator[None]:
+        """Meanwhile this is done before each step that this runtime makes of a session."""
+        self._before[key] = before
+        try:
+            yield
+        finally:
+            del self._before[key]
 
     async def _meant(self, key: str) -> bool:
         """Whether a session is to be advanced here: with `only`, that one and those that come of it."""

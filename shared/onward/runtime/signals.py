@@ -46,6 +46,11 @@ class Signals(Sessions):
         """Give a session an input. The same `key` again is the same input."""
         return await self._signal(id, "input", {"content": content}, key or secrets.token_hex(8), tenant)
 
+    async def file_input(self, id: str, content: Any, key: str, tenant: str = "default") -> None:
+        """File an input as `send` does, and do not wait for what becomes of it."""
+        session = await self.get(id, tenant)
+        await self.parts.gateway.signal(session.key, "input", {"content": content}, self._sender(None), key)
+
     # --- approvals ---------------------------------------------------------------------------------------------
 
     async def approvals(self, id: str | None = None, tenant: str = "default") -> Sequence[tuple[Head, Wait]]:
