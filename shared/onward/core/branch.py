@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from onward.core import events as ev
 from onward.core.canonical import canonical
 from onward.core.events import Effects, Event, NotInherited, Value
-from onward.core.payload import Erased, Payload
+from onward.core.payload import Blob, Erased, Payload
 from onward.core.state import ANSWERED_FROM_RECORD, Entry, OpenCall, State, changed
 from onward.errors import BadInput
 
@@ -25,6 +25,27 @@ class Base(Value):
     fired: tuple[str, ...] = ()
     context: int = 0
     proposed: int = 0
+
+    def blobs(self) -> list[Blob]:
+        """The large values that lie elsewhere, each once."""
+        found = {value.digest: value for value in self.values() if isinstance(value, Blob)}
+        return list(found.values())
+
+    def values(self) -> Iterator[Any]:
+        """What people and models said in it, large values as references."""
+        yield self.input
+        for entry in self.transcript:
+            yield from (entry.value, entry.content, entry.arguments)
+
+    def filled(self, get: Callable[[Blob], Any]) -> Base:
+        """The same with every value in it that lies elsewhere."""
+
+        def there(value: Any) -> Any:
+            return get(value) if isinstance(value, Blob) else value
+
+        names = ("value", "content", "arguments")
+        entries = [changed(entry, **{n: there(getattr(entry, n)) for n in names}) for entry in self.transcript]
+        return changed(self, input=there(self.input), transcript=tuple(entries))
 
 
 @dataclass(frozen=True, slots=True)

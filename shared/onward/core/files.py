@@ -122,10 +122,16 @@ async def filled(value: Any, fetch: Callable[[str], Awaitable[str | None]]) -> A
     return {key: await filled(item, fetch) for key, item in value.items()}
 
 
-def _genuine(data: str, digest: str) -> str:
+def is_genuine(data: str, digest: str) -> bool:
+    """Whether this base64 text is of a file with this digest."""
     with contextlib.suppress(ValueError):
-        if hashlib.sha256(base64.b64decode(data, validate=True)).hexdigest() == digest:
-            return data
+        return hashlib.sha256(base64.b64decode(data, validate=True)).hexdigest() == digest
+    return False
+
+
+def _genuine(data: str, digest: str) -> str:
+    if is_genuine(data, digest):
+        return data
     raise CorruptLog(f"file {digest} holds something else than what was put there")
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 from onward.core import events as ev
-from onward.core.branch import Base, Parting, edited, part
+from onward.core.branch import Parting, edited, part
 from onward.core.canonical import canonical, digest
 from onward.core.draft import ENGINE, Draft
 from onward.core.events import Actor, Effects, Origin
@@ -16,7 +16,6 @@ from onward.core.fold import fold
 from onward.core.head import Head
 from onward.core.ids import check_id, session_key
 from onward.core.incarnation import Restores
-from onward.core.payload import Blob
 from onward.core.state import OpenCall, State, changed
 from onward.engine.creating import Creator, stamped
 from onward.engine.files import Files
@@ -126,7 +125,7 @@ class Forker:
 
     async def _copy(self, source: str, key: str, parting: Parting) -> None:
         """Large values and files become the branch's own. Raises CorruptLog for one that is gone."""
-        for blob in _blobs_in(parting.base):
+        for blob in parting.base.blobs():
             await self._copy_one(source, key, f"blobs/{blob.digest}")
             for file in digests_in(await self._loader.resolve(source, changed(blob, index=None))):
                 await self._copy_one(source, key, f"files/{file}", must=False)
@@ -199,19 +198,8 @@ def _proposal(call: OpenCall) -> ev.Proposal:
     return ev.Proposal(tool=call.tool, effect=call.effect, digest=call.digest, rule=call.rule)
 
 
-def _values(base: Base) -> Iterator[Any]:
-    yield base.input
-    for entry in base.transcript:
-        yield from (entry.value, entry.content, entry.arguments)
-
-
-def _blobs_in(base: Base) -> list[Blob]:
-    found = {value.digest: value for value in _values(base) if isinstance(value, Blob)}
-    return list(found.values())
-
-
 def _files_in(parting: Parting) -> list[str]:
-    values = [*_values(parting.base), *(call.arguments for call in parting.reopened)]
+    values = [*parting.base.values(), *(call.arguments for call in parting.reopened)]
     values += [entry.value for entry in parting.queued]
     return sorted({file for value in values for file in digests_in(value)})
 
