@@ -11,7 +11,7 @@ import click
 
 from onward.errors import OnwardError
 from onward.surfaces.answers import BROKEN_PIPE, INTERRUPTED, ReaderGone, document, exit_code, message
-from onward.surfaces.commands import advancing, costing, looking, moving, operating
+from onward.surfaces.commands import advancing, branching, costing, looking, moving, operating
 
 
 class InOrder(click.Group):
@@ -68,6 +68,7 @@ for _command in (
     moving.retry,
     moving.finish,
     moving.cancel,
+    branching.fork,
     looking.effects,
     looking.usage,
     costing.cost,

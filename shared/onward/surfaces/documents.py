@@ -58,7 +58,15 @@ def session_doc(head: Head) -> dict[str, Any]:
         "spent": head.spent.model_dump(),
         "limits": head.limits.model_dump(),
         "labels": dict(head.labels),
-    } | {name: value for name in ("parent", "switch") if (value := getattr(head, name))}
+    } | _seldom(head)
+
+
+def _seldom(head: Head) -> dict[str, Any]:
+    """What only some sessions have."""
+    origin = {"origin": head.origin.model_dump()} if head.origin else {}
+    return origin | {
+        name: value for name in ("parent", "switch", "family", "effects") if (value := getattr(head, name))
+    }
 
 
 def wait_doc(wait: Wait) -> dict[str, Any]:

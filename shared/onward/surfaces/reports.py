@@ -10,6 +10,7 @@ from onward.core.head import Head, Wait
 from onward.core.state import Spent
 from onward.surfaces.questions import Question, people_text, question_lines
 from onward.surfaces.telling import quoted, who
+from onward.surfaces.telling_branches import EFFECTS, origin_text
 from onward.surfaces.text import Paper, Tone, ago, brief, columns, moment, safe, said, shown, span, table, until
 from onward.surfaces.timeline import Telling
 from onward.surfaces.verbs import Place, Verb, decisions, needs_attention, verbs, wait_verbs
@@ -121,7 +122,8 @@ def list_lines(heads: Sequence[Head], paper: Paper, now: datetime) -> list[str]:
 def _list_row(head: Head, now: datetime) -> tuple[str, ...]:
     age, moved = (span((now - at).total_seconds()) for at in (head.created_at, head.updated_at))
     error = brief(safe(head.error.message), 200) if head.error and head.status != "cancelled" else ""
-    return (head.id, f"{head.program} {head.version}", status_text(head), age, f"{moved} ago", str(head.seq), error)
+    more = ", ".join(part for part in (origin_text(head), error) if part)
+    return (head.id, f"{head.program} {head.version}", status_text(head), age, f"{moved} ago", str(head.seq), more)
 
 
 def attention_lines(heads: Sequence[Head], place: Place, paper: Paper, now: datetime) -> Iterator[str]:
@@ -175,6 +177,8 @@ def _identity(head: Head, paper: Paper, now: datetime) -> list[tuple[str, str]]:
     return [
         ("session", paper.tint(head.id, "strong")),
         ("program", f"{head.program} {head.version}"),
+        ("branch", origin_text(head).removeprefix("branch ")),
+        ("effects", f"{head.effects}: {EFFECTS[head.effects]}" if head.effects else ""),
         ("status", paper.tint(status_text(head), tone)),
         ("error", f"{said(head.error.message)} [{head.error.code}]" if head.error else ""),
         ("started", f"{moment(head.created_at, now)} ({ago(head.created_at, now)})"),

@@ -35,6 +35,8 @@ class Plan:
     source: str
     model: str | None
     place: Place
+    directory: Path = Path()
+    """Where the application's own files are."""
 
     @classmethod
     def load(cls, source: str, model: str | None, place: Place) -> Plan:
@@ -47,7 +49,7 @@ class Plan:
             if found is None:
                 raise BadInput(f"--model: no model is called {model!r}: write gemini-... or scripted:FILE")
             app = target.app.with_model(found)
-        return cls(app, target.program, source, model, place)
+        return cls(app, target.program, source, model, place, target.directory)
 
     def again(self, id: str) -> str:
         """The command that takes the session up again."""
@@ -64,6 +66,15 @@ class Plan:
         else:
             program = self._for(head)
         if head is None or not head.ended:
+            _reachable(program)
+
+    def check_branch(self, parent: Head, model: str | None) -> None:
+        """Before anything is changed: whether a branch of this session, with this model of its own, can be run here.
+        Raises BadInput, Refused."""
+        program = self._for(parent)
+        if model is not None and local_model(model, self.directory) is None:
+            raise BadInput(f"--model: no model is called {model!r}: write gemini-... or scripted:FILE")
+        if model is None:
             _reachable(program)
 
     def _for(self, head: Head) -> Any:

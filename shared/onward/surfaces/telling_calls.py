@@ -9,6 +9,7 @@ from onward.core import events as ev
 from onward.core.events import Event
 from onward.core.ids import call_id
 from onward.surfaces.telling import Note, Tools, due, quoted, tells, who, why
+from onward.surfaces.telling_branches import recorded
 from onward.surfaces.text import Tone, call_text, said, shown
 
 # --- calls -----------------------------------------------------------------------------------------------------
@@ -95,20 +96,22 @@ _SAID_BY = {
 
 @tells(ev.CallCompleted)
 def _call_completed(tell: Tools, event: Event, body: ev.CallCompleted) -> Note:
-    by = _SAID_BY.get(body.by, "").format(who(event.actor))
+    by = f" ({recorded(body.record)})" if body.record else _SAID_BY.get(body.by, "").format(who(event.actor))
     return Note("result", f"{tell.tool(body.call, event.actor)}{by}: {shown(body.result)}{quoted(body.reason)}")
 
 
 @tells(ev.CallFailed)
 def _call_failed(tell: Tools, event: Event, body: ev.CallFailed) -> Note:
     by = f" (says {who(event.actor)})" if body.by == "operator" else ""
+    by = f" ({recorded(body.record)})" if body.record else by
     again = (f"attempt {body.attempt} failed, the next is due {due(body.retry_at, event)}",) if body.retry_at else ()
     return Note("error", f"{tell.tool(body.call, event.actor)}{by}: {why(body.error)}", "bad", again)
 
 
 @tells(ev.CallRefused)
 def _call_refused(tell: Tools, event: Event, body: ev.CallRefused) -> Note:
-    return Note("refused", f"{tell.tool(body.call)}: {why(body.error)}", "bad")
+    label = "blocked" if body.error.code == "blocked" else "refused"
+    return Note(label, f"{tell.tool(body.call)}: {why(body.error)}", "bad")
 
 
 @tells(ev.CallInDoubt)

@@ -10,6 +10,7 @@ from onward.core import events as ev
 from onward.core.events import Event, Limits
 from onward.surfaces import telling_calls as telling_calls
 from onward.surfaces.telling import NOTES, Note, Tools, due, limits_text, quoted, tells, who, why
+from onward.surfaces.telling_branches import from_where, recorded
 from onward.surfaces.text import said, shown
 
 
@@ -35,6 +36,8 @@ def _started(tell: Tools, event: Event, body: ev.SessionStarted) -> Note:
     below += [f"begins {due(body.not_before, event)}"] if body.not_before else []
     below += [f"deadline {due(body.deadline, event)}"] if body.deadline else []
     below += [f"limits {limits_text(body.limits)}"] if body.limits != Limits() else []
+    below += [from_where(body.origin)] if body.origin else []
+    below += [f"effects {body.effects}"] if body.effects else []
     return Note("start", f"{body.program} {body.version}, by {who(event.actor)}", "strong", tuple(below))
 
 
@@ -159,7 +162,7 @@ def _answered(tell: Tools, event: Event, body: ev.ModelAnswered) -> Note:
     text, calls = _answer(body.answer)
     wants = f"asks for {', '.join(calls)}" if calls else ""
     spent = f"{body.usage.total:,} tokens" if body.usage.total else ""
-    facts = ", ".join(part for part in (wants, spent) if part)
+    facts = ", ".join(part for part in (wants, recorded(body.record) or spent) if part)
     return Note("model", text or f"({facts})", below=(f"({facts})",) if text and facts else ())
 
 
@@ -185,4 +188,5 @@ def _answer_refused(tell: Tools, event: Event, body: ev.AnswerRefused) -> Note:
 
 @tells(ev.TranscriptCompacted)
 def _compacted(tell: Tools, event: Event, body: ev.TranscriptCompacted) -> Note:
-    return Note("summary", f"stands for the events up to {body.up_to}: {said(body.summary)}", "dim")
+    source = f" ({recorded(body.record)})" if body.record else ""
+    return Note("summary", f"stands for the events up to {body.up_to}{source}: {said(body.summary)}", "dim")
