@@ -113,7 +113,8 @@ class Query:
 
     What is not given is not asked for, but that tombstones are only listed where `status` names them. `labels` are
     pairs of name and value that a session must all have, compared as text (`true` for True). `parent` is the id of the
-    session that started these. `..._before` excludes its time, `..._since` includes it.
+    session that started these, `family` of the one that these branches come from in the end, which is none of them.
+    `..._before` excludes its time, `..._since` includes it.
 
     A session that moves becomes the newest. Who pages from the newest on meets it at most once, and may miss it; who
     pages from the oldest on misses none, and may meet it again.
@@ -125,6 +126,7 @@ class Query:
     version: str | None = None
     wait: WaitKind | None = None
     parent: str | None = None
+    family: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     updated_before: datetime | None = None
     updated_since: datetime | None = None

@@ -371,7 +371,7 @@ async def one_of_each(backend: FirestoreBackend) -> None:
     """Every kind of document, with every field that it can have."""
     store = backend.store
     fold = Fold(1, "h" * 64, 1, 1, text="{}")
-    key = await begin(store, fold=fold, parent="mother", labels=(("team", "blue"),), wake_at=START)
+    key = await begin(store, fold=fold, parent="mother", family="order-0", labels=(("team", "blue"),), wake_at=START)
     await store.file(key, signal())
     await store.refuse(key, ["s1"], "there is no such session")
     gone = await claimed(store, await begin(store, "gone"))

@@ -162,6 +162,26 @@ async def test_an_old_file_is_as_a_new_one_and_nothing_is_lost(path: Path, clock
     assert schema(path) == schema(fresh)
 
 
+async def test_branches_that_a_file_had_without_a_column_are_found_by_their_family(
+    path: Path, clock: ManualClock
+) -> None:
+    backend = SqliteBackend.open(path, clock)
+    await begin(backend.store, "a", parent="mother")
+    await begin(backend.store, "b", family="a")
+    await backend.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("DROP INDEX sessions_family")
+        db.execute("ALTER TABLE sessions DROP COLUMN family")
+        db.execute("UPDATE meta SET value = 3 WHERE name = 'schema'")
+    backend = SqliteBackend.open(path, clock)
+    assert [head.id for head in await backend.store.list(Query(family="a"))] == ["b"]
+    assert [head.id for head in await backend.store.list(Query(parent="mother"))] == ["a"]
+    await backend.close()
+    fresh = path.with_name("fresh.db")
+    await SqliteBackend.open(fresh, clock).close()
+    assert schema(path) == schema(fresh)
+
+
 async def test_an_old_file_goes_on_and_can_do_what_is_new(path: Path, clock: ManualClock) -> None:
     await made_by_1(path, clock)
     backend = SqliteBackend.open(path, clock)

@@ -139,6 +139,7 @@ def head_fields(head: Head, standing: Standing, clearing: bool = False) -> Field
 def _seldom(head: Head, clearing: bool) -> dict[str, Any]:
     return {
         "parent": head.parent,
+        "family": head.family,
         "wake_at": head.wake_at and milliseconds(head.wake_at),
         "fold": head.fold and _fold_fields(head.fold),
         "clearing": clearing or None,

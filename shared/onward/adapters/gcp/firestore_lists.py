@@ -80,6 +80,8 @@ def _lead(query: Query, living: Sequence[str]) -> tuple[Lead, Sequence[str | Non
     """By what the fewest are likely to be found; and what to ask for, in a query each."""
     if query.parent is not None:
         return "parent", [query.parent]
+    if query.family is not None:
+        return "family", [query.family]
     if query.wait is not None:
         return "waits", [query.wait]
     if query.labels:
@@ -100,8 +102,9 @@ def _oldest_lead(query: Query, living: Sequence[str]) -> tuple[Lead, Sequence[st
 
 def _asks_no_more(query: Query, lead: Lead) -> bool:
     """Whether tenant, lead and the order's bounds are all that is asked."""
-    led = {"parent": query.parent, "waits": query.wait, "program": query.program, "status": query.status or None}
+    led = {"parent": query.parent, "family": query.family, "waits": query.wait, "program": query.program}
     asked = {name for name, value in led.items() if value is not None}
+    asked |= {"status"} if query.status else set()
     asked |= {"labels"} if len(query.labels) == 1 else set()
     rest = (query.version, query.created_before, query.created_since)
     return asked <= {lead} and rest == (None, None, None) and len(query.labels) < 2
@@ -134,11 +137,13 @@ async def pages(client: Client, question: Question) -> AsyncIterator[Found]:
         question = replace(question, after=(*place, last.path))
 
 
+_SAME = ("tenant", "program", "version", "parent", "family")
+
+
 def _fits(head: Head, query: Query) -> bool:
     """Whether it has all that its shape did not ask for; the bounds of the order's field were asked for."""
-    wanted = {"tenant": query.tenant, "program": query.program, "version": query.version, "parent": query.parent}
     return (
-        all(value in (None, getattr(head, name)) for name, value in wanted.items())
+        all(getattr(query, name) in (None, getattr(head, name)) for name in _SAME)
         and (not query.status or head.status in query.status)
         and (query.wait is None or any(wait.kind == query.wait for wait in head.waits))
         and set(query.labels) <= {(name, label_text(value)) for name, value in head.labels}

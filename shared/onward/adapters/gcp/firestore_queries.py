@@ -71,6 +71,7 @@ Lead = str | None
 _LEADS: Mapping[Lead, Mapping[str, Any]] = {
     None: {},
     "parent": {"equal": ("parent",)},
+    "family": {"equal": ("family",)},
     "waits": {"contains": "waits"},
     "labels": {"contains": "labels"},
     "program": {"equal": ("program",)},

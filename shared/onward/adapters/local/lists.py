@@ -53,6 +53,8 @@ def _sources(query: Query) -> Iterator[tuple[str, list[str]]]:
         yield _waiting(query.wait)
     elif query.parent is not None:
         yield "sessions_parent", []
+    elif query.family is not None:
+        yield "sessions_family", []
     else:
         yield from _by_status(query)
 
@@ -97,6 +99,7 @@ def _values(query: Query) -> Iterator[tuple[str, Any]]:
     yield "program = ?", query.program
     yield "json_extract(doc, '$.version') = ?", query.version
     yield "parent = ?", query.parent
+    yield "family = ?", query.family
     times = (
         ("updated_ms", query.updated_before, query.updated_since),
         (

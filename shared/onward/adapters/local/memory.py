@@ -220,6 +220,7 @@ def _matches(head: Head, query: Query) -> bool:
         and query.program in (None, head.program)
         and query.version in (None, head.version)
         and query.parent in (None, head.parent)
+        and query.family in (None, head.family)
         and (head.status in query.status if query.status else head.status != "deleted")
         and (query.wait is None or any(wait.kind == query.wait for wait in head.waits))
         and set(query.labels) <= {(name, label_text(value)) for name, value in head.labels}

@@ -95,15 +95,19 @@ _KEPT = """id, key, epoch, owner, held, renewed, boot, settled, mark_epoch, mark
 def _from_1(connection: Connection) -> None:
     """Sessions get the time they were created and a parent, in columns before the long ones; and there are switches."""
     connection.create_function("ms_of", 1, lambda text: to_ms(datetime.fromisoformat(text)), deterministic=True)
+    _remade(connection, created_ms="ms_of(json_extract(doc, '$.created_at'))")
+    _execute(connection, SWITCHES)
+
+
+def _remade(connection: Connection, **made: str) -> None:
+    """Sessions in the table of this release, with these columns made of what was there."""
     for (index,) in connection.execute("SELECT name FROM sqlite_master WHERE name GLOB 'sessions_*'").fetchall():
         connection.execute(f"DROP INDEX {index}")
-    connection.execute("ALTER TABLE sessions RENAME TO sessions_of_1")
-    _execute(connection, SESSIONS + SWITCHES)
-    connection.execute(
-        f"""INSERT INTO sessions ({_KEPT}, created_ms)
-            SELECT {_KEPT}, ms_of(json_extract(doc, '$.created_at')) FROM sessions_of_1"""
-    )
-    connection.execute("DROP TABLE sessions_of_1")
+    connection.execute("ALTER TABLE sessions RENAME TO sessions_before")
+    _execute(connection, SESSIONS)
+    columns, values = ", ".join(made), ", ".join(made.values())
+    connection.execute(f"INSERT INTO sessions ({_KEPT}, {columns}) SELECT {_KEPT}, {values} FROM sessions_before")
+    connection.execute("DROP TABLE sessions_before")
 
 
 def _from_2(connection: Connection) -> None:
@@ -111,4 +115,9 @@ def _from_2(connection: Connection) -> None:
     _execute(connection, ERRANDS)
 
 
-_STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({1: _from_1, 2: _from_2})
+def _from_3(connection: Connection) -> None:
+    """Branches get their family in a column."""
+    _remade(connection, created_ms="created_ms", parent="parent", family="json_extract(doc, '$.family')")
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({1: _from_1, 2: _from_2, 3: _from_3})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-VERSION = 3
+VERSION = 4
 """The schema this release writes. An older file is brought up to it when it is opened (`migrations.py`)."""
 
 APPLICATION = 0x4F6E7764
@@ -19,7 +19,7 @@ WAIT_BITS: Mapping[str, int] = MappingProxyType(
 SESSIONS = """
 -- A session's head. The lease comes first and in columns of its own, so that a claim rewrites no document.
 -- `renewed` is system-wide monotonic time in seconds and means something only while `boot` is this boot.
--- What never changes (tenant, created_ms, parent) is set once; what else a list may ask for is read from `doc`.
+-- What never changes (tenant, created_ms, parent, family) is set once; what else a list may ask for is read from `doc`.
 CREATE TABLE sessions (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,
@@ -38,6 +38,7 @@ CREATE TABLE sessions (
     tenant TEXT NOT NULL,
     created_ms INTEGER NOT NULL,
     parent TEXT,
+    family TEXT,
     program TEXT NOT NULL,
     status TEXT NOT NULL,
     waits INTEGER NOT NULL,
@@ -56,6 +57,7 @@ CREATE INDEX sessions_running ON sessions (id) WHERE status = 'running';
 CREATE INDEX sessions_resting ON sessions (status, updated_ms) WHERE status <> 'running';
 CREATE INDEX sessions_wake ON sessions (wake_ms) WHERE status <> 'running' AND wake_ms IS NOT NULL;
 CREATE INDEX sessions_parent ON sessions (parent) WHERE parent IS NOT NULL;
+CREATE INDEX sessions_family ON sessions (family) WHERE family IS NOT NULL;
 """ + "".join(
     f"CREATE INDEX sessions_waiting_{kind} ON sessions (updated_ms) WHERE waits & {bit};\n"
     for kind, bit in WAIT_BITS.items()

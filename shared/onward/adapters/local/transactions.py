@@ -38,8 +38,8 @@ _COLUMNS = """published, seq, hash, format, program, waits, updated_ms, wake_ms,
 """The columns of `head_row`."""
 
 _CREATE = f"""INSERT INTO sessions
-    (key, tenant, created_ms, parent, epoch, owner, held, renewed, boot, settled, {_COLUMNS})
-    VALUES (?, ?, ?, ?, ?, '', 0, 0, '', ?, {", ".join("?" * 16)}) ON CONFLICT (key) DO NOTHING"""
+    (key, tenant, created_ms, parent, family, epoch, owner, held, renewed, boot, settled, {_COLUMNS})
+    VALUES (?, ?, ?, ?, ?, ?, '', 0, 0, '', ?, {", ".join("?" * 16)}) ON CONFLICT (key) DO NOTHING"""
 
 _SET = [f"{column.strip()} = ?" for column in _COLUMNS.split(",")]
 _APPEND = """UPDATE sessions SET settled = epoch, held = ?, renewed = ?, mark_epoch = ?, mark_seq = ?, {}
@@ -165,7 +165,7 @@ class Transactions:
     def create(
         self, c: Connection, head: Head, row: tuple[Any, ...], commit: Commit, doc: str, wake: WakeRow
     ) -> Head | None:
-        fixed = (head.key, head.tenant, to_ms(head.created_at), head.parent)
+        fixed = (head.key, head.tenant, to_ms(head.created_at), head.parent, head.family)
         made = c.execute(_CREATE, (*fixed, commit.epoch, commit.epoch, *row))
         if not made.rowcount:
             return self.read(c, head.key)

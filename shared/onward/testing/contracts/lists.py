@@ -109,6 +109,28 @@ class ListContract:
         assert await found(backend, Query(labels=(("vip", "1"),))) == ""
         assert await found(backend, Query(parent="c")) == ""
 
+    async def test_list_takes_a_family_which_its_root_is_not_of(self, backend: Backend) -> None:
+        wanted: dict[str, dict[str, Any]] = {
+            "a": {},
+            "b": {"family": "a", "status": "waiting"},
+            "c": {"family": "a", "tenant": "globex"},
+            "d": {"family": "a", "parent": "b"},
+            "e": {"family": "other"},
+        }
+        for age, (id, fields) in enumerate(wanted.items()):
+            await begin(backend.store, id, updated_at=START + age * MINUTE, **fields)
+        questions = {
+            "dcb": Query(family="a"),
+            "db": Query(family="a", tenant="acme"),
+            "b": Query(family="a", status=("waiting",)),
+            "d": Query(family="a", parent="b"),
+            "": Query(family="b"),
+        }
+        assert {ids: await found(backend, query) for ids, query in questions.items()} == {ids: ids for ids in questions}
+        assert await found(backend, Query(family="a", oldest=True)) == "bcd"
+        assert await found(backend, Query(family="a", limit=2)) == "dc"
+        assert [head.family for head in await backend.store.list(Query(family="other"))] == ["other"]
+
     async def test_list_asks_what_a_session_is_labelled_now(self, backend: Backend) -> None:
         key = await begin(backend.store, "a", labels=(("team", "blue"),), version="1")
         lease = await claimed(backend.store, key)
