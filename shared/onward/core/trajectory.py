@@ -299,6 +299,10 @@ _ENDS: Mapping[str, CallOutcome] = MappingProxyType(
         "blocked": "blocked",
         "not_inherited": "not_inherited",
         "left": "left",
+        "unknown_tool": "refused",
+        "bad_arguments": "refused",
+        "one_handover": "refused",
+        "interrupted": "refused",
     }
 )
 """What the code of a failure says of how a call ended, wherever that is recorded."""

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from json import loads
 from typing import Any
 
+from onward.core.branch import Base
 from onward.core.canonical import sha256
 from onward.core.codec import decode
 from onward.core.events import Event, SessionForked
 from onward.core.fold import fold
 from onward.core.head import Head, unfold
 from onward.core.log import ROOT, Commit, check
-from onward.core.payload import Blob
+from onward.core.payload import Blob, Erased
 from onward.core.recording import Recording
 from onward.core.state import State, changed
 from onward.errors import CorruptLog
@@ -204,8 +205,19 @@ class Loader:
     async def recording(self, head: Head) -> Recording:
         """The whole log of a session, checked, with every value in it. Raises CorruptLog or UnreadableLog."""
         commits = [commit async for commit in self.checked(head, NOTHING.seq, NOTHING.hash)]
-        events = [await self.with_values(head.key, event) for commit in commits for event in self.events(commit)]
+        events = [await self._recorded(head.key, event) for commit in commits for event in self.events(commit)]
         return Recording(tuple(events), tuple(commit.first_seq for commit in commits), commits[-1].hash)
+
+    async def _recorded(self, key: str, event: Event) -> Event:
+        """The event with its values, and with those of what a branch goes on from."""
+        event = await self.with_values(key, event)
+        if not isinstance(event.body, SessionForked) or isinstance(event.body.base, Erased):
+            return event
+        base = Base.model_validate(event.body.base)
+        values = {blob.digest: await self.resolve(key, changed(blob, index=None)) for blob in base.blobs()}
+        filled = base.filled(lambda blob: _item(values[blob.digest], blob.index))
+        whole = filled.model_dump(mode="json", exclude_unset=True)
+        return changed(event, body=changed(event.body, base=whole)) if values else event
 
     async def with_values(self, key: str, event: Event) -> Event:
         """The event with its large values in it, but for what was erased."""
@@ -233,4 +245,8 @@ class Loader:
         if not isinstance(value, Blob):
             return value
         found = loads(self.cache.text(key, value.digest) or await self._text(key, value))
-        return found if value.index is None else found[value.index]
+        return _item(found, value.index)
+
+
+def _item(value: Any, index: int | None) -> Any:
+    return value if index is None else value[index]
