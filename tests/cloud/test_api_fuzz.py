@@ -41,6 +41,12 @@ NAMES += [
     "exists",
     "version",
     "id",
+    "at",
+    "effects",
+    "model",
+    "instructions",
+    "edits",
+    "value",
     "colour",
 ]
 

@@ -17,6 +17,8 @@ START = {"program": "refund-desk", "input": "Hi"}
 DECISION = {"call": "9.9", "digest": "0" * 64, "verdict": "approved"}
 CALL = {"call": "9.9"}
 
+MAKING = ("sessions", "sessions/ID/fork")
+
 MATRIX: list[tuple[str, str, Any, set[str]]] = [
     ("GET", "sessions", None, VIEWER),
     ("GET", "sessions/ID", None, VIEWER),
@@ -27,7 +29,9 @@ MATRIX: list[tuple[str, str, Any, set[str]]] = [
     ("GET", "effects", None, VIEWER),
     ("GET", "usage", None, VIEWER),
     ("POST", "sessions/ID/links", CALL, VIEWER),
+    ("GET", "sessions/ID/branches", None, VIEWER),
     ("POST", "sessions", START, OPERATOR),
+    ("POST", "sessions/ID/fork", {"effects": "live"}, OPERATOR),
     ("POST", "sessions/ID/inputs", {"content": "Hi"}, OPERATOR),
     ("POST", "sessions/ID/pause", {}, OPERATOR),
     ("POST", "sessions/ID/resume", {}, OPERATOR),
@@ -53,7 +57,7 @@ async def test_each_role_may_do_what_is_its_own_and_nothing_else(api: Api) -> No
         answers = dict(zip(people, await asyncio.gather(*asked), strict=True))
         assert {who for who, answer in answers.items() if answer.status != 403} == may, (method, path, answers)
         absent = {404} if "files/" in path or path.endswith("erase") else set[int]()
-        expected = absent or ({200, 201} if method == "GET" or path == "sessions" else {409})
+        expected = absent or ({200, 201} if method == "GET" or path in MAKING else {409})
         assert {answers[who].status for who in may} <= expected, (method, path, answers)
         refused = {answer.said for who, answer in answers.items() if who not in may}
         assert refused <= {(403, "not_allowed")}

@@ -87,8 +87,8 @@ class Forker:
         return head
 
     async def _draft(self, fork: Fork, parent: Head, actor: Actor) -> Draft:
-        at = _checked(fork, parent)
-        key = session_key(fork.tenant, fork.id)
+        key = session_key(fork.tenant, check_id(fork.id))
+        at = _checked(fork if fork.at is not None else await self._stood(fork, key, parent), parent)
         state = await self._state(parent, at, fork.edits)
         parting = part(state, fork.effects)
         calls = [changed(call, arguments=await self._argument(parent.key, call)) for call in parting.reopened]
@@ -105,6 +105,12 @@ class Forker:
             content = await self._files.keep(key, fork.input)
             draft.add(actor, ev.InputReceived(content=content, signal=BRANCHED))
         return draft
+
+    async def _stood(self, fork: Fork, key: str, parent: Head) -> Fork:
+        """A branch of where its parent stands stays the same where that goes on afterwards."""
+        there = await self._store.read(key)
+        origin = there.origin if there else None
+        return replace(fork, at=origin.seq if origin and origin.session == parent.id else None)
 
     def _go_on(self, draft: Draft, parting: Parting) -> None:
         """Calls that are answered from the record are the branch's own, and what came in the middle of them follows."""
@@ -155,11 +161,12 @@ class Forker:
 
 def _checked(fork: Fork, parent: Head) -> int:
     """The event that the branch leaves after. Raises BadInput, before anything is written."""
-    check_id(fork.id)
     if fork.effects not in get_args(Effects):
         raise BadInput(f"effects: {fork.effects!r} is none of {', '.join(get_args(Effects))}")
     if fork.model is not None and not fork.model.strip():
         raise BadInput("model: it is empty; name a model, or leave it out")
+    if fork.instructions is not None and not fork.instructions.strip():
+        raise BadInput("instructions: they are empty; give some, or leave them out")
     at = parent.seq if fork.at is None else fork.at
     if not 1 <= at <= parent.seq:
         raise BadInput(f"at: {at} is no event of session {parent.id}, which has 1 to {parent.seq}")

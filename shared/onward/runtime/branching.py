@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from onward.core.events import Actor, Effects
 from onward.core.head import Head
+from onward.core.ids import session_key
 from onward.engine.fork import Fork
 from onward.engine.gateway import Exists
+from onward.ports import Query, every
 from onward.runtime.sessions import Sessions
+
+MOST = 1000
+"""Branches that are read at once."""
 
 
 class Branching(Sessions):
@@ -49,5 +54,25 @@ class Branching(Sessions):
             edits=edits or {},
             exists=exists,
         )
-        head, _ = await self.parts.forker.fork(made, Actor(kind="person", name=self.identity))
+        head, _ = await self.branched(made)
         return head
+
+    async def branched(self, fork: Fork) -> tuple[Head, bool]:
+        """Make this branch, or find it made: its head, and whether it is new. Raises NotFound, BadInput, Refused."""
+        return await self.parts.forker.fork(fork, Actor(kind="person", name=self.identity))
+
+    async def family(self, id: str, tenant: str = "default") -> Sequence[Head]:
+        """A session and all that it is a branch of, or that are branches of it, or of those: the one that all of them
+        come from first, and then the oldest. Of a deleted one that others come from there is its tombstone. Raises
+        NotFound."""
+        head = await self.get(id, tenant)
+        root = head.family or head.id
+        store, query = self.parts.backend.store, Query(tenant=head.tenant, family=root)
+        found = {each.id: each async for each in every(store, query, MOST)} | {head.id: head}
+        wanted = {root, *(each.origin.session for each in found.values() if each.origin)} - found.keys()
+        while wanted:
+            gone = [await store.read(session_key(head.tenant, name)) for name in sorted(wanted)]
+            there = [each for each in gone if each is not None]
+            found |= {each.id: each for each in there}
+            wanted = {each.origin.session for each in there if each.origin} - found.keys()
+        return sorted(found.values(), key=lambda each: (each.id != root, each.created_at, each.id))

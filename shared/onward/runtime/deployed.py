@@ -10,6 +10,7 @@ from onward.config import OperatorSettings, Settings
 from onward.core.events import Actor
 from onward.core.head import Head
 from onward.core.ids import check_id
+from onward.engine.fork import Fork
 from onward.errors import NotFound, UsageError
 from onward.runtime.access import Elsewhere
 from onward.runtime.signals import Outcome
@@ -57,6 +58,18 @@ class Deployed(Elsewhere):
             return await self.get(id), bool(told.get("new"))
         except NotFound:
             raise self._elsewhere(f"session {id} was started, and") from None
+
+    async def branched(self, fork: Fork) -> tuple[Head, bool]:
+        """Make a branch of a session: its head, and whether it is new. Raises NotFound, BadInput, Refused."""
+        path = f"/v1/sessions/{check_id(fork.session)}/fork?tenant={check_id(fork.tenant, 'tenant')}"
+        named = ("effects", "exists", "at", "model", "instructions", "input")
+        said = {name: value for name in named if (value := getattr(fork, name)) is not None}
+        edits = [{"seq": seq, "value": value} for seq, value in fork.edits.items()]
+        told = await self._api.ask("POST", path, {"id": check_id(fork.id), **said, "edits": edits})
+        try:
+            return await self.get(fork.id, fork.tenant), bool(told.get("new"))
+        except NotFound:
+            raise self._elsewhere(f"branch {fork.id} was made, and") from None
 
     async def complete(self, id: str, call: str, token: str, **_: Any) -> Outcome:
         """Raises UsageError: only the functions know the secret that such tokens are made of."""

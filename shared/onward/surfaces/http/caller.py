@@ -22,6 +22,9 @@ from onward.wiring import Parts
 GENERATIONS = 100
 """So far up it is looked for whoever asked for what a session does."""
 
+EVERY = 2**63
+"""More events than a session has."""
+
 
 class Caller(Elsewhere):
     """Sessions, in the name of somebody who is known; others advance them."""
@@ -96,14 +99,18 @@ class Caller(Elsewhere):
                 raise NotAllowed(f"{self.identity} asked for this: {stands}", "requester")
 
     async def _requesters(self, head: Head) -> AsyncIterator[Actor]:
-        """Whoever started a session or said something to it; of one that another started, theirs too."""
+        """Whoever started a session or said something to it; of one that another started, theirs too, and of a branch
+        those of what it took over."""
+        until = EVERY
         for _ in range(GENERATIONS):
             async for event in self.events(head.id, tenant=head.tenant):
-                if isinstance(event.body, ev.SessionStarted | ev.InputReceived):
+                if event.seq <= until and isinstance(event.body, ev.SessionStarted | ev.InputReceived):
                     yield event.actor
-            if head.parent is None:
+            before = head.origin.session if head.origin else head.parent
+            if before is None:
                 return
-            head = await self._parent(head, head.parent)
+            until = head.origin.seq if head.origin else EVERY
+            head = await self._parent(head, before)
         raise NotAllowed(f"session {head.id} has too many before it to tell who asked", "requester")
 
     async def _parent(self, head: Head, parent: str) -> Head:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from onward.core.events import Failure, Limits
+from onward.core.events import Effects, Failure, Limits
 from onward.core.signals import StartBody
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$", examples=["order-7"])]
@@ -31,6 +31,33 @@ class StartRequest(StartBody):
     )
 
     id: Id | None = Field(default=None, description="Made, if not given: from the Idempotency-Key, if there is one.")
+
+
+class EditRequest(Asking):
+    """Another value of an event that the session has: of an input, an answer, a result."""
+
+    seq: int = Field(ge=1, le=2**53)
+    value: Any
+
+
+class ForkRequest(Asking):
+    """A branch to make. An id that is taken is the same branch again, if all that is said of it is the same.
+
+    recorded: calls are answered from the session's record, and so are models that are asked the same; what has no
+    answer there is blocked · live-model: the same, but models are always asked · blocked: no call is made · live: calls
+    are made, and a person is asked before those that can't be repeated.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"at": 7, "instructions": "Be brief."}]})
+
+    id: Id | None = Field(default=None, description="Made, if not given: from the Idempotency-Key, if there is one.")
+    at: int | None = Field(default=None, ge=1, le=2**53, description="The event it leaves after; else where it stands.")
+    effects: Effects = "recorded"
+    model: str | None = Field(default=None, min_length=1, max_length=256, description="What it asks instead.")
+    instructions: str | None = Field(default=None, min_length=1, description="What its models are told instead.")
+    input: Any = Field(default=None, description="What it is told first.")
+    edits: list[EditRequest] = Field(default=[], max_length=100)
+    exists: Literal["rejoin", "reject"] = "rejoin"
 
 
 class InputRequest(Asking):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from onward.core.events import ActorKind, EffectClass, Failure, Limits
+from onward.core.events import Effects as EffectsMode
 from onward.core.head import Status, WaitKind
 from onward.core.state import Spent
 from onward.surfaces.http.roles import Role
@@ -88,6 +89,14 @@ class Effect(Answering):
     reason: str
 
 
+class LeftAt(Answering):
+    """Where a branch left the session that it comes from: after event `seq`, in the commit of this hash."""
+
+    session: str
+    seq: int
+    hash: str
+
+
 class Session(Answering):
     """What is known of a session without its log."""
 
@@ -108,6 +117,9 @@ class Session(Answering):
     labels: dict[str, str | int | bool]
     parent: str | None = None
     switch: str | None = None
+    origin: LeftAt | None = Field(default=None, description="Of a branch.")
+    family: str | None = Field(default=None, description="The session that a branch, its parent and so on come from.")
+    effects: EffectsMode | None = Field(default=None, description="What becomes of a branch's effects.")
 
 
 class StartedSession(Session):
@@ -132,6 +144,14 @@ class Sessions(Answering):
 
     sessions: list[Session]
     next: str | None
+
+
+class Family(Answering):
+    """A session, all that it is a branch of, and all branches of those: `family` is the one that all come from, and the
+    first, if it is there."""
+
+    family: str
+    sessions: list[Session]
 
 
 class Event(Answering):
