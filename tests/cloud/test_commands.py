@@ -123,6 +123,27 @@ def test_a_life_from_its_start_to_its_tombstone(world: World, operator: Operator
     assert list(operator.path.glob("*.db")) == []
 
 
+async def test_g14_a_branch_is_made_by_the_api_and_moved_by_the_functions(world: World, operator: Operator) -> None:
+    operator.well("run", "refund-desk", "Hello", "--id", "c-trunk")
+    made = operator.well("fork", "c-trunk", "--at", "2", "--effects", "blocked", "--id", "c-branch", "--input", "Wait!")
+    lines = [line.strip().partition("   ")[0] for line in made.splitlines() if line.startswith("  onward ")]
+    assert lines == [
+        "onward run --id c-branch --project local-project",
+        "onward compare c-trunk c-branch --project local-project",
+    ]
+    assert operator.again(shlex.split(lines[0])[1:]).out.endswith("\nDone.\n")
+    events = await world.until("c-branch", "session_completed")
+    assert events[0].actor.model_dump() == PERSON
+    assert "blocked" in [event.body.error.code for event in events if event.kind == "call_refused"]
+    assert [doc["id"] for doc in operator.doc("branches", "c-branch")] == ["c-trunk", "c-branch"]
+    assert operator.doc("show", "c-trunk")["branches"] == 1
+    wrong = operator.run("fork", "c-trunk", "--at", "99")
+    assert (wrong.code, "at: 99 is no event of session c-trunk" in wrong.err) == (2, True)
+    assert operator.run("fork", "c-trunk", "--app", "desk.py").code == 2
+    assert operator.run("fork", "nobody").code == 3
+    assert world.booked("c-branch") == []
+
+
 ANN = {"kind": "unverified", "name": "ann"}
 EACH_WAY = {
     "reject c-reject --reason no": ("approval_decided", PERSON),

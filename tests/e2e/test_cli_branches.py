@@ -128,6 +128,51 @@ def test_a_call_without_a_record_is_told_as_blocked(desk: Desk, here: Here, sess
     assert "call_refused" in kinds(here, "b1")
 
 
+# --- families --------------------------------------------------------------------------------------------------
+
+
+def test_a_family_is_a_tree_from_each_of_its_members(here: Here, session: str) -> None:
+    assert "It has no branches" in here("branches", session).out
+    here("fork", session, "--at", "5", "--id", "b2", "--effects", "blocked", "--input", "Wait!")
+    here("fork", session, "--at", "3", "--id", "b1")
+    here("fork", "b1", "--at", "2", "--id", "b3", "--model", "other")
+    for member in ("s1", "b1", "b2", "b3"):
+        assert [line.split()[:3] for line in here("branches", member).out.replace(" *", "").splitlines()[1:]] == [
+            ["s1", "completed"],
+            ["├─", "b1", "3"],
+            ["│", "└─", "b3"],
+            ["└─", "b2", "5"],
+        ], member
+    assert "b3 *  2   recorded  running    changed: model other" in here("branches", "b3").out
+    assert "5   blocked   running    changed: input" in here("branches", "b3").out
+    docs = here("branches", "b2", "--json").doc
+    assert [(doc["id"], doc["depth"], doc["changed"]) for doc in docs] == [
+        ("s1", 0, []),
+        ("b1", 1, []),
+        ("b3", 2, ["model other"]),
+        ("b2", 1, ["input"]),
+    ]
+    shown = here("show", session)
+    assert "branches  2: onward branches s1" in shown.out
+    assert here("show", session, "--json").doc["branches"] == 2
+
+
+def test_a_deleted_session_is_gone_and_its_branches_are_not(desk: Desk, here: Here, session: str) -> None:
+    here("fork", session, "--at", "5", "--id", "b1", "--app", APP)
+    here("fork", "b1", "--at", "2", "--id", "b2", "--app", APP)
+    erased = here("erase", session, "1", "input")
+    assert erased.out.splitlines()[1].endswith("may have it still: b1")
+    assert here("erase", "b2", "2", "base", "--json").doc.get("branches") is None
+    for id in (session, "b1"):
+        assert here("delete", id, "--yes").code == 0
+    told = here("branches", "b2").out.splitlines()[1:]
+    assert [line.split()[-2:] for line in told[:2]] == [["gone:", "deleted"], ["gone:", "deleted"]]
+    assert "b2 *" in told[2]
+    assert here("run", APP, "--id", "b2").code == 0
+    assert here("branches", session).out.count("gone: deleted") == 2
+    assert here("branches", "nobody").code == 3
+
+
 # --- bad input -------------------------------------------------------------------------------------------------
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from onward.core.events import Actor, Effects
+from onward.core.events import Actor, Effects, InputReceived, SessionForked
 from onward.core.head import Head
 from onward.core.ids import session_key
 from onward.engine.fork import Fork
@@ -16,6 +17,14 @@ from onward.runtime.sessions import Sessions
 
 MOST = 1000
 """Branches that are read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a branch began with; `told` says that it was given an input of its own."""
+
+    forked: SessionForked
+    told: bool
 
 
 class Branching(Sessions):
@@ -61,14 +70,23 @@ class Branching(Sessions):
         """Make this branch, or find it made: its head, and whether it is new. Raises NotFound, BadInput, Refused."""
         return await self.parts.forker.fork(fork, Actor(kind="person", name=self.identity))
 
+    async def beginning(self, id: str, tenant: str = "default") -> Beginning | None:
+        """What a branch has that its parent had not; None for a session that is no branch, or whose log is gone. Raises
+        NotFound."""
+        head = await self.get(id, tenant)
+        commits = [] if head.origin is None else await self.parts.backend.store.commits(head.key, limit=1)
+        events = [event for commit in commits for event in self.parts.loader.events(commit)]
+        found = [event.body for event in events if isinstance(event.body, SessionForked)]
+        told = any(isinstance(event.body, InputReceived) and event.actor.kind != "engine" for event in events)
+        return Beginning(found[0], told) if found else None
+
     async def family(self, id: str, tenant: str = "default") -> Sequence[Head]:
         """A session and all that it is a branch of, or that are branches of it, or of those: the one that all of them
         come from first, and then the oldest. Of a deleted one that others come from there is its tombstone. Raises
         NotFound."""
         head = await self.get(id, tenant)
-        root = head.family or head.id
-        store, query = self.parts.backend.store, Query(tenant=head.tenant, family=root)
-        found = {each.id: each async for each in every(store, query, MOST)} | {head.id: head}
+        root, store = head.family or head.id, self.parts.backend.store
+        found = {each.id: each for each in await self._relatives(head)} | {head.id: head}
         wanted = {root, *(each.origin.session for each in found.values() if each.origin)} - found.keys()
         while wanted:
             gone = [await store.read(session_key(head.tenant, name)) for name in sorted(wanted)]
@@ -76,3 +94,13 @@ class Branching(Sessions):
             found |= {each.id: each for each in there}
             wanted = {each.origin.session for each in there if each.origin} - found.keys()
         return sorted(found.values(), key=lambda each: (each.id != root, each.created_at, each.id))
+
+    async def branches(self, id: str, tenant: str = "default") -> Sequence[Head]:
+        """The branches that left this session. Raises NotFound."""
+        found = await self._relatives(await self.get(id, tenant))
+        return [head for head in found if head.origin and head.origin.session == id]
+
+    async def _relatives(self, head: Head) -> list[Head]:
+        """Every branch in this session's family."""
+        query = Query(tenant=head.tenant, family=head.family or head.id)
+        return [each async for each in every(self.parts.backend.store, query, MOST)]

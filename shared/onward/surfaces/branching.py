@@ -1,4 +1,4 @@
-"""`onward fork`: making a branch, and running it on."""
+"""`onward fork` and `onward branches`: making a branch, running it on, and the family that it is in."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from onward.core import events as ev
 from onward.core.events import Effects
 from onward.core.head import Head
-from onward.errors import BadInput
+from onward.errors import BadInput, NotFound
 from onward.runtime import Runtime
 from onward.runtime.access import Access
+from onward.runtime.branching import Beginning
 from onward.surfaces.attending import Seat, attend
 from onward.surfaces.documents import session_doc
+from onward.surfaces.families import Member, family
 from onward.surfaces.interrupts import interrupts
 from onward.surfaces.output import Output
-from onward.surfaces.reports import facts_lines, verb_lines
+from onward.surfaces.reports import facts_lines, status_text, verb_lines
 from onward.surfaces.running import Plan
 from onward.surfaces.telling_branches import EFFECTS, changes, left, origin_text
+from onward.surfaces.text import safe, table
 from onward.surfaces.verbs import Place, Verb
 from onward.wiring import Policy
 
@@ -68,11 +70,11 @@ def instructions_in(file: Path) -> str:
 async def fork(access: Access, wanted: Wanted, app: str, place: Place, output: Output) -> None:
     """Make the branch, and say what it is and how it goes on."""
     head = await wanted.made(access)
-    said = await _forked(access, head)
+    began = await _began(access, head)
     next = _next(head, wanted.session, app, place)
     if output.json:
-        return output.doc(session_doc(head) | _branch_doc(said) | {"next": [verb.command for verb in next]})
-    output.lines(_lines(head, said, output))
+        return output.doc(session_doc(head) | _own_doc(began) | {"next": [verb.command for verb in next]})
+    output.lines(_lines(head, began, output))
     output.lines(verb_lines(next, output.paper))
 
 
@@ -83,7 +85,7 @@ async def fork_and_run(wanted: Wanted, plan: Plan, output: Output) -> int:
         async with Runtime(plan.app, plan.place.db, only=wanted.branch, policy=Policy(handover=0)) as runtime:
             head = await wanted.made(runtime)
             if not output.json:
-                output.lines([*_lines(head, await _forked(runtime, head), output), ""])
+                output.lines([*_lines(head, await _began(runtime, head), output), ""])
             seat = Seat.taken(plan.place, output, runtime.identity)
             code = await attend(stop, runtime, head, True, seat, plan.again(head.id))
             if not output.json:
@@ -97,13 +99,12 @@ async def _check(wanted: Wanted, plan: Plan) -> None:
         plan.check_branch(await runtime.get(wanted.session), wanted.model)
 
 
-async def _forked(access: Access, head: Head) -> ev.SessionForked:
-    """What the branch began with."""
-    async for event in access.events(head.id, after=1):
-        if isinstance(event.body, ev.SessionForked):
-            return event.body
-        break
-    raise BadInput(f"session {head.id} is no branch")
+async def _began(access: Access, head: Head) -> Beginning:
+    """What the branch began with. Raises NotFound for one that was deleted at once."""
+    began = await access.beginning(head.id)
+    if began is None:
+        raise NotFound(f"session {head.id} is no branch any more")
+    return began
 
 
 # --- saying so -------------------------------------------------------------------------------------------------
@@ -121,22 +122,56 @@ def _compared(parent: str, branch: str, place: Place) -> Verb:
     return Verb(place.command("compare", parent, branch), "compare it with what happened")
 
 
-def _branch_doc(body: ev.SessionForked) -> dict[str, Any]:
+def _own_doc(began: Beginning) -> dict[str, Any]:
+    forked = began.forked
     return {
-        "model": body.model,
-        "instructions": body.instructions is not None,
-        "edited": body.edited,
-        "not_inherited": [each.model_dump(exclude_none=True) for each in body.not_inherited],
+        "model": forked.model,
+        "instructions": forked.instructions is not None,
+        "edited": forked.edited,
+        "told": began.told,
+        "not_inherited": [each.model_dump(exclude_none=True) for each in forked.not_inherited],
     }
 
 
-def _lines(head: Head, body: ev.SessionForked, output: Output) -> Iterator[str]:
+def _lines(head: Head, began: Beginning, output: Output) -> Iterator[str]:
     effects = f"{head.effects}: {EFFECTS[head.effects]}" if head.effects else ""
+    stays = left(began.forked.not_inherited)
     facts = [
         ("branch", output.paper.tint(head.id, "strong")),
         ("from", origin_text(head).removeprefix("branch of ")),
-        ("changed", ", ".join(changes(body))),
-        ("left", f"{', '.join(left(body.not_inherited))} (not inherited)" if body.not_inherited else ""),
+        ("changed", ", ".join(changes(began.forked, began.told))),
+        ("left", f"{', '.join(stays)} (not inherited)" if stays else ""),
         ("effects", effects),
     ]
     yield from facts_lines(facts, output.paper)
+
+
+# --- the family ------------------------------------------------------------------------------------------------
+
+
+async def branches(access: Access, id: str, output: Output) -> None:
+    """The family of a session, as a tree."""
+    members = await family(access, id)
+    if output.json:
+        return output.doc([_member_doc(member) for member in members])
+    rows = [_row(member, member.id == id) for member in members]
+    output.lines(table(("SESSION", "AT", "EFFECTS", "STATUS", ""), rows, output.paper))
+    if len(members) == 1:
+        output.lines(["It has no branches; onward fork makes one."])
+
+
+def _row(member: Member, asked: bool) -> tuple[str, ...]:
+    head = member.head
+    name = f"{member.lines}{safe(member.id)}{' *' if asked else ''}"
+    if head is None:
+        return (name, "", "", "gone", "")
+    at = str(head.origin.seq) if head.origin else ""
+    changed = f"changed: {', '.join(member.own.changed)}" if member.own.changed else ""
+    status = "gone: deleted" if head.status == "deleted" else status_text(head)
+    return (name, at, head.effects or "", status, changed)
+
+
+def _member_doc(member: Member) -> dict[str, Any]:
+    known = session_doc(member.head) if member.head else {"id": member.id, "status": "deleted"}
+    stays = [each.model_dump(exclude_none=True) for each in member.own.left]
+    return known | {"depth": member.depth, "changed": list(member.own.changed), "not_inherited": stays}

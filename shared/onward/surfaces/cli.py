@@ -69,6 +69,7 @@ for _command in (
     moving.finish,
     moving.cancel,
     branching.fork,
+    branching.branches,
     looking.effects,
     looking.usage,
     costing.cost,

@@ -77,14 +77,16 @@ async def show(runtime: Access, id: str, place: Place, output: Output) -> None:
     except Permanent as exc:
         return _show_head(runtime, head, exc, place, output)
     found = await evidence(runtime, head) if needs_attention(head) else []
+    branches = len(await runtime.branches(id))
     if output.json:
         told = {"input": await runtime.value(id, state.input), "output": await runtime.value(id, state.output)}
         more = {name: plain(value) for name, value in told.items()}
-        return output.doc(_with_verbs(head, place) | more | {"evidence": [entry_doc(entry) for entry in found]})
+        more |= {"branches": branches, "evidence": [entry_doc(entry) for entry in found]}
+        return output.doc(_with_verbs(head, place) | more)
     recent = [event async for event in runtime.events(id, after=max(0, head.seq - RECENT))]
     telling = Telling(_tools(state))
     now = runtime.parts.clock.now()
-    output.lines(show_lines(head, recent, telling, place, output.paper, now))
+    output.lines(show_lines(head, recent, telling, place, output.paper, now, branches))
     output.lines(evidence_lines(found, output.paper, now))
     if state.ended == "completed":
         text = said(await runtime.value(id, state.output))

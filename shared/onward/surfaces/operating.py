@@ -28,9 +28,12 @@ async def to_delete(runtime: Access, id: str) -> str:
     head = await runtime.get(id)
     if head.status == "deleted":
         return f"Session {id} is deleted already; what a crash may have left over goes."
+    count = len(await runtime.branches(id))
+    branches = f" Of it there are branches ({count}), which keep what they took over." if count else ""
     return (
         f"Session {id} ({head.program} {head.version}, {head.status}): its {head.seq} events, inbox, files and "
         "snapshots go for good. A tombstone stays: id, times, head hash, what it spent, who deleted it and why."
+        f"{branches}"
     )
 
 
@@ -50,10 +53,13 @@ def tell_deleted(stone: Head, output: Output) -> None:
 async def erase(runtime: Access, id: str, seq: int, field: str, reason: str, output: Output) -> None:
     """Erase one private field for good."""
     await runtime.erase(id, seq, field, reason)
-    head = await runtime.get(id)
+    head, branches = await runtime.get(id), [branch.id for branch in await runtime.branches(id)]
     if output.json:
-        return output.doc({"session": id, "seq": seq, "field": field, "erased": True, "event": head.seq})
+        told = {"session": id, "seq": seq, "field": field, "erased": True, "event": head.seq}
+        return output.doc(told | ({"branches": branches} if branches else {}))
     output.lines([f"erased: {field} of event {seq} of session {id}; its log still verifies"])
+    if branches:
+        output.lines([f"what branches took over is their own, and may have it still: {', '.join(branches)}"])
 
 
 # --- switches --------------------------------------------------------------------------------------------------

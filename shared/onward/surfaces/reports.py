@@ -150,10 +150,12 @@ def attention_verbs(head: Head, place: Place) -> list[Verb]:
 
 
 def show_lines(
-    head: Head, recent: Sequence[Event], telling: Telling, place: Place, paper: Paper, now: datetime
+    head: Head, recent: Sequence[Event], telling: Telling, place: Place, paper: Paper, now: datetime, branches: int = 0
 ) -> Iterator[str]:
     """A session in full, but for its log."""
     yield from facts_lines(_identity(head, paper, now), paper)
+    if branches:
+        yield from facts_lines([("branches", f"{branches}: {place.command('branches', head.id)}")], paper)
     for wait in head.waits:
         yield ""
         yield f"Waits for {wait_text(wait, now)}"

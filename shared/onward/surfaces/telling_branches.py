@@ -32,11 +32,12 @@ def origin_text(head: Head) -> str:
     return from_where(head.origin) if head.origin else ""
 
 
-def changes(body: ev.SessionForked) -> list[str]:
-    """What a branch has of its own."""
+def changes(body: ev.SessionForked, told: bool = False) -> list[str]:
+    """What a branch has of its own; `told` says that it was given an input."""
     model = [f"model {said(body.model)}"] if body.model is not None else []
-    told = ["instructions"] if body.instructions is not None else []
-    return [*model, *told, *(f"event {seq}" for seq in body.edited)]
+    instructions = ["instructions"] if body.instructions is not None else []
+    given = ["input"] if told else []
+    return [*model, *instructions, *(f"event {seq}" for seq in body.edited), *given]
 
 
 def left(found: Sequence[NotInherited]) -> list[str]:

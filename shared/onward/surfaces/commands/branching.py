@@ -81,3 +81,17 @@ def _run(here: Surroundings, wanted: Any, app: str) -> int:
     log_to_stderr(False, told=frozenset({"step_failed"}))
     plan = Plan.load(app, None, here.place)
     return asyncio.run(branching.fork_and_run(wanted, plan, here.output))
+
+
+@click.command()
+@click.argument("id")
+@surrounded
+def branches(here: Surroundings, id: str) -> None:
+    """Show the branches of a session.
+
+    The whole family as a tree, from any of its members: where each left its parent, what becomes of its effects, how it
+    stands, and what it has of its own. A session that was deleted is shown as gone as long as others come from it.
+    """
+    from onward.surfaces import branching
+
+    here.use(lambda access: branching.branches(access, id, here.output))
