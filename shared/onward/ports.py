@@ -19,6 +19,7 @@ from onward.core.model import Model as Model
 from onward.core.signals import Signal
 from onward.core.sweeps import Sweepings, Swept
 from onward.core.switches import Switch, Turn
+from onward.errors import Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,11 @@ async def every(store: SessionStore, query: Query, page: int = 200) -> AsyncIter
         query = replace(query, after=cursor(heads[-1]))
 
 
+def not_imported(status: Status | None) -> Refused:
+    """Why a log is not filled: only that of an import is."""
+    return Refused("not imported", "not_an_import", f"it is {status}" if status else "there is no such session")
+
+
 RESTS: tuple[Status, ...] = ("needs_attention", "paused", "scheduled")
 """Statuses of sessions that rest, and need not wait for anything that is named."""
 
@@ -184,11 +190,16 @@ class SessionStore(Protocol):
         nothing, and no other call removes anything: who may not delete can do everything else.
     S15 census counts the sessions that wait for each kind of thing, and those of each status of RESTS, without reading
         them. What is written meanwhile may be counted or not.
+    S16 fill puts commits behind the first one into the log of an import, each where there is none yet: many of them
+        part by part, each part atomic and only while the head says that it is an import, else Refused. Another one in
+        the place of one of them is CorruptLog. What died half-way is completed by the same fill. Nobody claims an
+        import, so that its head never moves; delete puts a tombstone in its place under any lease of this head.
     """
 
     embedded: bool
 
-    async def create(self, head: Head, commit: Commit, wake: Wake) -> Head | None: ...
+    async def create(self, head: Head, commit: Commit, wake: Wake | None) -> Head | None: ...
+    async def fill(self, key: str, commits: Sequence[Commit]) -> None: ...
     async def read(self, key: str) -> Head | None: ...
     async def claim(self, key: str, owner: str, published: int = 0) -> Lease | Busy | Later | None: ...
     async def renew(self, lease: Lease) -> Lease: ...

@@ -16,9 +16,22 @@ from onward.core.state import FOLD_VERSION, NOTHING_SPENT, OpenCall, Spent, Stat
 from onward.core.webhooks import Listener
 
 Status = Literal[
-    "scheduled", "running", "waiting", "needs_attention", "paused", "completed", "failed", "cancelled", "deleted"
+    "scheduled",
+    "running",
+    "waiting",
+    "needs_attention",
+    "paused",
+    "completed",
+    "failed",
+    "cancelled",
+    "imported",
+    "deleted",
 ]
-"""What a session does. `deleted` is a tombstone: the head alone is left, so that the id never starts again (R22)."""
+"""What a session does. `imported` is the recording of a session from elsewhere, which nothing moves here. `deleted` is
+a tombstone: the head alone is left, so that the id never starts again (R22)."""
+
+UNCLAIMED: tuple[Status, ...] = ("imported", "deleted")
+"""Statuses of what nobody may claim."""
 
 WaitKind = Literal["input", "approval", "timer", "child", "external", "operator"]
 
@@ -104,7 +117,7 @@ class Head:
 
     @property
     def ended(self) -> bool:
-        return self.status in ("completed", "failed", "cancelled", "deleted")
+        return self.status in ("completed", "failed", "cancelled", "imported", "deleted")
 
 
 def head_of(
@@ -141,6 +154,12 @@ def resting(head: Head, state: State) -> Head:
     return replace(
         head, status=status_of(state, True), waits=waits_of(state), wake_at=min(state.timers.values(), default=None)
     )
+
+
+def as_import(head: Head) -> Head:
+    """The head of a recording: whoever it was, it waits for nothing here and owes nobody anything."""
+    still = replace(head, status="imported", published=head.seq, wake_at=None, waits=(), switch=None)
+    return replace(still, owed=0, listeners=())
 
 
 def tombstone(head: Head, at: datetime, by: str, reason: str) -> Head:

@@ -109,6 +109,15 @@ def check(commit: Commit, after_seq: int, prev: str) -> None:
             raise CorruptLog(f"event {record.seq} ({record.kind}) was changed: a body does not match its digest")
 
 
+def missing(there: Mapping[int, Commit], commits: Iterable[Commit]) -> list[Commit]:
+    """Those of these commits that are not there, by first seq. Raises CorruptLog where another one is in the place."""
+    for commit in commits:
+        known = there.get(commit.first_seq, commit)
+        if (known.hash, known.last_seq) != (commit.hash, commit.last_seq):
+            raise CorruptLog(f"another commit than the one of hash {commit.hash} is there at event {commit.first_seq}")
+    return [commit for commit in commits if commit.first_seq not in there]
+
+
 def offload(
     records: Sequence[Record], inline: int = INLINE_BYTES, limit: int = COMMIT_BYTES
 ) -> tuple[list[Record], dict[str, str]]:

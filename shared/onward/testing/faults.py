@@ -34,7 +34,7 @@ Callback = Callable[["Process"], Awaitable[None]]
 
 COMMITS = frozenset(
     f"store.{name}"
-    for name in ("create", "claim", "renew", "mark", "append", "release", "erase", "delete", "file", "refuse")
+    for name in ("create", "claim", "renew", "mark", "append", "release", "erase", "delete", "file", "refuse", "fill")
 )
 """Calls whose fate may be unknown: an error after they were applied is Ambiguous."""
 

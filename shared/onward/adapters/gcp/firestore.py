@@ -23,6 +23,7 @@ from onward.adapters.gcp.firestore_documents import (
     head_fields,
     head_of,
     milliseconds,
+    parts,
     session_path,
     signal_fields,
     signal_of,
@@ -33,12 +34,12 @@ from onward.adapters.gcp.firestore_lists import PAGE, Overdue, census, heads, pa
 from onward.adapters.gcp.firestore_queries import INBOX, LOG, PENDING
 from onward.adapters.gcp.firestore_wire import MISSING, PRESENT, Document, Version, Write
 from onward.core.codec import FORMAT
-from onward.core.head import Head, Status, WaitKind
+from onward.core.head import UNCLAIMED, Head, Status, WaitKind
 from onward.core.lease import TTL, Busy, Free, Later, judge
-from onward.core.log import Commit
+from onward.core.log import Commit, missing
 from onward.core.signals import KEPT_DAYS, Signal
 from onward.errors import Ambiguous, CorruptLog, LeaseLost, Refused, StoreUnavailable
-from onward.ports import Append, Appended, Clock, Inbox, Lease, Query, Wake
+from onward.ports import Append, Appended, Clock, Inbox, Lease, Query, Wake, not_imported
 
 TRIES = 5
 """How often a change is made anew because the head was written to meanwhile: by a visitor's mark, a late renewal, or
@@ -128,7 +129,7 @@ class FirestoreStore:
             if not found.documents:
                 return None
             standing = self._remember(key, standing_of(found.documents[0]))
-            if standing.status == "deleted":
+            if standing.status in UNCLAIMED:
                 return None
             verdict = self._judge(standing, owner, found.now)
             if not isinstance(verdict, Free):
@@ -182,7 +183,7 @@ class FirestoreStore:
 
     # --- the log -----------------------------------------------------------------------------------------------------
 
-    async def create(self, head: Head, commit: Commit, wake: Wake) -> Head | None:
+    async def create(self, head: Head, commit: Commit, wake: Wake | None) -> Head | None:
         standing = first_standing(head, commit.epoch)
         path = session_path(head.key)
         made = Write(path, head_fields(head, standing), stamped=("renewed_at",), expects=MISSING)
@@ -194,6 +195,23 @@ class FirestoreStore:
                 raise CorruptLog(f"session {head.id} has a log and no head") from exc
             return head_of(found.documents[0])
         return None
+
+    async def fill(self, key: str, commits: Sequence[Commit]) -> None:
+        for part in parts(commits):
+            await self._fill(key, part)
+
+    async def _fill(self, key: str, part: Sequence[Commit]) -> None:
+        for _ in range(TRIES):
+            standing = await self._look(key)
+            if standing is None or standing.status != "imported":
+                raise not_imported(standing.status if standing else None)
+            known = await self.commits(key, after=part[0].first_seq - 1, limit=len(part))
+            new, touched = missing({commit.first_seq: commit for commit in known}, part), standing.next()
+            if not new or await self._try(
+                key, touched, [_lease_write(key, touched), *(_commit_write(key, commit) for commit in new)]
+            ):
+                return
+        raise StoreUnavailable(f"{key}: it is filled by too many at once")
 
     async def read(self, key: str) -> Head | None:
         found = await self._client.get([session_path(key)])
@@ -242,7 +260,8 @@ class FirestoreStore:
         tombstone says that it is clearing. What fails after the tombstone is Ambiguous."""
 
         def fits(standing: Standing) -> bool:
-            return _is_at(standing, lease.epoch, tombstone.seq) and standing.hash == tombstone.hash
+            there = standing.status == "imported" or (standing.held and standing.epoch == lease.epoch)
+            return there and (standing.seq, standing.hash) == (tombstone.seq, tombstone.hash)
 
         def change(standing: Standing) -> tuple[Standing, Sequence[Write]]:
             free = standing.next(held=False, settled=standing.epoch, mark=None, status="deleted", clearing=True)

@@ -7,7 +7,7 @@ Where they lie: `sessions/{key}`, `sessions/{key}/commits/{first seq}`, `session
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,7 @@ from onward.core.switches import Switch, Turn
 from onward.errors import CorruptLog
 
 SHARDS = 16
+PART_COMMITS, PART_BYTES = 200, 3_000_000
 SWITCHES = "control/switches"
 
 LEASE = ("epoch", "owner", "held", "settled", "mark", "revision")
@@ -184,6 +185,20 @@ def commit_of(document: Document) -> Commit:
     if not isinstance(text, str):
         raise CorruptLog(f"{document.path} is no commit: it has no text")
     return Commit.from_json(text)
+
+
+def parts(commits: Iterable[Commit]) -> Iterator[list[Commit]]:
+    """Commits, as many at a time as one request takes."""
+    part, room = list[Commit](), PART_BYTES
+    for commit in commits:
+        size = len(commit.to_json().encode()) + 1000
+        if part and (size > room or len(part) == PART_COMMITS):
+            yield part
+            part, room = [], PART_BYTES
+        part.append(commit)
+        room -= size
+    if part:
+        yield part
 
 
 # --- signals -----------------------------------------------------------------------------------------------------

@@ -16,15 +16,28 @@ from onward.adapters.local.memory_queue import Delivery as Delivery
 from onward.adapters.local.memory_queue import MemoryQueue as MemoryQueue
 from onward.core.codec import FORMAT
 from onward.core.events import Actor, Event
-from onward.core.head import Head, Status, WaitKind, label_text
+from onward.core.head import UNCLAIMED, Head, Status, WaitKind, label_text
 from onward.core.incarnation import Restored, Restores
 from onward.core.lease import TTL, Busy, Later, LeaseFields, judge
-from onward.core.log import Commit
+from onward.core.log import Commit, missing
 from onward.core.signals import Signal
 from onward.core.sweeps import Sweepings, Swept
 from onward.core.switches import Switch, Turn
 from onward.errors import CorruptLog, LeaseLost, Refused
-from onward.ports import RESTS, Append, Appended, Clock, Cursor, Diagnosis, Inbox, Lease, Query, Wake, cursor
+from onward.ports import (
+    RESTS,
+    Append,
+    Appended,
+    Clock,
+    Cursor,
+    Diagnosis,
+    Inbox,
+    Lease,
+    Query,
+    Wake,
+    cursor,
+    not_imported,
+)
 
 
 def milliseconds(at: datetime) -> datetime:
@@ -78,11 +91,19 @@ class MemoryStore:
     def _now(self) -> datetime:
         return milliseconds(self._clock.now())
 
-    async def create(self, head: Head, commit: Commit, wake: Wake) -> Head | None:
+    async def create(self, head: Head, commit: Commit, wake: Wake | None) -> Head | None:
         if head.key in self._rows:
             return self._rows[head.key].head
         self._rows[head.key] = _Row(head, [commit])
         return None
+
+    async def fill(self, key: str, commits: Sequence[Commit]) -> None:
+        row = self._rows.get(key)
+        if row is None or row.head.status != "imported":
+            raise not_imported(row.head.status if row else None)
+        there = {commit.first_seq: commit for commit in row.commits}
+        new = missing(there, commits)
+        row.commits = sorted([*row.commits, *new], key=lambda commit: commit.first_seq)
 
     async def read(self, key: str) -> Head | None:
         row = self._rows.get(key)
@@ -90,7 +111,7 @@ class MemoryStore:
 
     async def claim(self, key: str, owner: str, published: int = 0) -> Lease | Busy | Later | None:
         row, sent = self._rows.get(key), self._clock.monotonic()
-        if row is None or row.head.status == "deleted":
+        if row is None or row.head.status in UNCLAIMED:
             return None
         if row.held and row.owner == owner:
             return self._lease(row, sent, 0)
@@ -160,7 +181,8 @@ class MemoryStore:
         row.commits[at] = commit
 
     async def delete(self, lease: Lease, tombstone: Head) -> None:
-        row = self._held(lease)
+        row = self._rows[lease.key]
+        row = row if row.head.status == "imported" else self._held(lease)
         if (row.head.seq, row.head.hash) != (tombstone.seq, tombstone.hash):
             raise LeaseLost(
                 f"session {row.head.id} is at event {row.head.seq}; event {tombstone.seq} was to be deleted"

@@ -37,6 +37,10 @@ HEADS_KEPT = 256
 """Heads of sessions on the move, kept so that their claims need no parsing."""
 
 
+FILLED_AT_ONCE = 100
+"""Commits of an import that are written in one transaction, so that others are not kept waiting."""
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """A head as this process wrote it, and the epoch it was settled in."""
@@ -98,8 +102,8 @@ class SqliteStore:
 
     # --- the log -------------------------------------------------------------------------------------------------
 
-    async def create(self, head: Head, commit: Commit, wake: Wake) -> Head | None:
-        doc, row, wake_row = commit.to_json(), head_row(head), self._queue.row(wake)
+    async def create(self, head: Head, commit: Commit, wake: Wake | None) -> Head | None:
+        doc, row, wake_row = commit.to_json(), head_row(head), self._queue.row(wake) if wake else None
         create = partial(self._do.create, head=head, row=row, commit=commit, doc=doc, wake=wake_row)
 
         def after(there: Head | None) -> None:
@@ -107,6 +111,12 @@ class SqliteStore:
                 self._committed(Known(head, commit.epoch), wake_row)
 
         return await self._write(create, len(doc), after)
+
+    async def fill(self, key: str, commits: Sequence[Commit]) -> None:
+        for at in range(0, len(commits), FILLED_AT_ONCE):
+            part = [(commit, commit.to_json()) for commit in commits[at : at + FILLED_AT_ONCE]]
+            size = sum(len(doc) for _, doc in part)
+            await self._database.write(partial(self._do.fill, key=key, part=part), durable=True, size=size)
 
     async def append(self, lease: Lease, append: Append) -> Appended:
         sent, head = self._clock.monotonic(), append.head

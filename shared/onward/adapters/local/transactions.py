@@ -17,10 +17,10 @@ from onward.adapters.local.wakes import WakeRow, put_wake
 from onward.core.codec import FORMAT
 from onward.core.head import Head
 from onward.core.lease import Busy, Free, Later, LeaseFields, judge
-from onward.core.log import Commit
+from onward.core.log import Commit, missing
 from onward.core.signals import KEPT_DAYS, Signal
 from onward.errors import CorruptLog, LeaseLost, Refused
-from onward.ports import Append, Inbox, Lease
+from onward.ports import Append, Inbox, Lease, not_imported
 
 Mark = tuple[int, int] | None
 Version = tuple[str, int]
@@ -51,10 +51,10 @@ _APPEND_RUNNING = _APPEND.format(", ".join(_SET[:-1]))
 _RELEASE = f"UPDATE sessions SET {', '.join(_SET)} WHERE key = ? AND seq = ? AND hash = ?"
 
 _LEASE = "id, epoch, owner, held, renewed, boot, settled, mark_epoch, mark_seq, seq, format, hash, published"
-_CLAIM = f"SELECT {_LEASE} FROM sessions WHERE key = ? AND status <> 'deleted'"
+_CLAIM = f"SELECT {_LEASE} FROM sessions WHERE key = ? AND status NOT IN ('imported', 'deleted')"
 
 _TOMBSTONE = f"""UPDATE sessions SET held = 0, settled = epoch, mark_epoch = NULL, mark_seq = NULL, {", ".join(_SET)}
-    WHERE key = ? AND epoch = ? AND held AND seq = ? AND hash = ?"""
+    WHERE key = ? AND (epoch = ? AND held OR status = 'imported') AND seq = ? AND hash = ?"""
 _OF_A_SESSION = ("commits", "inbox", "wakes", "timers", "errands")
 
 
@@ -163,15 +163,27 @@ class Transactions:
     # --- the log -------------------------------------------------------------------------------------------------
 
     def create(
-        self, c: Connection, head: Head, row: tuple[Any, ...], commit: Commit, doc: str, wake: WakeRow
+        self, c: Connection, head: Head, row: tuple[Any, ...], commit: Commit, doc: str, wake: WakeRow | None
     ) -> Head | None:
         fixed = (head.key, head.tenant, to_ms(head.created_at), head.parent, head.family)
         made = c.execute(_CREATE, (*fixed, commit.epoch, commit.epoch, *row))
         if not made.rowcount:
             return self.read(c, head.key)
         _put_commit(c, head.key, commit, doc)
-        put_wake(c, wake)
+        if wake is not None:
+            put_wake(c, wake)
         return None
+
+    def fill(self, c: Connection, key: str, part: Sequence[tuple[Commit, str]]) -> None:
+        """Put those that are missing of some commits, with their documents, into the log of an import."""
+        head = self.read(c, key)
+        if head is None or head.status != "imported":
+            raise not_imported(head.status if head else None)
+        commits, docs = [commit for commit, _ in part], {commit.first_seq: doc for commit, doc in part}
+        after, last = commits[0].first_seq - 1, commits[-1].last_seq
+        there = {old.first_seq: old for old in self.commits(c, key, after, len(part)) if old.first_seq <= last}
+        for commit in missing(there, commits):
+            _put_commit(c, key, commit, docs[commit.first_seq])
 
     def append(
         self, c: Connection, lease: Lease, append: Append, row: tuple[Any, ...], doc: str, wake: WakeRow | None

@@ -11,12 +11,25 @@ its clause.
 
 import pytest
 
-for _suite in ("blobs", "deletion", "inbox", "incarnations", "leases", "lists", "log", "queue", "sweeps", "switches"):
+for _suite in (
+    "blobs",
+    "deletion",
+    "imports",
+    "inbox",
+    "incarnations",
+    "leases",
+    "lists",
+    "log",
+    "queue",
+    "sweeps",
+    "switches",
+):
     pytest.register_assert_rewrite(f"{__name__}.{_suite}")
 
 # ruff: noqa: E402 - what is imported before it is registered is not rewritten
 from onward.testing.contracts.blobs import BlobsContract
 from onward.testing.contracts.deletion import DeletionContract
+from onward.testing.contracts.imports import ImportContract
 from onward.testing.contracts.inbox import InboxContract
 from onward.testing.contracts.incarnations import IncarnationsContract
 from onward.testing.contracts.leases import LeaseContract
@@ -27,8 +40,8 @@ from onward.testing.contracts.sweeps import SweepsContract
 from onward.testing.contracts.switches import SwitchesContract
 
 
-class SessionStoreContract(LogContract, LeaseContract, InboxContract, DeletionContract, ListContract):
-    """Clauses S1 to S15, and lists."""
+class SessionStoreContract(LogContract, LeaseContract, InboxContract, DeletionContract, ImportContract, ListContract):
+    """Clauses S1 to S16, and lists."""
 
 
 __all__ = [
