@@ -32,6 +32,7 @@ from onward.engine.listeners import Webhooks
 from onward.engine.load import Cache, Loader
 from onward.engine.outbox import Outbox
 from onward.engine.perform import Performing
+from onward.engine.porting import Exporter, Importer
 from onward.engine.records import Records
 from onward.engine.seen import Seen
 from onward.engine.switches import Switchboard
@@ -125,6 +126,8 @@ class Parts:
     engine: Engine
     gateway: Gateway
     forker: Forker
+    exporter: Exporter
+    importer: Importer
     loader: Loader
     appender: Appender
     renewer: Renewer
@@ -206,6 +209,8 @@ def assemble(
         engine,
         gateway,
         forker,
+        Exporter(backend.store, backend.blobs, loader, clock),
+        Importer(backend.store, backend.blobs, appender),
         loader,
         appender,
         renewer,

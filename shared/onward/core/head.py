@@ -163,9 +163,10 @@ def as_import(head: Head) -> Head:
 
 
 def tombstone(head: Head, at: datetime, by: str, reason: str) -> Head:
-    """What is left of a session that is deleted: who it was, what it cost, its hash, and in `error` who deleted it."""
+    """What is left of a session that is deleted: who it was, what it cost here, its hash, and by whom (`error`)."""
     gone = Failure(code="deleted", message=f"deleted by {by}{f': {reason}' if reason else ''}")
-    kept = replace(head, status="deleted", updated_at=at, error=gone, published=head.seq)
+    spent = NOTHING_SPENT if head.status == "imported" else head.spent
+    kept = replace(head, status="deleted", updated_at=at, error=gone, published=head.seq, spent=spent)
     return replace(kept, wake_at=None, waits=(), labels=(), listeners=(), fold=None)
 
 

@@ -81,6 +81,17 @@ class Export:
         files = {name.removeprefix(FILES): text for name, text in self.values.items() if name.startswith(FILES)}
         return Recording(events, tuple(commit.first_seq for commit in self.commits), self.header.hash, files)
 
+    def foldables(self) -> list[Event]:
+        """The events as a log's reader folds them: large values as references, but for what a branch goes on from.
+        Raises UnreadableLog."""
+        events = [decode(record) for commit in self.commits for record in commit.records]
+        return [self._with_base(event) for event in events]
+
+    def _with_base(self, event: Event) -> Event:
+        if not isinstance(event.body, SessionForked) or not isinstance(event.body.base, Blob):
+            return event
+        return changed(event, body=changed(event.body, base=self._get(event.body.base)))
+
     def _whole(self, event: Event) -> Event:
         body = event.body
         large = {name: value for name in body.private if isinstance(value := getattr(body, name), Blob)}

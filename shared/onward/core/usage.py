@@ -44,8 +44,8 @@ class UsageRow:
 
 def usage(heads: Iterable[Head], by: UsageBy = "program") -> list[UsageRow]:
     """A row for each session, program or tenant, the largest in tokens first. Of a child and the session that started
-    it, either may be missing."""
-    heads, rows = list(heads), dict[str, UsageRow]()
+    it, either may be missing. Imports don't count: what they used was used elsewhere."""
+    heads, rows = [head for head in heads if head.status != "imported"], dict[str, UsageRow]()
     started = Counter[tuple[str, str | None]]()
     for head in heads:
         started[head.tenant, head.parent] += head.spent.tokens

@@ -55,7 +55,8 @@ class Creator:
         genesis = {"tenant": state.tenant, "session": state.session, "origin": origin}
         commit = await self._appender.seal(draft.events, prev=ROOT, epoch=0, key=key, genesis=genesis)
         folded = fold(State(), [_whole(*pair) for pair in zip(draft.events, self._loader.events(commit), strict=True)])
-        blank, published = _blank(key, draft), state.seq if self._store.embedded else 0
+        blank = blank_head(key, state, draft.now, format_of(draft.events))
+        published = state.seq if self._store.embedded else 0
         return await self._appender.head_after(
             blank, folded, commit.hash, at_rest=folded.held, published=published
         ), commit
@@ -72,8 +73,8 @@ def _whole(drafted: Event, stored: Event) -> Event:
     return drafted if isinstance(drafted.body, SessionForked) else stored
 
 
-def _blank(key: str, draft: Draft) -> Head:
-    state = draft.state
+def blank_head(key: str, state: State, began: datetime, format: int) -> Head:
+    """The head of a session before its first commit."""
     return Head(
         key=key,
         tenant=state.tenant,
@@ -84,9 +85,9 @@ def _blank(key: str, draft: Draft) -> Head:
         seq=0,
         hash=ROOT,
         commits=0,
-        created_at=draft.now,
-        updated_at=draft.now,
-        format=format_of(draft.events),
+        created_at=began,
+        updated_at=began,
+        format=format,
         origin=state.origin,
         family=state.family,
         effects=state.effects,

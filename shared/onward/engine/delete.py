@@ -36,10 +36,7 @@ class Deleter:
         return head
 
     async def _bury(self, head: Head, by: str, reason: str) -> Head:
-        lease = await self._store.claim(head.key, self._owners())
-        if not isinstance(lease, Lease):
-            raise _busy(head)
-        await self._check(lease)
+        lease = await self._lease(head)
         stone = tombstone(lease.head, lease.now, by, reason)
         try:
             await self._store.delete(lease, stone)
@@ -49,6 +46,17 @@ class Deleter:
                 raise exc if isinstance(exc, Ambiguous) else _busy(head) from exc
             return there
         return stone
+
+    async def _lease(self, head: Head) -> Lease:
+        """The right to delete: of an import nobody has one, and nobody else can have it (S16)."""
+        if head.status == "imported":
+            now = (await self._store.pending(head.key, limit=1)).now
+            return Lease(head.key, 0, "", head, now, 0.0)
+        lease = await self._store.claim(head.key, self._owners())
+        if not isinstance(lease, Lease):
+            raise _busy(head)
+        await self._check(lease)
+        return lease
 
     async def _check(self, lease: Lease) -> None:
         """What was claimed may stand elsewhere than what was read; then it is let go."""

@@ -50,6 +50,7 @@ class Eraser:
         """Erase `field` of event `seq`. Raises NotFound, and Refused while somebody holds the session, or it owes
         something to others."""
         commit, at = await self._find(key, seq, field)
+        await self._check_own(key)
         lease = await self._store.claim(key, self._owners())
         if not isinstance(lease, Lease):
             raise Refused("not erased", "busy", "the session is being advanced; try again when it rests")
@@ -63,6 +64,12 @@ class Eraser:
                 "not erased", "busy", "the session was taken over meanwhile; try again when it rests"
             ) from None
         await self._wakes.publish(Wake(key, look=True))
+
+    async def _check_own(self, key: str) -> None:
+        head = await self._store.read(key)
+        if head is not None and head.status == "imported":
+            stands = "it is the recording of a session from elsewhere: delete it, and import one without the field"
+            raise Refused("not erased", "imported", stands)
 
     async def _check(self, lease: Lease) -> None:
         """A session that owes something is not let go by an append, so that it is not the time for one."""

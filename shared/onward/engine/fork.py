@@ -150,7 +150,7 @@ class Forker:
         if there.status == "deleted":
             await self._files.forget_all(there.key)
             raise Refused(f"session {fork.id} can't be made", "deleted", "it was deleted, and an id starts only once")
-        if fork.exists == "reject":
+        if fork.exists == "reject" or there.status == "imported":
             raise Refused(f"session {fork.id} exists", "exists", f"it is {there.status}")
         first = (await self._store.commits(there.key, limit=1))[0]
         bodies = [await self._loader.with_values(there.key, event) for event in self._loader.events(first)]

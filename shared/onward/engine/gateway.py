@@ -127,7 +127,7 @@ class Gateway:
             await self._files.forget_all(there.key)  # what this start brought along
             stands = "it was deleted, and an id starts only once"
             raise Refused(f"session {start.id} can't be started", "deleted", stands)
-        if start.exists == "reject":
+        if start.exists == "reject" or there.status == "imported":
             raise Refused(f"session {start.id} exists", "exists", f"it is {there.status}")
         first = (await self._store.commits(there.key, limit=1))[0]
         began = self._loader.events(first)[0].body

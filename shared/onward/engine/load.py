@@ -231,7 +231,8 @@ class Loader:
         """The events of a commit. Private values that lie in blobs stay there until they are asked for."""
         return [decode(record) for record in commit.records]
 
-    async def _text(self, key: str, blob: Blob) -> str:
+    async def text(self, key: str, blob: Blob) -> str:
+        """The text of a large value. Raises CorruptLog where it is gone, or another one."""
         text = await self._blobs.get(key, f"blobs/{blob.digest}")
         if text is None:
             raise CorruptLog(f"blob {blob.digest} is missing")
@@ -244,7 +245,7 @@ class Loader:
         """The value itself, fetched if it lies in a blob. Raises CorruptLog where the blob is gone, or another one."""
         if not isinstance(value, Blob):
             return value
-        found = loads(self.cache.text(key, value.digest) or await self._text(key, value))
+        found = loads(self.cache.text(key, value.digest) or await self.text(key, value))
         return _item(found, value.index)
 
 

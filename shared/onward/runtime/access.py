@@ -6,10 +6,11 @@ import asyncio
 
 from onward.runtime.branching import Branching
 from onward.runtime.operating import Operating
+from onward.runtime.porting import Porting
 from onward.runtime.signals import Signals
 
 
-class Access(Signals, Branching, Operating):
+class Access(Signals, Branching, Porting, Operating):
     """The way to sessions: `Runtime` to those of a file, `Deployed` to those of a deployment."""
 
     looked: asyncio.Event

@@ -107,6 +107,7 @@ class Operating(Sessions):
         and what came of it. Calls that only read are left out, unless `reads`.
 
         Raises NotFound, and CorruptLog for the one session; of many, those that can't be read are told in the log.
+        Of many, imports are left out: what they did was done elsewhere.
         """
         asked = replace(query or Query(), updated_since=since)
         heads = [await self._with_log(id, tenant)] if id else every(self.parts.backend.store, asked)
@@ -117,6 +118,8 @@ class Operating(Sessions):
                     yield entry
 
     async def _ledger(self, head: Head, alone: bool) -> Sequence[LedgerEntry]:
+        if head.status == "imported" and not alone:
+            return ()
         try:
             return ledger(head.id, [event async for event in self.events(head.id, tenant=head.tenant)])
         except Permanent as exc:

@@ -24,7 +24,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 STATUSES = (
-    "scheduled", "running", "waiting", "needs_attention", "paused", "completed", "failed", "cancelled", "deleted"
+    "scheduled", "running", "waiting", "needs_attention", "paused", "completed", "failed", "cancelled", "imported",
+    "deleted",
 )  # fmt: skip
 
 
