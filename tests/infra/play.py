@@ -116,6 +116,7 @@ async def play(world: Recorded) -> Noting:
     api = Noting(world)
     await _switched(api)  # before a function has read the switches, and takes what it knows for what is
     await asyncio.gather(_from_start_to_end(api), _late(world, api), _told(api), _by_links(api))
+    await _branched(api)
     await _looked_at(api)
     await _erased(api)
     await _swept(world, api)
@@ -176,6 +177,15 @@ async def _told(api: Noting) -> None:
     (token,) = [each["token"] for each in api.noted() if each["session"] == "shipped"]
     done = {"call": pending.call, "token": token, "result": {"paid": "a lot. " * 30_000}}
     await api.done("POST", "sessions/shipped/completions", done)
+
+
+async def _branched(api: Noting) -> None:
+    """Branches with blobs and files of their own, answered from the record; of one of them another."""
+    for session, branch, at in (("whole", "branch", 1), ("branch", "twig", 2)):
+        await api.done("POST", f"sessions/{session}/fork", {"id": branch, "at": at, "input": _input()})
+        await api.until(branch, "input_received")
+        await api.rested(branch)
+    await api.done("GET", "sessions/twig/branches")
 
 
 async def _by_links(api: Noting) -> None:
