@@ -128,6 +128,29 @@ def test_a_call_without_a_record_is_told_as_blocked(desk: Desk, here: Here, sess
     assert "call_refused" in kinds(here, "b1")
 
 
+def test_g14_what_is_from_the_record_is_neither_done_nor_spent(here: Here, session: str) -> None:
+    here("fork", session, "--at", "2", "--app", APP, "--id", "b1")
+    done = {doc["tool"]: doc for doc in here("effects", "b1", "--all", "--json").doc}
+    assert {(doc["outcome"], doc["record"]) for doc in done.values()} == {
+        ("recorded", "s1/3.0"),
+        ("recorded", "s1/6.0"),
+    }
+    assert [doc["attempts"] for doc in done.values()] == [[], []]
+    assert "recorded" in here("effects").out
+    (used,) = [row for row in here("usage", "--by", "session", "--json").doc if row["session"] == "b1"]
+    assert (used["turns"], used["calls"], used["tokens"]) == (0, 0, 0)
+    assert here("cost", "b1", "--json").doc["models"] == []
+    assert here("approvals", "--json").doc == []
+
+
+def test_a_branch_of_a_long_session_is_shown_and_counted_like_any_other(desk: Desk, here: Here) -> None:
+    desk.write(DONE, DONE)
+    here("run", APP, "Look. " * 20_000, "--id", "s1")
+    assert here("fork", "s1", "--at", "2", "--app", APP, "--id", "b1", "--input", "And now?").code == 0
+    for words in (("cost", "b1"), ("show", "b1"), ("show", "b1", "--at", "3"), ("effects", "b1"), ("verify", "b1")):
+        assert here(*words).code == 0, words
+
+
 # --- families --------------------------------------------------------------------------------------------------
 
 

@@ -55,6 +55,17 @@ def decided(verdict: Any, **fields: Any) -> Body:
     return ev.ApprovalDecided(call="1.0", verdict=verdict, digest="d", signal="s1", **fields)
 
 
+def test_g14_what_is_from_a_record_was_not_done() -> None:
+    how: dict[str, Any] = {"call": "1.0", "attempt": 0, "by": "record", "record": "parent/3.0"}
+    (done,) = told(proposed(), ev.CallCompleted(result={"receipt": 7}, **how))
+    assert (done.outcome, done.attempts, done.receipt, done.record) == ("recorded", [], {"receipt": 7}, "parent/3.0")
+    (failed,) = told(proposed(), ev.CallFailed(error=LINE, **how))
+    assert (failed.outcome, failed.attempts, failed.error) == ("recorded", [], LINE)
+    blocked = ev.CallRefused(call="1.0", error=Failure(code="blocked", message="no record"))
+    (entry,) = told(proposed(), blocked)
+    assert (entry.outcome, entry.attempts) == ("not_performed", [])
+
+
 def test_a_call_that_was_approved_and_made_has_its_whole_story() -> None:
     done = ev.CallCompleted(call="1.0", attempt=1, result={"receipt": 7})
     (entry,) = told(proposed(), ASKED, (ANN, decided("approved", reason="fine")), STARTED, done)

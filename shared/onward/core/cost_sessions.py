@@ -107,12 +107,13 @@ class _Lease:
         return {id: event for id, event in reversed(named) if id}
 
 
-def tally(commits: Iterable[Commit]) -> Tally:
-    """Count a whole log, from its first commit. Raises UnreadableLog."""
+def tally(commits: Iterable[Commit], forked: Event | None = None) -> Tally:
+    """Count a whole log, from its first commit; of a branch, `forked` is the event that it began with, whole. Raises
+    UnreadableLog, and CorruptLog for a branch whose base lies elsewhere and is not given."""
     found, state, leases, folds, objects = Tally(), State(), list[_Lease](), _Folds(), dict[str, int]()
     for commit in commits:
         events = [decode(record) for record in commit.records]
-        state = fold(state, events)
+        state = fold(state, [forked if forked and event.seq == forked.seq else event for event in events])
         objects |= dict(_objects(commit))
         folds.after(found.commits + 1, state)
         _count(found, commit, events)
@@ -133,7 +134,7 @@ def _count(found: Tally, commit: Commit, events: Sequence[Event]) -> None:
     found.stored = Stored(found.stored.stored_in_firestore + len(commit.to_json().encode()))
     found.children += sum(isinstance(event.body, ev.ChildStarted) for event in events)
     for body in (event.body for event in events):
-        if isinstance(body, ev.ModelAnswered | ev.TranscriptCompacted) and body.model is not None:
+        if isinstance(body, ev.ModelAnswered | ev.TranscriptCompacted) and body.model and body.record is None:
             found.used.append((body.model, body.usage))
         if isinstance(body, ev.ModelFailed | ev.AttemptsLost):
             found.lost_tokens += body.tokens

@@ -13,14 +13,17 @@ from onward.core.events import Actor, EffectClass, Event, Failure
 from onward.core.ids import call_id, idempotency_key
 from onward.core.payload import Blob, Erased, Payload
 
-Outcome = Literal["open", "started", "pending", "in_doubt", "done", "failed", "not_performed", "answered", "left"]
+Outcome = Literal[
+    "open", "started", "pending", "in_doubt", "done", "failed", "not_performed", "answered", "left", "recorded"
+]
 """open: not begun, or to be tried again · started: under way, as far as the log knows · pending: goes on outside ·
 in_doubt: begun, and nobody knows · done: it happened · failed: it was tried, and ended in an error; a call that may be
 repeated can have happened all the same · not_performed: it certainly did not happen; of a call that only reads or may
 be repeated, no attempt is on record · answered: a person gave its result instead; what is known of it stands at its
-attempts · left: it was begun, and nobody waited for what came of it: it may have happened, or go on."""
+attempts · recorded: nothing was performed, and what it came to is from the record of the session that this is a branch
+of · left: it was begun, and nobody waited for what came of it: it may have happened, or go on."""
 
-SETTLED: frozenset[Outcome] = frozenset({"done", "failed", "not_performed", "answered", "left"})
+SETTLED: frozenset[Outcome] = frozenset({"done", "failed", "not_performed", "answered", "left", "recorded"})
 """Nothing more is to come of it."""
 
 
@@ -51,7 +54,7 @@ class LedgerEntry:
 
     `key` is the idempotency key of all its attempts; `receipt` its result, or a blob's preview, or Erased;
     `resolved_by` who said what became of it after it was in doubt, or gave its result, and `reason` why; `doubted`
-    that it once was in doubt.
+    that it once was in doubt; `record` names the session and the call that a branch has the result from.
     """
 
     session: str
@@ -73,6 +76,7 @@ class LedgerEntry:
     reconciled: str | None = None
     resolved_by: Actor | None = None
     reason: str = ""
+    record: str | None = None
 
     @property
     def moved_at(self) -> datetime:
@@ -211,7 +215,9 @@ _INSTEAD = frozenset({"skip"})
 
 
 def _completed(entry: LedgerEntry, event: Event, body: ev.CallCompleted) -> None:
-    entry.receipt, entry.reason = body.result, body.reason
+    entry.receipt, entry.reason, entry.record = body.result, body.reason, body.record
+    if body.record is not None:
+        return _end(entry, event, "recorded")
     if body.by in _INSTEAD or (body.by == "operator" and entry.outcome not in ("in_doubt", "pending")):
         entry.resolved_by = event.actor
         return _end(entry, event, "answered")
@@ -220,6 +226,9 @@ def _completed(entry: LedgerEntry, event: Event, body: ev.CallCompleted) -> None
 
 
 def _failed(entry: LedgerEntry, event: Event, body: ev.CallFailed) -> None:
+    if body.record is not None:
+        entry.record = body.record
+        return _end(entry, event, "recorded", body.error)
     outcome: Outcome = "not_performed" if body.error.code == "not_performed" else "failed"
     _over(entry, event, body.attempt, outcome, body.error)
     if body.retry_at is None:

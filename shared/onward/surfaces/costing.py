@@ -11,6 +11,9 @@ from typing import Any, get_args
 
 from onward.core.cost import KINDS, LEFT_OUT, Kind, Operations, usd, usd_a_month
 from onward.core.cost_sessions import ModelRow, Tally, tally
+from onward.core.events import Event
+from onward.core.head import Head
+from onward.core.log import Commit
 from onward.core.prices import (
     MILLION,
     PRICES,
@@ -162,11 +165,20 @@ async def session(runtime: Access, id: str, location: Location, tokens: TokenPri
             f"session {id} was deleted; what it cost can't be told without its log, but usage has its tokens"
         )
     await runtime.verify(id)
-    counted = tally(await runtime.parts.backend.store.commits(head.key))
+    commits = await runtime.parts.backend.store.commits(head.key)
+    counted = tally(commits, await _forked(runtime, head, commits[0]))
     models = counted.models(tokens)
     if output.json:
         return output.doc(_session_doc(id, counted, models, location))
     output.lines(_session_lines(id, counted, models, location, output))
+
+
+async def _forked(runtime: Access, head: Head, first: Commit) -> Event | None:
+    """What a branch began with, whole."""
+    if head.origin is None:
+        return None
+    events = runtime.parts.loader.events(first)
+    return await runtime.parts.loader.foldable(head.key, events[1])
 
 
 def _session_lines(

@@ -98,7 +98,7 @@ def entry_doc(entry: LedgerEntry) -> dict[str, Any]:
         "reconciled": entry.reconciled,
         "resolved_by": entry.resolved_by and entry.resolved_by.model_dump(),
         "reason": entry.reason,
-    }
+    } | ({"record": entry.record} if entry.record else {})
 
 
 def _value(value: Any) -> Any:

@@ -75,7 +75,7 @@ class Effect(Answering):
     proposed_at: Time
     ended_at: Time | None
     outcome: str = Field(
-        description="open, started, pending, in_doubt, done, failed, not_performed, answered or left.",
+        description="open, started, pending, in_doubt, done, failed, not_performed, answered, left or recorded.",
         examples=["done"],
     )
     doubted: bool
@@ -87,6 +87,9 @@ class Effect(Answering):
     reconciled: str | None
     resolved_by: Actor | None
     reason: str
+    record: str | None = Field(
+        default=None, description="The call that a branch has its result from; nothing was done."
+    )
 
 
 class LeftAt(Answering):
