@@ -22,6 +22,7 @@ from describe import NOTE, Page, alias, declared, fenced, own_doc, prose
 import onward
 import onward.config
 import onward.errors
+import onward.evals
 import onward.testing
 from onward.core import events, signals
 from onward.errors import OnwardError
@@ -212,6 +213,16 @@ def _class_or_function(page: Page, found: Any, made: bool = True) -> None:
         page.function(found)
 
 
+def suites() -> str:
+    page = Page("Suites", own_doc(onward.evals))
+    found = [getattr(onward.evals, name) for name in onward.evals.__all__]
+    for each in found:
+        page.add(f"## {each.__name__}")
+        _class_or_function(page, each)
+    page.types(but=PUBLIC | {(each.__module__, each.__name__) for each in found}, deep=False)
+    return page.text
+
+
 def commands() -> str:
     page = Page("The command line", "Every command answers `--help` too.")
     page.add(*_command(cli.onward, "onward", 2))
@@ -262,6 +273,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": commands,
     "settings.md": settings,
     "testing.md": testing,
+    "suites.md": suites,
 }
 
 

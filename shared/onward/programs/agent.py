@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -123,6 +123,11 @@ class Agent:
     def model(self) -> Model | str:
         """The first of its models."""
         return self.routes[0].model
+
+    @property
+    def output_schema(self) -> Mapping[str, Any] | None:
+        """The JSON Schema of its `output_type`; None where there is none."""
+        return self._output.schema if self._output else None
 
     def with_model(self, model: Model) -> Agent:
         """The same agent, asking this model for everything."""
@@ -305,7 +310,7 @@ class Agent:
             transcript=transcript,
             max_output_tokens=self.max_output_tokens,
             attempt=state.model_failures + 1,
-            output_schema=self._output.schema if self._output else None,
+            output_schema=self.output_schema,
             reserve=0 if state.limits.tokens is None else self._reserve(transcript),
         )
 

@@ -11,7 +11,7 @@ import click
 
 from onward.errors import OnwardError
 from onward.surfaces.answers import BROKEN_PIPE, INTERRUPTED, ReaderGone, document, exit_code, message
-from onward.surfaces.commands import advancing, branching, costing, looking, moving, operating
+from onward.surfaces.commands import advancing, branching, costing, evaluating, looking, moving, operating
 
 
 class InOrder(click.Group):
@@ -73,6 +73,7 @@ for _command in (
     looking.effects,
     looking.usage,
     costing.cost,
+    evaluating.evaluate,
     looking.doctor,
     operating.off,
     operating.on,
