@@ -11,7 +11,16 @@ import click
 
 from onward.errors import OnwardError
 from onward.surfaces.answers import BROKEN_PIPE, INTERRUPTED, ReaderGone, document, exit_code, message
-from onward.surfaces.commands import advancing, branching, costing, evaluating, looking, moving, operating
+from onward.surfaces.commands import (
+    advancing,
+    branching,
+    costing,
+    evaluating,
+    looking,
+    moving,
+    operating,
+    porting,
+)
 
 
 class InOrder(click.Group):
@@ -70,6 +79,8 @@ for _command in (
     moving.cancel,
     branching.fork,
     branching.branches,
+    porting.export,
+    porting.import_,
     looking.effects,
     looking.usage,
     costing.cost,

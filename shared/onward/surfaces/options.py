@@ -93,24 +93,25 @@ class Surroundings:
         """How to name the application in a command that is to be copied: it isn't known where none is loaded."""
         return self.settings.app if self.settings.app != "app" else "APP"
 
-    def use(self, task: Callable[[Access], Coroutine[Any, Any, T]]) -> T:
-        """Do something with the sessions that are there, without advancing any."""
+    def use(self, task: Callable[[Access], Coroutine[Any, Any, T]], create: bool = False) -> T:
+        """Do something with the sessions that are there, without advancing any. With `create` a database is made where
+        there is none."""
         import asyncio
 
         async def main() -> T:
-            async with self._access() as access:
+            async with self._access(create) as access:
                 return await task(access)
 
         return asyncio.run(main())
 
-    def _access(self) -> AbstractAsyncContextManager[Access]:
+    def _access(self, create: bool) -> AbstractAsyncContextManager[Access]:
         if self.place.project is not None:
             from onward.surfaces.deployed import deployment
 
             return deployment(self.place.project)
         from onward.runtime import Runtime
 
-        return Runtime(db=self.place.db, create=False)
+        return Runtime(db=self.place.db, create=create)
 
 
 def _place(db: str | None, project: str | None, settings: Settings) -> Place:

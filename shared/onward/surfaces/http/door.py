@@ -33,7 +33,7 @@ LINGERS = 0.5
 DIGITS = 12
 """Of a length that is worth reading."""
 
-_FILES = re.compile(r"/v1/sessions(/[^/]+/(inputs|completions))?/?")
+_FILES = re.compile(r"/v1/(sessions(/[^/]+/(inputs|completions))?|imports)/?")
 _OPEN = frozenset({"/v1/openapi.json"})
 """Who asks for these need not be known: they say nothing of any session."""
 

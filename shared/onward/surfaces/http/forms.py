@@ -60,6 +60,13 @@ class ForkRequest(Asking):
     exists: Literal["rejoin", "reject"] = "rejoin"
 
 
+class ImportRequest(Asking):
+    """An exported session to keep as a recording."""
+
+    file: str = Field(description="All lines of the file, as `/export` answers them.")
+    id: Id | None = Field(default=None, description="Another id than it had.")
+
+
 class InputRequest(Asking):
     """Something said to the session."""
 
