@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
 from onward.core import events as ev
 from onward.core.canonical import canonical
-from onward.core.events import Effects, Event, NotInherited, Value
+from onward.core.events import EffectClass, Effects, Event, NotInherited, Value
 from onward.core.payload import Blob, Erased, Payload
-from onward.core.state import ANSWERED_FROM_RECORD, Entry, OpenCall, State, changed
+from onward.core.state import ANSWERED_FROM_RECORD, Entry, OpenCall, State, Trouble, changed
 from onward.errors import BadInput
 
 
@@ -25,6 +26,10 @@ class Base(Value):
     fired: tuple[str, ...] = ()
     context: int = 0
     proposed: int = 0
+    turns: int = 0
+    refusals: int = 0
+    trouble: tuple[Trouble, ...] = ()
+    recalled: tuple[str, ...] = ()
 
     def blobs(self) -> list[Blob]:
         """The large values that lie elsewhere, each once."""
@@ -72,6 +77,10 @@ def part(state: State, effects: Effects) -> Parting:
         fired=state.fired,
         context=state.context,
         proposed=state.proposed - state.seq,
+        turns=state.turns,
+        refusals=state.refusals,
+        trouble=state.trouble,
+        recalled=state.recalled,
     )
     return Parting(base, again, state.queued, tuple(_not_inherited(state)))
 
@@ -105,6 +114,21 @@ def _not_inherited(state: State) -> Iterable[NotInherited]:
             yield NotInherited(what="timer", name=name.removeprefix("user:"))
 
 
+# --- live branches ---------------------------------------------------------------------------------------------
+
+BRANCH_ASKS = "a branch asks before it does what can't be undone"
+"""The rule by which a person is asked in a branch that is live."""
+
+ASKED_FOR = timedelta(days=7)
+"""How long they are asked where a program has no approval of its own."""
+
+
+def must_ask(state: State, effect: EffectClass) -> bool:
+    """Whether a person is asked before a call of this class: what can't simply be made again may have been done by the
+    session that this one is a branch of."""
+    return state.effects == "live" and effect in ("irreversible", "compensatable")
+
+
 # --- edits -----------------------------------------------------------------------------------------------------
 
 EDITABLE: Mapping[type[ev.Body], str] = MappingProxyType(
@@ -134,7 +158,7 @@ def edited(events: Iterable[Event], edits: Mapping[int, Any]) -> list[Event]:
 
 def _edit(event: Event, value: Any, events: list[Event]) -> Event:
     field = EDITABLE.get(type(event.body))
-    if field is None or (isinstance(event.body, ev.ApprovalDecided) and event.body.verdict != "responded"):
+    if field is None or not _has_value(event.body):
         kinds = ", ".join(kind.model_fields["kind"].default for kind in EDITABLE)
         raise BadInput(f"edit: event {event.seq} ({event.kind}) has no value to change; these have: {kinds}")
     canonical(value)
@@ -144,16 +168,29 @@ def _edit(event: Event, value: Any, events: list[Event]) -> Event:
     return changed(event, body=changed(event.body, **changes))
 
 
+def _has_value(body: ev.Body) -> bool:
+    """Not every event of these kinds has one: a call may be approved, a child fail, and a branch begin with a base."""
+    if isinstance(body, ev.ApprovalDecided):
+        return body.verdict == "responded"
+    if isinstance(body, ev.ChildEnded):
+        return body.status == "completed"
+    return not (isinstance(body, ev.SessionStarted) and body.origin is not None)
+
+
+_ACTED = (ev.CallsProposed, ev.ModelAnswered, ev.AnswerRefused, ev.TranscriptCompacted)
+"""What is said on top of an answer."""
+
+
 def _answer(event: Event, value: Any, events: list[Event]) -> dict[str, Any]:
     """Another answer has no provider's form of it."""
     calls = value.get("calls", []) if isinstance(value, dict) else None
     if not isinstance(calls, list) or not isinstance(value.get("text", ""), str) or not all(map(_is_call, calls)):
         form = '{"text": "...", "calls": [{"name": "...", "arguments": {}}]}'
         raise BadInput(f"edit: event {event.seq} is a model's answer, which is {form}")
-    acted = [later.seq for later in events if later.seq > event.seq and isinstance(later.body, ev.CallsProposed)]
+    acted = [later.seq for later in events if later.seq > event.seq and isinstance(later.body, _ACTED)]
     if acted and (calls or (isinstance(event.body, ev.ModelAnswered) and event.body.calls)):
         raise BadInput(f"edit: the calls of event {event.seq} were acted on in event {acted[0]}: branch at {event.seq}")
-    return {"answer": {"text": "", **value, "calls": calls}, "calls": len(calls), "content": None}
+    return {"answer": {"text": "", **value, "calls": calls}, "calls": len(calls), "content": None, "finish": "stop"}
 
 
 def _is_call(call: Any) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from onward.core import events as ev
 from onward.core.absorb import dropped, settle
+from onward.core.branch import ASKED_FOR, BRANCH_ASKS, must_ask
 from onward.core.draft import ENGINE
 from onward.core.events import Actor, Body, Failure
 from onward.core.ids import child_id
@@ -40,6 +41,7 @@ def decide(state: State, program: Program) -> Decision:
         _kept(state)
         or _doubts(state, program)
         or _edited(state, program)
+        or _unasked(state, program)
         or _recalls(state, program)
         or _calls(state, program)
         or _handover(state, program)
@@ -87,12 +89,42 @@ def _edited(state: State, program: Program) -> Decision | None:
     return Record(tuple(program.check_edit(state, edited[0])), ENGINE) if edited else None
 
 
+def _unasked(state: State, program: Program) -> Decision | None:
+    """In a live branch a person is asked about each call that can't simply be made again, whoever proposed it."""
+    calls = [call for call in state.calls.values() if call.status == "ready" and must_ask(state, call.effect)]
+    calls = [call for call in calls if program.performer(call.tool) and not call.approved_by]
+    return Record(tuple(_request(state, call) for call in calls), ENGINE) if calls else None
+
+
+def _request(state: State, call: OpenCall) -> Body:
+    assert state.at is not None, "a call has a time"
+    if isinstance(call.arguments, Erased):
+        error = Failure(code="arguments_erased", message="nobody can be asked about it, as its arguments were erased")
+        return ev.CallRefused(call=call.id, error=error)
+    return ev.ApprovalRequested(
+        call=call.id,
+        tool=call.tool,
+        digest=call.digest,
+        arguments=call.arguments,
+        rule=BRANCH_ASKS,
+        effect=call.effect,
+        expires_at=state.at + ASKED_FOR,
+        on_timeout="deny",
+        input_schema={},
+    )
+
+
 def _recalls(state: State, program: Program) -> Decision | None:
     """A branch that is not live performs no call (G14). To hand over is none: nothing happens in the world."""
-    if not state.detached:
+    if not (state.detached and state.calls):
         return None
-    calls = [call for call in state.calls.values() if not isinstance(program.elsewhere(call.tool), Handover)]
-    return Perform(tuple(Recall(call) for call in calls)) if calls else None
+    targets = [(call, program.elsewhere(call.tool)) for call in state.calls.values()]
+    calls = tuple(call for call, target in targets if not isinstance(target, Handover))
+    if calls:
+        return Perform((Recall(calls),))
+    call, target = targets[0]
+    assert isinstance(target, Handover)
+    return Perform((Recall((call,), target),))
 
 
 def _calls(state: State, program: Program) -> Decision | None:

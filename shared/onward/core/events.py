@@ -391,15 +391,17 @@ class ModelAnswered(Body):
 
 class ModelFailed(Body):
     """A model gave no answer. With `left` the program's next model is asked; with `retry_at` the same step is made
-    again then; without either the session is parked."""
+    again then; without either the session is parked. `record` as in ModelAnswered."""
 
     kind: Literal["model_failed"] = "model_failed"
+    later = MappingProxyType({"record": 3})
     model: str
     error: Failure
     attempt: int
     retry_at: datetime | None
     left: bool = False
     tokens: int = 0
+    record: str | None = None
 
 
 class AnswerRefused(Body):

@@ -12,6 +12,9 @@ from onward.core.retry import ALONE_AFTER
 from onward.core.state import OUTAGE, Closing, Kept, State, Trouble, changed
 from onward.errors import CorruptLog
 
+BASE_ERASED = "base_erased"
+"""Why a branch is parked for good: there is nothing left to go on from."""
+
 # --- the session -----------------------------------------------------------------------------------------------
 
 
@@ -49,7 +52,7 @@ def _forked(state: State, event: ev.Event, body: ev.SessionForked) -> State:
         raise CorruptLog(f"session {state.session}: what it branched from lies in a blob that was not fetched")
     state = changed(state, family=body.family, model=body.model, instructions=body.instructions)
     if isinstance(body.base, Erased):
-        gone = ev.Failure(code="base_erased", message="what the session branched from was erased")
+        gone = ev.Failure(code=BASE_ERASED, message="what the session branched from was erased")
         return changed(state, parked=gone)
     base = Base.model_validate(body.base)
     return changed(
@@ -59,6 +62,10 @@ def _forked(state: State, event: ev.Event, body: ev.SessionForked) -> State:
         fired=base.fired,
         context=base.context,
         proposed=base.proposed,
+        had=base.turns,
+        refusals=base.refusals,
+        trouble=base.trouble,
+        recalled=base.recalled,
     )
 
 
@@ -110,7 +117,8 @@ def _resumed(state: State, event: ev.Event, body: ev.SessionResumed) -> State:
     if body.lifts == "version":
         return changed(state, parked=None)
     deaths = min(state.deaths, ALONE_AFTER)
-    fresh: dict[str, Any] = {"parked": None, "paused": None, "switch": None, "step_failures": 0}
+    gone = state.parked if state.parked and state.parked.code == BASE_ERASED else None
+    fresh: dict[str, Any] = {"parked": gone, "paused": None, "switch": None, "step_failures": 0}
     fresh |= {"trouble": (), "bad_answers": 0, "refusals": 0}
     fresh |= {"incarnation": state.unlooked, "unlooked": None} if state.unlooked else {}
     return changed(with_timer(state, "step", None), deaths=deaths, **fresh)
@@ -216,7 +224,7 @@ def _answered(state: State, event: ev.Event, body: ev.ModelAnswered) -> State:
 def _paid(state: State, body: ev.ModelAnswered | ev.TranscriptCompacted) -> State:
     """A turn of a model is spent, unless it is from a record: that one was paid for by another session."""
     if body.record is not None:
-        return state
+        return changed(state, had=state.had + 1)
     state = spend(state, turns=1, tokens=body.usage.total)
     return changed(state, spent=changed(state.spent, usage=_sum(state.spent.usage, body.usage)))
 
@@ -230,7 +238,7 @@ def _sum(one: ev.Usage, two: ev.Usage) -> ev.Usage:
 
 @folds(ev.ModelFailed)
 def _model_failed(state: State, event: ev.Event, body: ev.ModelFailed) -> State:
-    state = spend(state, turns=1, tokens=body.tokens)
+    state = spend(state, turns=1, tokens=body.tokens) if body.record is None else changed(state, had=state.had + 1)
     trouble = (*state.trouble, Trouble(model=body.model, code=body.error.code)) if body.left else ()
     bad = state.bad_answers + (body.error.code not in OUTAGE)
     state = with_timer(state, "model", body.retry_at)

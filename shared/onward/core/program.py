@@ -97,9 +97,12 @@ class StartChild:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Answer a call of a branch from its parent's record, or block it: nothing is performed."""
+    """Answer calls of a branch from its parent's record, or block them: nothing is performed. They are answered one
+    after the other, as what was done once is an answer once. With `handover` the one call hands the session over,
+    unless the record says that it did not."""
 
-    call: OpenCall
+    calls: tuple[OpenCall, ...]
+    handover: Handover | None = None
 
 
 Effect = AskModel | MakeCall | Reconcile | Poll | StartChild | Recall

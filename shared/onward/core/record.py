@@ -5,32 +5,38 @@ A call is found by its tool and arguments, an answer of a model by what the mode
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from onward.core import events as ev
-from onward.core.canonical import digest, sha256
+from onward.core.canonical import sha256
 from onward.core.events import Event
 from onward.core.fold import evolve
 from onward.core.ids import call_id
 from onward.core.payload import Erased
 from onward.core.state import Entry, State
 
-Told = ev.ModelAnswered | ev.TranscriptCompacted
+Told = ev.ModelAnswered | ev.TranscriptCompacted | ev.ModelFailed
+"""What a model came to: an answer, a summary, or that it can't take a prompt of this length."""
+
+TOO_LONG = "prompt_too_long"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call came to, by event `seq`; `source` names session and call. `arguments` are those that a person gave
-    instead, and `digest` is theirs."""
+    """What a call came to, by event `seq` of session `session`. `source` names session and call that it first came
+    from, which is another session's where this one had it from a record too. `arguments` are those that a person gave
+    instead, and `digest` is theirs; `proposed` is where the call was proposed."""
 
     seq: int
+    session: str
     source: str
     value: Any
     failed: bool
     arguments: Any = None
     digest: str = ""
+    proposed: tuple[int, int] = (0, 0)
 
 
 @dataclass(slots=True)
@@ -41,50 +47,63 @@ class Record:
     state: State = field(default_factory=State.model_construct)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
     """By the digest of tool and arguments, in the order in which the calls were proposed."""
-    answers: dict[str, tuple[int, Told]] = field(default_factory=dict)
-    """By the prompt's digest."""
+    answers: dict[str, list[tuple[int, Told]]] = field(default_factory=dict)
+    """By the prompt's digest, in the order of their events."""
     _digests: dict[str, list[str]] = field(default_factory=dict)
+    _prompts: Prompts = field(default_factory=lambda: Prompts())
 
-    def take(self, event: Event, answers_after: int) -> None:
-        """Take in the next event, with every value in it. Of models only what they said after `answers_after`."""
-        if isinstance(event.body, ev.ModelAnswered | ev.TranscriptCompacted) and event.seq > answers_after:
+    def take(self, event: Event) -> None:
+        """Take in the next event, with every value in it."""
+        if isinstance(event.body, ev.ModelAnswered | ev.TranscriptCompacted | ev.ModelFailed):
             self._answered(event.seq, event.body)
         if isinstance(event.body, ev.CallsProposed):
             self._digests |= {call_id(event.seq, at): [call.digest] for at, call in enumerate(event.body.calls)}
         if isinstance(event.body, ev.CallEdited) and event.body.error is None:
             self._digests[event.body.call].append(event.body.digest)
         before, self.state = self.state, evolve(self.state, event)
-        if not isinstance(event.body, ev.CallsProposed | ev.ProgramChanged) and before.closing is None:
-            self._settled(event.seq)
+        if not isinstance(event.body, ev.ProgramChanged) and before.closing is None:
+            self._settled(event)
 
     def _answered(self, seq: int, body: Told) -> None:
-        if isinstance(body, ev.ModelAnswered):
-            self.answers.setdefault(prompt(self.state.transcript), (seq, body))
-        elif body.model is not None:
+        if isinstance(body, ev.TranscriptCompacted):
             shown = [entry for entry in self.state.transcript if entry.kind == "summary" or entry.seq <= body.up_to]
-            self.answers.setdefault(prompt(shown, summary=True), (seq, body))
+            named = prompt(shown, summary=True) if body.model is not None else None
+        else:
+            wanted = isinstance(body, ev.ModelAnswered) or (body.left and body.error.code == TOO_LONG)
+            named = self._prompts.of(self.state.transcript) if wanted else None
+        if named is not None:
+            self.answers.setdefault(named, []).append((seq, body))
 
-    def _settled(self, seq: int) -> None:
+    def _settled(self, event: Event) -> None:
+        source = getattr(event.body, "record", None)
         for entry in reversed(self.state.transcript):
             if entry.kind == "input":  # those that waited for this result stand behind it
                 continue
-            if entry.seq != seq:
+            if entry.seq != event.seq:
                 return
-            if entry.kind == "result" and entry.call in self._digests and not isinstance(entry.value, Erased):
-                self._keep(entry, entry.call)
+            known = entry.kind == "result" and entry.call in self._digests and not isinstance(entry.value, Erased)
+            if known and (not isinstance(event.body, ev.CallsProposed) or _gave_way(entry)):
+                self._keep(entry, entry.call, source or f"{self.session}/{entry.call}")
 
-    def _keep(self, entry: Entry, call: str) -> None:
+    def _keep(self, entry: Entry, call: str, source: str) -> None:
         digests = self._digests[call]
-        source = f"{self.session}/{call}"
-        found = Outcome(entry.seq, source, entry.value, entry.failed, entry.arguments, digests[-1])
-        for each in digests:
+        fields = {"arguments": entry.arguments, "digest": digests[-1], "proposed": _place(call)}
+        found = Outcome(entry.seq, self.session, source, entry.value, entry.failed, **fields)
+        for each in dict.fromkeys(digests):
             same = self.outcomes.setdefault(each, [])
             same.append(found)
-            same.sort(key=_proposed)
+            same.sort(key=lambda outcome: outcome.proposed)
 
 
-def _proposed(outcome: Outcome) -> tuple[int, ...]:
-    return tuple(int(part) for part in outcome.source.rpartition("/")[2].split("."))
+def _gave_way(entry: Entry) -> bool:
+    """Whether it was refused as it was proposed, because of an input that came: a branch refuses for all other reasons
+    by itself."""
+    return isinstance(entry.value, dict) and entry.value.get("code") == "interrupted"
+
+
+def _place(call: str) -> tuple[int, int]:
+    seq, _, index = call.partition(".")
+    return int(seq), int(index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,33 +125,68 @@ def find(line: Sequence[Ancestor], call: str, used: Sequence[str], repeatable: b
     return next(reversed(after or before), None)
 
 
-def find_answer(line: Sequence[Ancestor], shown: str, model: str) -> tuple[str, Told] | None:
-    """What this model answered to a prompt of this digest after the branch left, and where that is recorded."""
-    for each in line:
-        seq, body = each.record.answers.get(shown, (0, None))
-        if body is not None and seq > each.at and body.model == model and _is_whole(body):
-            return f"{each.record.session}/{seq}", body
-    return None
+def find_answer(line: Sequence[Ancestor], shown: str) -> tuple[str, Told] | None:
+    """What came of a prompt of this digest after the branch left, and where that is recorded: an answer, whichever
+    model gave it, or else that the prompt is too long."""
+    found = [
+        (f"{each.record.session}/{seq}", body)
+        for each in line
+        for seq, body in each.record.answers.get(shown, ())
+        if seq > each.at and _is_whole(body)
+    ]
+    answered = (pair for pair in found if not isinstance(pair[1], ev.ModelFailed))
+    return next(answered, found[0] if found else None)
 
 
 def _is_whole(body: Told) -> bool:
     return not any(isinstance(getattr(body, name), Erased) for name in body.private)
 
 
-def prompt(transcript: Sequence[Entry], summary: bool = False) -> str:
+# --- prompts -------------------------------------------------------------------------------------------------------
+
+Line = Callable[[Entry], str]
+"""An entry's `line`, found wherever its values lie."""
+
+
+def _line_of(entry: Entry) -> str:
+    return entry.line
+
+
+def prompt(transcript: Sequence[Entry], summary: bool = False, line: Line = _line_of) -> str:
     """The digest of what a model is shown: the same for a session and for a branch of it, though their events have
     other numbers, and results of one turn may have come in another order."""
-    return sha256("\n".join(["summary" if summary else "turn", *_lines(transcript)]))
+    return Prompts(line, "summary" if summary else "turn").of(transcript)
 
 
-def _lines(transcript: Sequence[Entry]) -> Iterator[str]:
-    results: list[str] = []
-    for entry in transcript:
-        line = digest([entry.kind, entry.value, entry.tool, entry.arguments, entry.failed, entry.calls])
-        if entry.kind == "result":
-            results.append(line)
-            continue
-        yield from sorted(results)
-        results = []
-        yield line
-    yield from sorted(results)
+class Prompts:
+    """Digests of prompts of one session, each made from the one before where it only grew."""
+
+    def __init__(self, line: Line = _line_of, what: str = "turn") -> None:
+        self._line, self._what = line, what
+        self._closed: tuple[Entry, ...] = ()
+        self._digest = what
+
+    def of(self, transcript: Sequence[Entry]) -> str:
+        """The digest of this one."""
+        closed = len(self._closed)
+        if not (closed <= len(transcript) and all(map(_same, self._closed, transcript))):
+            self._closed, self._digest, closed = (), self._what, 0
+        results = list[str]()
+        for at in range(closed, len(transcript)):
+            if transcript[at].kind == "result":
+                results.append(self._line(transcript[at]))
+                continue
+            self._digest = _chained(self._digest, [*sorted(results), self._line(transcript[at])])
+            results, closed = [], at + 1
+        self._closed = tuple(transcript[:closed])
+        return _chained(self._digest, sorted(results))
+
+
+def _same(one: Entry, other: Entry) -> bool:
+    return one is other
+
+
+def _chained(digest: str, lines: list[str]) -> str:
+    for line in lines:
+        digest = sha256(f"{digest}\n{line}")
+    return digest

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
+from onward.core.canonical import digest
 from onward.core.events import (
     FIRST_INCARNATION,
     NO_LIMITS,
@@ -25,7 +26,7 @@ from onward.core.events import (
     Value,
 )
 from onward.core.files import MARK
-from onward.core.payload import Blob, Payload
+from onward.core.payload import Blob, Payload, pack
 
 FOLD_VERSION = 2
 """Changes whenever the same log would fold to something else; older snapshots are then ignored (R20)."""
@@ -124,6 +125,21 @@ class Entry(Value):
         asked of a whole transcript at each turn."""
         large = any(isinstance(value, Blob) for value in (self.value, self.content, self.arguments))
         return large or f'"{MARK}"' in self.text
+
+    @cached_property
+    def line(self) -> str:
+        """What a model is shown of the entry, as a digest: the same for a session and for a branch of it. Only for one
+        that has its values in it."""
+        return self.line_with(value_digest(self.value), value_digest(self.arguments))
+
+    def line_with(self, value: str, arguments: str) -> str:
+        """The same, with the digests of values that lie elsewhere."""
+        return digest([self.kind, value, self.tool, arguments, self.failed, self.calls])
+
+
+def value_digest(value: Any) -> str:
+    """The digest of a private value, as it is or erased."""
+    return digest(pack(value))
 
 
 class Spent(Value):
@@ -241,7 +257,9 @@ class State(Value):
     instructions: Payload = None
     """What a branch's models are told instead of what its program says."""
     recalled: tuple[str, ...] = ()
-    """What a branch has had from the record: each is one outcome of one call."""
+    """What a branch has had from the record, and its parent before it: each is one outcome of one call."""
+    had: int = 0
+    """Turns of models that a branch has from its parent and from the record: it did not pay for them."""
     unlooked: int | None = None
     """The incarnation for whose sake somebody is to look, where the session is parked for that."""
 
@@ -249,6 +267,11 @@ class State(Value):
     def detached(self) -> bool:
         """Whether nothing of the session reaches the world but its models: a branch that is not live."""
         return is_detached(self.effects)
+
+    @property
+    def turns(self) -> int:
+        """Turns of models that led here, whoever paid for them. Attempts at the next one are none."""
+        return self.spent.turns + self.had - self.model_failures
 
     @property
     def last(self) -> Entry | None:

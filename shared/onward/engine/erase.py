@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from onward.core.codec import Cell, erase, value_of
+from onward.core.branch import Base
+from onward.core.codec import Cell, Record, erase, value_of
 from onward.core.draft import Draft
 from onward.core.events import Actor, FieldErased
 from onward.core.files import digests_in
@@ -91,24 +92,37 @@ class Eraser:
 
     async def _replace(self, hold: Hold, commit: Commit, at: int, field: str) -> None:
         record = commit.records[at]
-        files = digests_in(await self._value(hold.key, record.private[field]))
+        files, blobs = await self._kept_for(hold.key, record, field)
         records = (*commit.records[:at], erase(record, field), *commit.records[at + 1 :])
         await hold.write(self._store.erase(hold.lease, replace(commit, records=records)))
-        await self._blobs.forget(hold.key, f"blobs/{record.private[field].digest}")
+        for digest in (record.private[field].digest, *blobs):
+            await self._blobs.forget(hold.key, f"blobs/{digest}")
         await self._files.forget(hold.key, files - await self._named(hold.key, files))
 
     async def _named(self, key: str, files: set[str]) -> set[str]:
         """Which of these files are named by what is left of the log."""
         found: set[str] = set()
-        for commit in await self._store.commits(key) if files else ():
-            for cell in (cell for record in commit.records for cell in record.private.values()):
-                found |= files & digests_in(await self._value(key, cell))
+        commits = await self._store.commits(key) if files else ()
+        for record in (record for commit in commits for record in commit.records):
+            for field in record.private:
+                found |= files & (await self._kept_for(key, record, field))[0]
         return found
 
+    async def _kept_for(self, key: str, record: Record, field: str) -> tuple[set[str], list[str]]:
+        """The files that a value names, and the blobs: what a branch goes on from refers to large values of its own."""
+        value = await self._value(key, record.private[field])
+        is_base = record.kind == "session_forked" and field == "base" and value is not None
+        large = Base.model_validate(value).blobs() if is_base else []
+        values = [value, *[await self._resolved(key, blob) for blob in large]]
+        return {file for each in values for file in digests_in(each)}, sorted({blob.digest for blob in large})
+
     async def _value(self, key: str, cell: Cell) -> Any:
-        """What is to be erased, for the files it names; erasing goes on where it is gone already."""
+        """What is in a cell; None where it was erased, as erasing goes on where it is gone already."""
+        return None if cell.encoding == "erased" else await self._resolved(key, value_of(cell))
+
+    async def _resolved(self, key: str, value: Any) -> Any:
         try:
-            return await self._loader.resolve(key, value_of(cell))
+            return await self._loader.resolve(key, value)
         except CorruptLog:
             return None
 

@@ -11,11 +11,12 @@ from onward.core.branch import Parting, edited, part
 from onward.core.canonical import canonical, digest
 from onward.core.draft import ENGINE, Draft
 from onward.core.events import Actor, Effects, Origin
-from onward.core.files import digests_in
+from onward.core.files import Stash, digests_in, stash
 from onward.core.fold import fold
 from onward.core.head import Head
 from onward.core.ids import check_id, session_key
 from onward.core.incarnation import Restores
+from onward.core.payload import Blob, Erased
 from onward.core.state import OpenCall, State, changed
 from onward.engine.creating import Creator, stamped
 from onward.engine.files import Files
@@ -27,6 +28,9 @@ from onward.ports import Blobs, Ports
 
 BRANCHED = "branch"
 """What stands for a signal where a branch begins with an input."""
+
+BEGINNING = 3
+"""Events that may say together how a branch begins: that it started, what it goes on from, the calls open there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,15 @@ class Fork:
     trace: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A branch's first events, and what is to lie beside them: what they refer to, and its input's files."""
+
+    draft: Draft
+    parting: Parting
+    taken: Stash
+
+
 class Forker:
     """Makes branches."""
 
@@ -65,14 +78,22 @@ class Forker:
         What its parent had in blobs is copied first, so that a branch which is there is whole.
         """
         parent = await self._parent(fork)
+        there = await self._store.read(session_key(fork.tenant, check_id(fork.id)))
+        fork = _as_made(fork, there)
         try:
-            draft = await self._draft(fork, parent, actor)
+            made = await self._made(fork, parent, actor)
+            if there is None:
+                await self._bring(parent.key, session_key(fork.tenant, fork.id), made)
         except CorruptLog as exc:
             await self._parent(fork)  # it may have been deleted meanwhile
             raise exc
-        head, there = await self._creator.create(draft)
-        if there is None or there.hash == head.hash:
-            return head, True
+        return await self._create(fork, made.draft, there)
+
+    async def _create(self, fork: Fork, draft: Draft, there: Head | None) -> tuple[Head, bool]:
+        if there is None:
+            head, there = await self._creator.create(draft)
+            if there is None or there.hash == head.hash:
+                return head, True
         await self._check_same(fork, draft, there)
         await self._creator.look(there)
         return there, False
@@ -86,59 +107,69 @@ class Forker:
             raise NotFound(f"session {fork.session} was {head.error.message if head.error else 'deleted'}")
         return head
 
-    async def _draft(self, fork: Fork, parent: Head, actor: Actor) -> Draft:
-        key = session_key(fork.tenant, check_id(fork.id))
-        at = _checked(fork if fork.at is not None else await self._stood(fork, key, parent), parent)
+    # --- the first commit ------------------------------------------------------------------------------------------
+
+    async def _made(self, fork: Fork, parent: Head, actor: Actor) -> _Made:
+        """The branch's first events. Nothing is written yet."""
+        at = await self._whole(parent, _checked(fork, parent))
         state = await self._state(parent, at, fork.edits)
-        parting = part(state, fork.effects)
-        calls = [changed(call, arguments=await self._argument(parent.key, call)) for call in parting.reopened]
-        parting = replace(parting, reopened=tuple(calls))
-        await self._copy(parent.key, key, parting)
-        (commit,) = await self._store.commits(parent.key, after=at - 1, limit=1)
-        origin = Origin(session=parent.id, seq=at, hash=commit.hash)
-        draft = Draft(State(), stamped(self._clock), fork.trace)
+        parting = await self._parted(parent.key, state, fork)
+        origin = Origin(session=parent.id, seq=at, hash=await self._hash(parent, at))
+        draft, taken = Draft(State(), stamped(self._clock), fork.trace), Stash()
         incarnation = (await self._restores.now()).incarnation
         draft.add(actor, _started(fork, state, origin, incarnation))
         draft.add(actor, _forked(fork, state, parting, parent.family or parent.id))
-        self._go_on(draft, parting)
+        _go_on(draft, parting)
         if fork.input is not None:
-            content = await self._files.keep(key, fork.input)
-            draft.add(actor, ev.InputReceived(content=content, signal=BRANCHED))
-        return draft
+            draft.add(actor, ev.InputReceived(content=stash(fork.input, taken), signal=BRANCHED))
+        return _Made(draft, parting, taken)
 
-    async def _stood(self, fork: Fork, key: str, parent: Head) -> Fork:
-        """A branch of where its parent stands stays the same where that goes on afterwards."""
-        there = await self._store.read(key)
-        origin = there.origin if there else None
-        return replace(fork, at=origin.seq if origin and origin.session == parent.id else None)
+    async def _whole(self, parent: Head, at: int) -> int:
+        """How a branch begins is one fact in several events: what leaves it in between leaves it behind them."""
+        if parent.origin is None or at > BEGINNING:
+            return at
+        first = await self._store.commits(parent.key, limit=1)
+        kinds = [record.kind for commit in first for record in commit.records[:BEGINNING]]
+        return max(at, BEGINNING if kinds[-1:] == ["calls_proposed"] else BEGINNING - 1)
 
-    def _go_on(self, draft: Draft, parting: Parting) -> None:
-        """Calls that are answered from the record are the branch's own, and what came in the middle of them follows."""
-        if parting.reopened:
-            calls = [_proposal(call) for call in parting.reopened]
-            draft.add(ENGINE, ev.CallsProposed(calls=calls, arguments=[call.arguments for call in parting.reopened]))
-        for entry in parting.queued:
-            draft.add(ENGINE, ev.InputReceived(content=entry.value, signal=BRANCHED))
+    async def _hash(self, parent: Head, at: int) -> str:
+        found = await self._store.commits(parent.key, after=at - 1, limit=1)
+        if not found:
+            raise CorruptLog(f"session {parent.id}: event {at} is missing")
+        return found[0].hash
 
     async def _state(self, parent: Head, at: int, edits: Mapping[int, Any]) -> State:
         if not edits:
-            return await self._loader.at(parent, at)
-        events = [event async for event in self._loader.foldables(parent, at)]
-        return fold(State(), edited(events, edits))
+            state = await self._loader.at(parent, at)
+        else:
+            events = [event async for event in self._loader.foldables(parent, at)]
+            state = fold(State(), edited(events, edits))
+        if isinstance(state.instructions, Blob):
+            state = changed(state, instructions=await self._loader.resolve(parent.key, state.instructions))
+        return state
 
-    async def _argument(self, key: str, call: OpenCall) -> Any:
-        return await self._loader.resolve(key, call.arguments)
+    async def _parted(self, key: str, state: State, fork: Fork) -> Parting:
+        """What goes over, where it is to stand in events of the branch's own with its large values in it."""
+        if isinstance(state.instructions, Erased) and fork.instructions is None:
+            raise BadInput(f"instructions: those of session {fork.session} were erased; give others")
+        parting = part(state, fork.effects)
+        calls = [changed(call, arguments=await self._loader.resolve(key, call.arguments)) for call in parting.reopened]
+        queued = [changed(entry, value=await self._loader.resolve(key, entry.value)) for entry in parting.queued]
+        return replace(parting, reopened=tuple(calls), queued=tuple(queued))
 
-    async def _copy(self, source: str, key: str, parting: Parting) -> None:
+    # --- what lies beside it ---------------------------------------------------------------------------------------
+
+    async def _bring(self, source: str, key: str, made: _Made) -> None:
         """Large values and files become the branch's own. Raises CorruptLog for one that is gone."""
-        for blob in parting.base.blobs():
-            await self._copy_one(source, key, f"blobs/{blob.digest}")
-            for file in digests_in(await self._loader.resolve(source, changed(blob, index=None))):
-                await self._copy_one(source, key, f"files/{file}", must=False)
-        for file in _files_in(parting):
-            await self._copy_one(source, key, f"files/{file}", must=False)
+        files = _files_in(made.parting)
+        for blob in made.parting.base.blobs():
+            await self._copy(source, key, f"blobs/{blob.digest}")
+            files |= digests_in(await self._loader.resolve(source, changed(blob, index=None)))
+        for file in sorted(files):
+            await self._copy(source, key, f"files/{file}", must=False)
+        await self._files.put(key, made.taken)
 
-    async def _copy_one(self, source: str, key: str, name: str, must: bool = True) -> None:
+    async def _copy(self, source: str, key: str, name: str, must: bool = True) -> None:
         text = await self._blobs.get(source, name)
         if text is not None:
             await self._blobs.put(key, name, text)
@@ -148,19 +179,42 @@ class Forker:
     async def _check_same(self, fork: Fork, draft: Draft, there: Head) -> None:
         """The id is taken: the same branch is the same session."""
         if there.status == "deleted":
-            await self._files.forget_all(there.key)
+            await self._files.forget_all(there.key)  # what this one brought along
             raise Refused(f"session {fork.id} can't be made", "deleted", "it was deleted, and an id starts only once")
         if fork.exists == "reject" or there.status == "imported":
             raise Refused(f"session {fork.id} exists", "exists", f"it is {there.status}")
-        first = (await self._store.commits(there.key, limit=1))[0]
-        bodies = [await self._loader.with_values(there.key, event) for event in self._loader.events(first)]
-        if [_said(event.body) for event in bodies] != [_said(event.body) for event in draft.events]:
+        first = await self._store.commits(there.key, limit=1)
+        bodies = [await self._said(there.key, event) for commit in first for event in self._loader.events(commit)]
+        if bodies != [_said(event.body) for event in draft.events]:
             stands = "it is no branch, or one of another session or event, or with other changes"
             raise Refused(f"session {fork.id} exists", "exists", stands)
+
+    async def _said(self, key: str, event: ev.Event) -> tuple[str, str]:
+        large = {name: value for name in event.body.private if isinstance(value := getattr(event.body, name), Blob)}
+        values = {name: await self._loader.resolve(key, value) for name, value in large.items()}
+        return _said(changed(event.body, **values))
+
+
+def _as_made(fork: Fork, there: Head | None) -> Fork:
+    """Who asks again for a branch of where its parent stood means where that was: the parent may have gone on."""
+    made = fork.at is None and there is not None and there.origin is not None and there.origin.session == fork.session
+    return replace(fork, at=there.origin.seq) if made and there and there.origin else fork
+
+
+def _go_on(draft: Draft, parting: Parting) -> None:
+    """Calls that are answered from the record are the branch's own, and what came in the middle of them follows; what
+    was erased of that is gone."""
+    if parting.reopened:
+        calls = [_proposal(call) for call in parting.reopened]
+        draft.add(ENGINE, ev.CallsProposed(calls=calls, arguments=[call.arguments for call in parting.reopened]))
+    for entry in parting.queued:
+        if not isinstance(entry.value, Erased):
+            draft.add(ENGINE, ev.InputReceived(content=entry.value, signal=BRANCHED))
 
 
 def _checked(fork: Fork, parent: Head) -> int:
     """The event that the branch leaves after. Raises BadInput, before anything is written."""
+    check_id(fork.id)
     if fork.effects not in get_args(Effects):
         raise BadInput(f"effects: {fork.effects!r} is none of {', '.join(get_args(Effects))}")
     if fork.model is not None and not fork.model.strip():
@@ -205,10 +259,10 @@ def _proposal(call: OpenCall) -> ev.Proposal:
     return ev.Proposal(tool=call.tool, effect=call.effect, digest=call.digest, rule=call.rule)
 
 
-def _files_in(parting: Parting) -> list[str]:
+def _files_in(parting: Parting) -> set[str]:
     values = [*parting.base.values(), *(call.arguments for call in parting.reopened)]
     values += [entry.value for entry in parting.queued]
-    return sorted({file for value in values for file in digests_in(value)})
+    return {file for value in values for file in digests_in(value)}
 
 
 def _said(body: ev.Body) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from json import loads
 from typing import Any
 
-from onward.core.branch import Base
+from onward.core.branch import Base, must_ask
 from onward.core.canonical import sha256
 from onward.core.codec import decode
 from onward.core.events import Event, SessionForked
@@ -121,6 +121,9 @@ class Loader:
             if call.status == "edited" and isinstance(call.edited, Blob):
                 whole = changed(call, edited=await self.resolve(key, call.edited))
                 state = changed(state, calls={**state.calls, call.id: whole})
+            elif must_ask(state, call.effect) and call.status == "ready" and isinstance(call.arguments, Blob):
+                whole = changed(call, arguments=await self.resolve(key, call.arguments))
+                state = changed(state, calls={**state.calls, call.id: whole})
         if isinstance(state.instructions, Blob):
             state = changed(state, instructions=await self.resolve(key, state.instructions))
         for id, kept in state.kept.items():
@@ -174,7 +177,12 @@ class Loader:
             return await self.fold(head)
         base = await self._base(head, self.cache.get(head.key))
         known = base if base.seq <= seq else NOTHING
-        return fold(known.state, [event async for event in self.foldables(head, seq, known)])
+        try:
+            return fold(known.state, [event async for event in self.foldables(head, seq, known)])
+        except CorruptLog:
+            if known is NOTHING:
+                raise
+            return fold(State(), [event async for event in self.foldables(head, seq)])
 
     async def foldables(self, head: Head, upto: int, known: Known = NOTHING) -> AsyncIterator[Event]:
         """The events behind a state that is known, up to event `upto`, as they can be folded. Raises CorruptLog."""
@@ -205,10 +213,10 @@ class Loader:
     async def recording(self, head: Head) -> Recording:
         """The whole log of a session, checked, with every value in it. Raises CorruptLog or UnreadableLog."""
         commits = [commit async for commit in self.checked(head, NOTHING.seq, NOTHING.hash)]
-        events = [await self._recorded(head.key, event) for commit in commits for event in self.events(commit)]
+        events = [await self.recorded(head.key, event) for commit in commits for event in self.events(commit)]
         return Recording(tuple(events), tuple(commit.first_seq for commit in commits), commits[-1].hash)
 
-    async def _recorded(self, key: str, event: Event) -> Event:
+    async def recorded(self, key: str, event: Event) -> Event:
         """The event with its values, and with those of what a branch goes on from."""
         event = await self.with_values(key, event)
         if not isinstance(event.body, SessionForked) or isinstance(event.body.base, Erased):

@@ -131,7 +131,7 @@ class Performing:
         if isinstance(effect, StartChild):
             return await self._start_child(hold, program, effect)
         if isinstance(effect, Recall):
-            return await self._records.recall(hold.key, state, effect.call)
+            return await self._records.recall(hold.key, state, effect)
         tool = program.performer(effect.call.tool)
         assert tool is not None, "decide gives no effect for a tool that is not there"
         if isinstance(effect, MakeCall):

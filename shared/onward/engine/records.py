@@ -12,22 +12,29 @@ from onward.core.events import Actor, Body, Failure
 from onward.core.files import digests_in
 from onward.core.head import Head
 from onward.core.ids import session_key
-from onward.core.log import ROOT
-from onward.core.program import AskModel
-from onward.core.record import Ancestor, Outcome, Record, find, find_answer, prompt
-from onward.core.state import ANSWERED_FROM_RECORD, Entry, OpenCall, State, changed
+from onward.core.log import ROOT, Commit
+from onward.core.payload import Blob
+from onward.core.program import AskModel, Handover, Recall
+from onward.core.record import Ancestor, Outcome, Record, Told, find, find_answer, prompt
+from onward.core.state import ANSWERED_FROM_RECORD, Entry, OpenCall, State, changed, value_digest
 from onward.engine.load import Loader
+from onward.errors import CorruptLog
 from onward.ports import Blobs, SessionStore
 
 Fact = tuple[Actor, Body]
 AT_HAND = 64
-"""Records that a process keeps."""
+"""Records that a process keeps, and how many bytes of logs they are of at most."""
+
+BYTES_AT_HAND = 64 * 1024 * 1024
+DIGESTS_AT_HAND = 10_000
+"""Digests of large values that a process keeps."""
 
 
 @dataclass(slots=True)
 class _Read:
     record: Record
     hash: str = ROOT
+    size: int = 0
 
 
 class Records:
@@ -35,37 +42,52 @@ class Records:
 
     def __init__(self, store: SessionStore, blobs: Blobs, loader: Loader) -> None:
         self._store, self._blobs, self._loader = store, blobs, loader
-        self._read: OrderedDict[tuple[str, int], _Read] = OrderedDict()
+        self._read: OrderedDict[str, _Read] = OrderedDict()
+        self._digests: OrderedDict[tuple[str, int | None], str] = OrderedDict()
 
-    async def recall(self, key: str, state: State, call: OpenCall) -> list[Fact]:
-        """What a call of a branch comes to; the files that its result names are the branch's own by then."""
-        if state.effects not in ANSWERED_FROM_RECORD:
-            return [(ENGINE, _blocked(call, f"calls are blocked in this branch, so {call.tool} was not called"))]
-        line = await self._line(state)
-        found = find(line, call.digest, state.recalled, call.repeatable)
-        if found is None:
-            return [(ENGINE, _blocked(call, _unknown(state, call, bool(line))))]
-        await self._copy_files(state, key, found)
-        return [(ENGINE, body) for body in _recalled(call, found)]
+    async def recall(self, key: str, state: State, effect: Recall) -> list[Fact]:
+        """What calls of a branch come to; the files that their results name are the branch's own by then."""
+        asked = state.effects in ANSWERED_FROM_RECORD
+        line, used, facts = await self._line(state) if asked else [], list(state.recalled), list[Fact]()
+        for call in effect.calls:
+            found = find(line, call.digest, used, call.repeatable)
+            if found is not None:
+                await self._copy_files(state, key, found)
+                used.append(found.source)
+                facts += [(ENGINE, body) for body in _recalled(call, found)]
+            elif effect.handover is not None:
+                facts.append((Actor(kind="program", name=state.program), _handed_over(call, effect.handover)))
+            else:
+                facts.append((ENGINE, _blocked(state, call, bool(line))))
+        return facts
 
     async def answer(self, key: str, state: State, effect: AskModel) -> Body | None:
-        """What the model answered to this very prompt in the parent, if the branch is to have that."""
+        """What came of this very prompt in the parent, if the branch is to have that."""
         if state.effects != "recorded" or state.model is not None or state.instructions is not None:
             return None
         shown = effect.request.transcript if effect.summarize is None else effect.request.transcript[:-1]
-        whole = [await self._whole(key, entry) for entry in shown]
-        line = await self._line(state)
-        found = find_answer(line, prompt(whole, effect.summarize is not None), effect.model.name)
-        if found is None:
-            return None
-        source, body = found
-        if isinstance(body, ev.ModelAnswered):
-            return changed(body, attempt=effect.request.attempt, record=source)
-        return changed(body, up_to=effect.summarize, record=source)
+        lines = {id(entry): await self._line_of(key, entry) for entry in shown}
+        named = prompt(shown, effect.summarize is not None, lambda entry: lines[id(entry)])
+        found = find_answer(await self._line(state), named)
+        return None if found is None else _told(effect, *found)
 
-    async def _whole(self, key: str, entry: Entry) -> Entry:
-        values = {name: await self._loader.resolve(key, getattr(entry, name)) for name in ("value", "arguments")}
-        return changed(entry, **values)
+    async def _line_of(self, key: str, entry: Entry) -> str:
+        if not (isinstance(entry.value, Blob) or isinstance(entry.arguments, Blob)):
+            return entry.line
+        return entry.line_with(await self._digest(key, entry.value), await self._digest(key, entry.arguments))
+
+    async def _digest(self, key: str, value: Any) -> str:
+        """A value's digest; a large value is fetched for it once."""
+        if not isinstance(value, Blob):
+            return value_digest(value)
+        name = (value.digest, value.index)
+        found = self._digests.get(name) or value_digest(await self._loader.resolve(key, value))
+        self._digests[name] = found
+        if len(self._digests) > DIGESTS_AT_HAND:
+            self._digests.popitem(last=False)
+        return found
+
+    # --- the records themselves ------------------------------------------------------------------------------------
 
     async def _line(self, state: State) -> list[Ancestor]:
         """The sessions that the branch comes from, the nearest first, as far as they are there."""
@@ -74,32 +96,67 @@ class Records:
             head = await self._store.read(session_key(state.tenant, origin.session))
             if head is None or head.status == "deleted":
                 break
-            record = await self._record(head, origin.seq)
+            record = await self._record(head)
             line.append(Ancestor(record, origin.seq))
             origin = record.state.origin
         return line
 
-    async def _record(self, head: Head, after: int) -> Record:
-        """The record up to this head; what was read of it before is not read again."""
-        known = self._read.pop((head.key, after), None) or _Read(Record(head.id))
-        if known.record.state.seq > head.seq:
+    async def _record(self, head: Head) -> Record:
+        """The record up to this head; what was read of it before is not read again, unless something of it was erased
+        since, or it is not the same any more."""
+        known = self._read.pop(head.key, None) or _Read(Record(head.id))
+        if known.record.state.seq > head.seq or not await self._read_on(head, known):
             known = _Read(Record(head.id))
-        async for commit in self._loader.checked(head, known.record.state.seq, known.hash):
-            for event in self._loader.events(commit):
-                known.record.take(await self._loader.with_values(head.key, event), after)
-            known.hash = commit.hash
-        self._read[head.key, after] = known
-        if len(self._read) > AT_HAND:
-            self._read.popitem(last=False)
+            await self._read_on(head, known)
+        self._keep(head.key, known)
         return known.record
+
+    async def _read_on(self, head: Head, known: _Read) -> bool:
+        """Read the rest of a log; False where what is known of it does not hold any more."""
+        began = known.record.state.seq
+        try:
+            async for commit in self._loader.checked(head, began, known.hash):
+                if began and any(record.kind == "field_erased" for record in commit.records):
+                    return False
+                await self._take(head.key, known, commit)
+        except CorruptLog:
+            if not began:
+                raise
+            return False
+        return True
+
+    async def _take(self, key: str, known: _Read, commit: Commit) -> None:
+        for event in self._loader.events(commit):
+            known.record.take(await self._loader.recorded(key, event))
+        known.hash = commit.hash
+        known.size += sum(cell.size for record in commit.records for cell in (record.body, *record.private.values()))
+
+    def _keep(self, key: str, known: _Read) -> None:
+        """The newest is kept, whatever its size: it is asked again at the next step."""
+        self._read[key] = known
+        while len(self._read) > 1 and (
+            len(self._read) > AT_HAND or sum(read.size for read in self._read.values()) > BYTES_AT_HAND
+        ):
+            self._read.popitem(last=False)
 
     async def _copy_files(self, state: State, key: str, found: Outcome) -> None:
         """A branch has its files to itself, so that its parent may go."""
-        source = session_key(state.tenant, found.source.rpartition("/")[0])
+        source = session_key(state.tenant, found.session)
         for digest in sorted(digests_in(found.value) | digests_in(found.arguments)):
             text = await self._blobs.get(source, f"files/{digest}")
             if text is not None:
                 await self._blobs.put(key, f"files/{digest}", text)
+
+
+def _told(effect: AskModel, source: str, body: Told) -> Body | None:
+    """What came of a prompt, as the branch writes it down."""
+    if isinstance(body, ev.ModelAnswered):
+        return changed(body, attempt=effect.request.attempt, record=source)
+    if isinstance(body, ev.TranscriptCompacted):
+        return changed(body, up_to=effect.summarize, record=source)
+    if body.error.code not in effect.leave_on:
+        return None
+    return changed(body, model=effect.model.name, attempt=effect.request.attempt, record=source)
 
 
 def _recalled(call: OpenCall, found: Outcome) -> list[Body]:
@@ -117,11 +174,17 @@ def _failure(value: Any) -> Failure:
     return Failure(code=str(fields.get("code", "failed")), message=str(fields.get("message", value)))
 
 
-def _blocked(call: OpenCall, why: str) -> Body:
-    return ev.CallRefused(call=call.id, error=Failure(code="blocked", message=why))
+def _handed_over(call: OpenCall, to: Handover) -> Body:
+    return ev.ProgramChanged(program=to.program, version=to.version, on_input=to.on_input, call=call.id)
 
 
-def _unknown(state: State, call: OpenCall, there: bool) -> str:
+def _blocked(state: State, call: OpenCall, there: bool) -> Body:
+    return ev.CallRefused(call=call.id, error=Failure(code="blocked", message=_why(state, call, there)))
+
+
+def _why(state: State, call: OpenCall, there: bool) -> str:
+    if state.effects not in ANSWERED_FROM_RECORD:
+        return f"calls are blocked in this branch, so {call.tool} was not called"
     parent = state.origin.session if state.origin else "its parent"
     if not there:
         return f"the record of session {parent} is gone, so {call.tool} was not called in this branch"

@@ -266,6 +266,9 @@ class Agent:
 
     def _turn(self, state: State) -> Decision:
         """Make the transcript shorter if it must be, or ask the model whose turn it is."""
+        if isinstance(state.instructions, Erased):
+            message = "what this branch tells its models was erased, and it is not to ask them without"
+            return self._record(SessionParked(error=Failure(code="instructions_erased", message=message)))
         models = candidates(self._routes(state), state)
         if state.model is not None and isinstance(models[0].model, str):
             message = f"no model is called {state.model!r} here, and this branch is to ask it"

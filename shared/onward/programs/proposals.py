@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from onward.core.branch import BRANCH_ASKS, must_ask
 from onward.core.canonical import digest
 from onward.core.events import ApprovalRequested, Body, CallEdited, CallsProposed, Failure, Proposal
 from onward.core.ids import call_id
@@ -86,15 +87,10 @@ def _check(state: State, call: Mapping[str, Any], tools: Offers) -> _Checked:
         value, recorded = tool.form.settle(arguments)
     except BadInput as exc:
         return _refused(name, tool.effect, arguments, "bad_arguments", str(exc))
-    rule = (tool.approval.asks(value) if tool.approval else None) or _rule_of_branch(state, tool)
+    rule = tool.approval.asks(value) if tool.approval else None
+    rule = rule or (BRANCH_ASKS if must_ask(state, tool.effect) else None)
     proposal = Proposal(tool=name, effect=tool.effect, digest=digest([name, recorded]), rule=rule)
     return _Checked(proposal, recorded, tool if rule and not state.detached else None)
-
-
-def _rule_of_branch(state: State, tool: Offer) -> str | None:
-    """What can't simply be made again may have been done by the session that this one is a branch of."""
-    careful = state.effects == "live" and tool.effect in ("irreversible", "compensatable")
-    return "a branch asks before it does what can't be undone" if careful else None
 
 
 def _one_handover(checked: list[_Checked], tools: Offers) -> list[_Checked]:

@@ -106,7 +106,7 @@ def turn_of(state: State) -> Turn:
         version=state.version,
         tenant=state.tenant,
         labels=state.labels,
-        number=state.spent.turns - state.model_failures + 1,
+        number=state.turns + 1,
         context=state.context,
         input=newest,
     )
