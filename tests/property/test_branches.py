@@ -52,7 +52,7 @@ async def follows(world: World, id: str, at: int, branch: str) -> None:
     assert await world.untouched(id) == before
     await in_order(world.play, branch)
     alike(expected, lines, still_open=bool((await world.play.state(id)).calls))
-    performs_nothing(await world.recording(branch), beyond=len(lines) > len(expected))
+    performs_nothing(await world.recording(branch), len(expected))
     if events[-1].kind == "session_completed" and events[-1].body.signal is None:
         state, parent = await world.play.state(branch), await world.play.state(id)
         assert (state.ended, lines) == ("completed", expected)
@@ -70,13 +70,18 @@ def alike(expected: list[Line], lines: list[Line], still_open: bool) -> None:
     assert len(lines) >= len(expected)
 
 
-def performs_nothing(events: list[Event], beyond: bool) -> None:
+def performs_nothing(events: list[Event], recorded: int) -> None:
     """No call is performed, nobody is asked, and no model before the record ends."""
     assert not [event for event in events if event.kind in PERFORMED]
     made = [event for event in events if event.kind in ("call_completed", "call_failed")]
     assert all(event.body.by in ("record", "skip") for event in made)
-    turns = [event for event in events if event.kind in ("model_answered", "model_failed")]
-    assert beyond or all(event.body.record for event in turns), [event.body for event in turns]
+    asked = [at for at, event in enumerate(events) if is_turn(event) and not event.body.record]
+    assert not asked or len(history(events[: asked[0]])) >= recorded, f"asked at event {asked[0] + 1}"
+
+
+def is_turn(event: Event) -> bool:
+    compacted = event.kind == "transcript_compacted" and event.body.model is not None
+    return compacted or event.kind in ("model_answered", "model_failed")
 
 
 async def erased(world: World, id: str, place: float) -> None:
