@@ -158,7 +158,7 @@ def test_a_family_is_a_tree_from_each_of_its_members(here: Here, session: str) -
     assert "It has no branches" in here("branches", session).out
     here("fork", session, "--at", "5", "--id", "b2", "--effects", "blocked", "--input", "Wait!")
     here("fork", session, "--at", "3", "--id", "b1")
-    here("fork", "b1", "--at", "2", "--id", "b3", "--model", "other")
+    here("fork", "b1", "--at", "3", "--id", "b3", "--model", "other")
     for member in ("s1", "b1", "b2", "b3"):
         assert [line.split()[:3] for line in here("branches", member).out.replace(" *", "").splitlines()[1:]] == [
             ["s1", "completed"],
@@ -166,7 +166,7 @@ def test_a_family_is_a_tree_from_each_of_its_members(here: Here, session: str) -
             ["│", "└─", "b3"],
             ["└─", "b2", "5"],
         ], member
-    assert "b3 *  2   recorded  running    changed: model other" in here("branches", "b3").out
+    assert "b3 *  3   recorded  running    changed: model other" in here("branches", "b3").out
     assert "5   blocked   running    changed: input" in here("branches", "b3").out
     docs = here("branches", "b2", "--json").doc
     assert [(doc["id"], doc["depth"], doc["changed"]) for doc in docs] == [

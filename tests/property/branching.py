@@ -33,9 +33,12 @@ class World:
         head = await self.play.head(id)
         return list((await self.play.runner.parts.loader.recording(head)).events)
 
-    async def fork(self, id: str, at: int | None, branch: str, **more: Any) -> None:
+    async def fork(self, id: str, at: int | None, branch: str, **more: Any) -> int:
+        """Make a branch, and answer after which event it left."""
         fork = Fork(session=id, id=branch, at=at, **more)
-        await self.play.runner.parts.forker.fork(fork, ANN)
+        head, _ = await self.play.runner.parts.forker.fork(fork, ANN)
+        assert head.origin is not None
+        return head.origin.seq
 
     async def untouched(self, id: str) -> Any:
         """What is stored of a session."""

@@ -81,8 +81,9 @@ class Record:
                 continue
             if entry.seq != event.seq:
                 return
-            known = entry.kind == "result" and entry.call in self._digests and not isinstance(entry.value, Erased)
-            if known and (not isinstance(event.body, ev.CallsProposed) or _gave_way(entry)):
+            if entry.kind != "result" or entry.call not in self._digests or isinstance(entry.value, Erased):
+                continue
+            if not isinstance(event.body, ev.CallsProposed) or _gave_way(entry):
                 self._keep(entry, entry.call, source or f"{self.session}/{entry.call}")
 
     def _keep(self, entry: Entry, call: str, source: str) -> None:
