@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
+from onward.core.payload import Erased
 from onward.core.portable import Export, read
 from onward.core.prices import TokenPrices
 from onward.core.recording import Recording
@@ -40,6 +41,12 @@ class Recorded:
     @cached_property
     def recording(self) -> Recording:
         return self.export.recording()
+
+    def check(self, at: int | None) -> None:
+        """Whether it can be run again from there on. Raises BadInput where what it was told was erased."""
+        for entry in self.recording.state(at or 1).transcript:
+            if entry.kind == "input" and isinstance(entry.value, Erased):
+                raise BadInput(f"what it was told in event {entry.seq} was erased, so it can't be run again")
 
     @property
     def slug(self) -> str:

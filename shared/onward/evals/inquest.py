@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from onward.core.canonical import digest
-from onward.core.state import OUTAGE
 from onward.core.trajectory import trajectory
-from onward.errors import BadInput, NotFound
+from onward.errors import BadInput
 from onward.evals.judges import Verdict
 from onward.evals.plan import Plan
 from onward.evals.reading import Spending, spending
+from onward.evals.resuming import taken_up
 from onward.programs.agent import Agent
-
-if TYPE_CHECKING:
-    from onward.runtime import Runtime
+from onward.runtime import Runtime
 
 
 class Inquest:
@@ -31,7 +29,7 @@ class Inquest:
         judge = self._judge(model, told)
         self._plan.bench.take(judge)
         id = f"{self._run}-judge-{digest([judge.name, shown])[:10]}"
-        await self._go_on(id)
+        await taken_up(self._runtime, id, self._runtime.parts.clock.now())
         head = await self._runtime.start(judge.name, shown, id=id)
         if not head.ended:
             head = await asyncio.wait_for(self._runtime.wait(id), self._plan.suite.seconds)
@@ -45,15 +43,6 @@ class Inquest:
         if found is None:
             raise BadInput(f"no model is called {model!r}")
         return Agent(f"judge-{digest([model, told])[:10]}", model=found, instructions=told, output_type=Verdict)
-
-    async def _go_on(self, id: str) -> None:
-        """A judge that an outage has stopped is asked again."""
-        try:
-            head = await self._runtime.get(id)
-        except NotFound:
-            return
-        if head.status == "needs_attention" and head.error is not None and head.error.code in OUTAGE:
-            await self._runtime.resume(id, "the suite is run again")
 
     async def _count(self, id: str) -> None:
         took = spending(trajectory(await self._runtime.recording(id), self._plan.prices))

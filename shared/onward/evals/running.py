@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onward.core.head import Head
-from onward.core.state import OUTAGE
 from onward.core.trajectory import trajectory
 from onward.core.turns import Trajectory
-from onward.errors import BadInput, NotFound, OnwardError
+from onward.errors import BadInput, OnwardError
 from onward.evals.baseline import compare
 from onward.evals.cases import Recorded, load
 from onward.evals.facts import run_id
@@ -20,6 +19,7 @@ from onward.evals.inquest import Inquest
 from onward.evals.plan import Plan
 from onward.evals.reading import spending
 from onward.evals.report import CaseResult, Graded, Report, RunResult
+from onward.evals.resuming import taken_up
 from onward.evals.scores import Help, Run, Scorer
 from onward.evals.standins import Given
 from onward.evals.suite import Suite
@@ -101,6 +101,7 @@ class _Sitting:
         self._reads = asyncio.Semaphore(plan.suite.parallel)
         self._total = sum(plan.suite.for_case(name)[1] for name, _ in plan.cases)
         self._done = 0
+        self._began = runtime.parts.clock.now()
 
     async def cases(self) -> Iterable[CaseResult]:
         """Every case, run."""
@@ -120,6 +121,7 @@ class _Sitting:
             return recorded
         id = f"{recorded.slug}-{recorded.recording.hash[:12]}"
         try:
+            recorded.check(at)
             await self._runtime.parts.importer.put(recorded.export, TENANT, id)
             return _Case(recorded, id, at, scores, recorded.trajectory(self._plan.prices))
         except OnwardError as exc:
@@ -136,24 +138,13 @@ class _Sitting:
         facts = [case.recorded.recording.hash, case.at, *self._plan.facts(case.did.program)]
         branch, name = run_id(case.recorded.slug, facts, repeat), case.recorded.name
         try:
-            again = await self._there(branch)
+            again = await taken_up(self._runtime, branch, self._began)
             error = _unfinished(await self._rerun(case, branch))
             return await self._scored(case, branch, RunResult(name, repeat, branch, again, error))
         except TimeoutError:
             return RunResult(name, repeat, branch, error=f"it came to no end within {self._plan.suite.timeout}")
         except OnwardError as exc:
             return RunResult(name, repeat, branch, error=f"{exc.code}: {exc}")
-
-    async def _there(self, branch: str) -> bool:
-        """Whether the run was made before. One that an outage has stopped is to go on."""
-        try:
-            head = await self._runtime.get(branch)
-        except NotFound:
-            return False
-        if _stopped_by_outage(head):
-            await self._runtime.resume(branch, "the suite is run again")
-            return False
-        return head.status not in ("running", "scheduled")
 
     async def _rerun(self, case: _Case, branch: str) -> Head:
         suite = self._plan.suite
@@ -190,10 +181,6 @@ async def _graded(scorer: Scorer, run: Run, help: Help) -> Graded:
     except (Exception, SystemExit) as exc:
         return Graded(0.0, False, str(exc) if isinstance(exc, BadInput) else f"{type(exc).__name__}: {exc}")
     return Graded(score.value, score.value >= scorer.threshold - HAIR, score.reason)
-
-
-def _stopped_by_outage(head: Head) -> bool:
-    return head.status == "needs_attention" and head.error is not None and head.error.code in OUTAGE
 
 
 def _unfinished(head: Head) -> str | None:
