@@ -25,6 +25,9 @@ PAGES: Mapping[str, str] = {
     "a session of a stranger's": "/sessions/p-strange",
     "an event": "/sessions/p-asks/events/4",
     "a state": "/sessions/p-asks/state?seq=4",
+    "a branch": "/sessions/p-branch",
+    "a family": "/sessions/p-branch/branches",
+    "what forks": "/sessions/p-asks/fork?seq=2",
     "approvals": "/approvals?for=all",
     "an approval": "/approvals/p-asks/6.0",
     "an approval that takes two": "/approvals/p-two/3.0",
@@ -56,6 +59,7 @@ async def shop(site: Site) -> Site:
     await site.until_waiting("p-talk", "input")
     await site.begun("p-gone", "front-desk")
     assert (await site.ask("POST", "sessions/p-gone/cancel", {"reason": "no longer wanted"})).status == 200
+    assert (await site.ask("POST", "sessions/p-asks/fork", {"id": "p-branch", "at": 7})).status == 201
     return site
 
 

@@ -137,7 +137,7 @@ def _value(each: Element) -> str | None:
         return chosen.attributes.get("value", chosen.text)
     if each.name != "input":
         return None
-    if each.attributes.get("type") == "checkbox":
+    if each.attributes.get("type") in ("checkbox", "radio"):
         return each.attributes.get("value", "on") if "checked" in each.attributes else None
     return each.attributes.get("value", "")
 

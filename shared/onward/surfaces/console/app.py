@@ -14,7 +14,19 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from onward.errors import NotFound, OnwardError
-from onward.surfaces.console import approval, approvals, attention, effects, health, record, session, sessions, static
+from onward.surfaces.console import (
+    approval,
+    approvals,
+    attention,
+    effects,
+    family,
+    forking,
+    health,
+    record,
+    session,
+    sessions,
+    static,
+)
 from onward.surfaces.console.page import HEADERS, Does, Shows, form_of, made, rendered
 from onward.surfaces.http.problems import WENT_WRONG, note_crash, noted
 from onward.surfaces.http.service import Service
@@ -28,6 +40,8 @@ SHOWS: Mapping[str, Shows] = MappingProxyType(
         "/sessions/{id}/rows": session.rows,
         "/sessions/{id}/state": record.state,
         "/sessions/{id}/events/{seq}": record.event,
+        "/sessions/{id}/fork": forking.show,
+        "/sessions/{id}/branches": family.show,
         "/approvals": approvals.show,
         "/approvals/{session}/{call}": approval.show,
         "/attention": attention.show,
@@ -41,6 +55,7 @@ SHOWS: Mapping[str, Shows] = MappingProxyType(
 DOES: Mapping[str, Does] = MappingProxyType(
     {
         "/sessions": sessions.start,
+        "/sessions/{id}/fork": forking.fork,
         "/sessions/{id}/{move}": session.move,
         "/approvals": approvals.decide_many,
         "/approvals/{session}/{call}": approval.act,

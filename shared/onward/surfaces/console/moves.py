@@ -141,6 +141,7 @@ DONE: Mapping[str, str] = MappingProxyType(
         "retry": "The session goes on.",
         "finish": "The session was finished.",
         "cancel": "The session is being cancelled.",
+        "fork": "The branch is made, and goes on.",
         "accepted": "It was taken, and is not decided yet. What becomes of it will be among the events.",
     }
 )

@@ -26,7 +26,7 @@ LONG = 500_000
 
 async def event(visit: Visit) -> Response:
     """One event, whole, and the commit that it lies in."""
-    head, seq = await _logged(visit), seq_of(visit.request.path_params["seq"], "event")
+    head, seq = await logged(visit), seq_of(visit.request.path_params["seq"], "event")
     commit, window = await one(visit.service.parts, head, seq)
     note = window.telling().note(window.events[0])
     found = await whole(visit.asked.caller, head.id, window.events[0], head.tenant)
@@ -37,7 +37,7 @@ async def event(visit: Visit) -> Response:
 async def state(visit: Visit) -> Response:
     """What the log amounted to after event `seq`, or amounts to now. For an earlier one all events up to it are
     read."""
-    head = await _logged(visit)
+    head = await logged(visit)
     seq = seq_of(visit.param("seq"), "seq") or head.seq
     then = await _state(visit, head, seq)
     _, window = await one(visit.service.parts, head, seq)
@@ -60,7 +60,7 @@ def _shown(doc: Mapping[str, Any]) -> tuple[str, int]:
     return as_json({**doc, "transcript": doc["transcript"][left:]}), left
 
 
-async def _logged(visit: Visit) -> Head:
+async def logged(visit: Visit) -> Head:
     """The session that the address names, if it has a log. Raises UsageError."""
     head = await session_of(visit)
     if head.status == "deleted":

@@ -18,6 +18,7 @@ from onward.errors import BadInput, NotAllowed, Permanent, Refused, UsageError
 from onward.surfaces.console import reading
 from onward.surfaces.console.bars import Line, Row
 from onward.surfaces.console.chart import chart
+from onward.surfaces.console.kin import kin
 from onward.surfaces.console.moves import DONE, LIMITS, moved, moves, raised, standing
 from onward.surfaces.console.page import Form, Visit, address, part, redirect
 from onward.surfaces.console.reading import Window
@@ -26,6 +27,7 @@ from onward.surfaces.console.values import raw, written
 from onward.surfaces.http.problems import noted
 from onward.surfaces.reports import spent_text, wait_text
 from onward.surfaces.telling import Note, who
+from onward.surfaces.telling_branches import EFFECTS
 from onward.surfaces.text import said, shown
 
 CHILDREN = 20
@@ -118,7 +120,10 @@ async def _values(visit: Visit, head: Head, window: Window, error: Permanent | N
         "said": {name: form.get(name, "") for name in FIELDS},
         "window": window,
         "lines": lines(window),
-        "messages": talk(window.events, window.telling()),
+        "messages": talk(await _said(visit, head, window), window.telling()),
+        "kin": await kin(visit, head),
+        "effects": EFFECTS,
+        "forks": operates and error is None and head.status != "deleted",
         "output": await _output(visit, head, window),
     }
 
@@ -132,6 +137,14 @@ async def _closing(visit: Visit, head: Head, window: Window) -> bool:
     with suppress(Permanent):
         return (await visit.service.parts.loader.fold(head)).closing is not None
     return False
+
+
+async def _said(visit: Visit, head: Head, window: Window) -> Sequence[Event]:
+    """The events of a window, with what a branch goes on from."""
+    loader = visit.service.parts.loader
+    with suppress(Permanent):
+        return [await loader.foldable(head.key, event) for event in window.events]
+    return window.events
 
 
 async def _children(visit: Visit, head: Head) -> Sequence[Head]:

@@ -9,10 +9,14 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from onward.core import events as ev
+from onward.core.branch import Base
 from onward.core.events import Event
 from onward.core.ids import call_id
+from onward.core.payload import Blob, Erased
+from onward.core.state import Entry
 from onward.surfaces.console.values import written
 from onward.surfaces.telling import Tools, who, why
+from onward.surfaces.telling_branches import recorded
 from onward.surfaces.text import safe
 
 Side = Literal["person", "model", "call", "result", "note"]
@@ -20,7 +24,8 @@ Side = Literal["person", "model", "call", "result", "note"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One thing said, in event `seq`, there the `at`-th."""
+    """One thing said, in event `seq`, there the `at`-th. What a branch has taken over is `inherited`: from an event of
+    its parent's, or from before that (0)."""
 
     seq: int
     index: int
@@ -29,18 +34,75 @@ class Message:
     name: str
     text: str
     bad: bool = False
+    inherited: int | None = None
 
 
 Part = tuple[Side, str, str, bool]
 
+MOST = 100
+"""Of what a branch has taken over so many entries are shown: the last."""
+
 
 def talk(events: Sequence[Event], tools: Tools) -> list[Message]:
-    """What these events say, in order."""
-    return [
-        Message(event.seq, index, event.at, side, safe(name), text, bad)
-        for event in events
-        for index, (side, name, text, bad) in enumerate(_parts(event, tools))
-    ]
+    """What these events say, in order; of a branch's first ones what it has taken over, too."""
+    origin = next((event.body.origin for event in events if isinstance(event.body, ev.SessionStarted)), None)
+    return [each for event in events for each in _messages(event, tools, origin)]
+
+
+def _messages(event: Event, tools: Tools, origin: ev.Origin | None) -> Iterator[Message]:
+    if isinstance(event.body, ev.SessionForked):
+        for index, (seq, (side, name, text, bad)) in enumerate(inherited(event.body.base)):
+            there = max(0, origin.seq + seq) if origin else 0
+            yield Message(event.seq, index, event.at, side, safe(name), text, bad, there)
+        return
+    for index, (side, name, text, bad) in enumerate(_parts(event, tools)):
+        yield Message(event.seq, index, event.at, side, safe(name), text, bad)
+
+
+# --- what a branch has taken over ------------------------------------------------------------------------------
+
+
+def inherited(base: Any) -> Iterator[tuple[int, Part]]:
+    """What a branch goes on from, each thing with its place before the branch."""
+    if isinstance(base, Blob | Erased):
+        yield 0, ("note", "what it goes on from", written(base), False)
+        return
+    transcript = Base.model_validate(base).transcript
+    if len(transcript) > MOST:
+        yield 0, ("note", "what it goes on from", f"{len(transcript) - MOST:,} earlier entries are in its state", False)
+    for entry in transcript[-MOST:]:
+        for each in _entry(entry):
+            yield entry.seq, each
+
+
+def _entry(entry: Entry) -> Iterator[Part]:
+    if entry.kind == "answer":
+        yield from _inherited_answer(entry)
+    elif entry.kind == "result":
+        edited = f"with {written(entry.arguments)}\n" if entry.arguments is not None else ""
+        yield "result", entry.tool or "a call", f"{edited}{_result(entry)}", entry.failed
+    else:
+        side: Side = "person" if entry.kind == "input" else "note"
+        yield side, entry.kind, written(entry.value), False
+
+
+def _result(entry: Entry) -> str:
+    failure = entry.value if entry.failed and isinstance(entry.value, Mapping) else {}
+    return safe(str(failure["message"])) if "message" in failure else written(entry.value)
+
+
+def _inherited_answer(entry: Entry) -> Iterator[Part]:
+    answer = entry.value
+    if not isinstance(answer, Mapping):
+        yield "model", entry.model or "model", written(answer), False
+        return
+    if answer.get("text"):
+        yield "model", entry.model or "model", written(answer["text"]), False
+    for call in answer.get("calls") or ():
+        yield "call", str(call.get("name")), written(call.get("arguments")), False
+
+
+# --- event by event --------------------------------------------------------------------------------------------
 
 
 def _parts(event: Event, tools: Tools) -> Iterator[Part]:
@@ -61,7 +123,11 @@ def _answered(event: Event, body: ev.ModelAnswered, tools: Tools) -> Iterator[Pa
     answer = body.answer
     text = answer.get("text") if isinstance(answer, Mapping) else answer
     if text:
-        yield "model", body.model, written(text), False
+        yield "model", _from(body.model, body.record), written(text), False
+
+
+def _from(name: str, record: str | None) -> str:
+    return f"{name}, {recorded(record)}" if record else name
 
 
 def _compacted(event: Event, body: ev.TranscriptCompacted, tools: Tools) -> Iterator[Part]:
@@ -87,16 +153,17 @@ def _decided(event: Event, body: ev.ApprovalDecided, tools: Tools) -> Iterator[P
 
 
 def _completed(event: Event, body: ev.CallCompleted, tools: Tools) -> Iterator[Part]:
-    yield "result", _name(tools, body.call, event), written(body.result), False
+    yield "result", _from(_name(tools, body.call, event), body.record), written(body.result), False
 
 
 def _failed(event: Event, body: ev.CallFailed, tools: Tools) -> Iterator[Part]:
     if body.retry_at is None:
-        yield "result", _name(tools, body.call, event), why(body.error), True
+        yield "result", _from(_name(tools, body.call, event), body.record), why(body.error), True
 
 
 def _refused(event: Event, body: ev.CallRefused, tools: Tools) -> Iterator[Part]:
-    yield "result", _name(tools, body.call, event), why(body.error), True
+    name = _name(tools, body.call, event)
+    yield "result", f"{name}, blocked" if body.error.code == "blocked" else name, why(body.error), True
 
 
 def _child(event: Event, body: ev.ChildEnded, tools: Tools) -> Iterator[Part]:
