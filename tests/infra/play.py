@@ -117,6 +117,7 @@ async def play(world: Recorded) -> Noting:
     await _switched(api)  # before a function has read the switches, and takes what it knows for what is
     await asyncio.gather(_from_start_to_end(api), _late(world, api), _told(api), _by_links(api))
     await _branched(api)
+    await _ported(api)
     await _looked_at(api)
     await _erased(api)
     await _swept(world, api)
@@ -186,6 +187,14 @@ async def _branched(api: Noting) -> None:
         await api.until(branch, "input_received")
         await api.rested(branch)
     await api.done("GET", "sessions/twig/branches")
+
+
+async def _ported(api: Noting) -> None:
+    """A recording with blobs and files, looked at and deleted."""
+    file = bytes((await api.ask("GET", "sessions/whole/export")).doc).decode()
+    await api.done("POST", "imports", {"file": file, "id": "kept"})
+    await api.done("GET", "sessions/kept/events")
+    await api.done("DELETE", "sessions/kept?reason=Done%20with.")
 
 
 async def _by_links(api: Noting) -> None:
