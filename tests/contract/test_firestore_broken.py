@@ -14,6 +14,7 @@ from onward.adapters.gcp import firestore, firestore_lists
 from onward.adapters.gcp.firestore_wire import PRESENT
 from onward.testing.clock import ManualClock
 from onward.testing.contracts.deletion import DeletionContract
+from onward.testing.contracts.imports import ImportContract
 from onward.testing.contracts.inbox import InboxContract
 from onward.testing.contracts.leases import LeaseContract
 from onward.testing.contracts.lists import ListContract
@@ -65,6 +66,10 @@ def any_program(head: Any, query: Any) -> bool:
     return _FITS(head, replace(query, program=None))
 
 
+def all_of_them(there: Any, commits: Any) -> Any:
+    return list(commits)
+
+
 async def leaves_the_log(self: Any, key: str) -> None:
     return None
 
@@ -73,12 +78,13 @@ def absorbs_nothing(self: Any, key: str, signals: Any) -> list[Any]:
     return []
 
 
-log, leases, inbox, deletion, lists = (
+log, leases, inbox, deletion, lists, imports = (
     LogContract(),
     LeaseContract(),
     InboxContract(),
     DeletionContract(),
     ListContract(),
+    ImportContract(),
 )
 HERE = "onward.adapters.gcp.firestore."
 
@@ -110,6 +116,14 @@ VARIANTS = {
     "the log outlives its session": Wrong(
         {f"{STORE}._clear": leaves_the_log},
         lambda backend, clock: deletion.test_s14_a_tombstone_is_all_that_is_left(backend),
+    ),
+    "an import is filled over what is there": Wrong(
+        {f"{HERE}missing": all_of_them, f"{HERE}_commit_write": commit_over_another},
+        lambda backend, clock: imports.test_s16_another_commit_in_the_place_of_one_changes_nothing(backend),
+    ),
+    "imports are claimed": Wrong(
+        {f"{HERE}UNCLAIMED": ("deleted",)},
+        lambda backend, clock: imports.test_s16_nobody_claims_it_and_nobody_need_look(backend),
     ),
     "a list that does not look for the rest": Wrong(
         {"onward.adapters.gcp.firestore_lists._fits": any_program},

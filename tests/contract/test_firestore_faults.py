@@ -22,6 +22,7 @@ from onward.engine.gateway import Start
 from onward.errors import Ambiguous, LeaseLost, Permanent, Retryable, StoreUnavailable
 from onward.ports import Lease, Query, Wake
 from onward.testing.clock import ManualClock
+from onward.testing.contracts.imports import recording
 from onward.testing.contracts.story import START, append_of, begin, claimed, opening, signal
 from onward.testing.contracts.switches import switch
 from onward.testing.runner import AutoClock, Runner
@@ -251,6 +252,24 @@ async def deleted(world: World, lease: Lease, applied: bool) -> None:
     assert list(await world.store.commits(lease.key)) == []
 
 
+async def an_import(world: World) -> Any:
+    head, log = recording()
+    assert await world.store.create(head, log[0], None) is None
+    return head, log
+
+
+async def fill(world: World, given: Any) -> None:
+    await world.store.fill(given[0].key, given[1][1:])
+
+
+async def is_filled(world: World, given: Any, applied: bool) -> None:
+    head, log = given
+    assert len(await world.store.commits(head.key)) == (len(log) if applied else 1)
+    await fill(world, given)
+    assert verify(await world.store.commits(head.key)) == (head.seq, head.hash)
+    assert await world.store.read(head.key) == head
+
+
 async def turn(world: World, _: Any) -> bool:
     return await world.backend.switches.turn(switch(), off=True)
 
@@ -281,6 +300,7 @@ DOINGS = {
     "file": Doing(unclaimed, file, filed),
     "erase": Doing(a_session, erase_input, erased),
     "delete": Doing(a_session, delete, deleted),
+    "fill": Doing(an_import, fill, is_filled),
     "turn": Doing(nothing, turn, turned),
     "restore": Doing(nothing, restore, restored),
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from onward import Agent, App, Approval, File, Refused, ScriptedModel, tool
+from onward import Agent, App, Approval, File, Refused, Runtime, ScriptedModel, tool
+from onward.adapters.gcp.diagnosis import GOING
 from onward.core.events import Actor
 from onward.core.head import Head
 from onward.core.ids import session_key
@@ -137,6 +139,20 @@ async def test_nothing_moves_an_import_and_nobody_tells_it_anything() -> None:
     assert DONE == ["a"]
     assert list(await there.backend.store.overdue()) == []
     assert usage(await there.backend.store.list(Query())) == []
+
+
+async def test_a_deployment_need_not_have_the_program_of_an_import(tmp_path: Path) -> None:
+    here = world()
+    await began(here)
+    lines = await exported(here)
+    async with Runtime(db=tmp_path / "onward.db", identity="ann") as runtime:
+        await runtime.import_(lines)
+        assert (await runtime.diagnose()).versions == ()
+        assert [entry async for entry in runtime.effects()] == []
+        assert [entry.tool async for entry in runtime.effects("s", reads=True)] == ["look", "pay"]
+        assert list(await runtime.usage()) == []
+        assert "".join([line async for line in runtime.export("s")]).count("\n") == len(lines)
+    assert "imported" not in GOING
 
 
 async def test_an_import_is_forked_and_answered_from_its_record() -> None:

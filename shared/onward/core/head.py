@@ -30,6 +30,9 @@ Status = Literal[
 """What a session does. `imported` is the recording of a session from elsewhere, which nothing moves here. `deleted` is
 a tombstone: the head alone is left, so that the id never starts again (R22)."""
 
+ENDED: tuple[Status, ...] = ("completed", "failed", "cancelled", "imported", "deleted")
+"""Statuses of what goes on no more."""
+
 UNCLAIMED: tuple[Status, ...] = ("imported", "deleted")
 """Statuses of what nobody may claim."""
 
@@ -117,7 +120,7 @@ class Head:
 
     @property
     def ended(self) -> bool:
-        return self.status in ("completed", "failed", "cancelled", "imported", "deleted")
+        return self.status in ENDED
 
 
 def head_of(

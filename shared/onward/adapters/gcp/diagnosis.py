@@ -8,7 +8,7 @@ from typing import get_args
 
 from onward.adapters.gcp.firestore_lists import Overdue
 from onward.config import CloudPlace
-from onward.core.head import Status
+from onward.core.head import ENDED, Status
 from onward.ports import Diagnosis, Finding, Query, SessionStore
 
 MANY = 100
@@ -23,7 +23,7 @@ NAMED = 5
 NEWEST = 1000
 """Sessions whose versions are counted: each costs a read."""
 
-GOING = tuple(each for each in get_args(Status) if each not in ("completed", "failed", "cancelled", "deleted"))
+GOING = tuple(each for each in get_args(Status) if each not in ENDED)
 
 
 async def diagnose(store: SessionStore, place: CloudPlace, overdue: Overdue) -> Diagnosis:

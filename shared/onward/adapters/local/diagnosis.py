@@ -10,6 +10,7 @@ from onward.adapters.local.database import Database
 from onward.adapters.local.rows import from_ms, to_ms
 from onward.adapters.local.schema import VERSION
 from onward.core.codec import stamp
+from onward.core.head import ENDED
 from onward.ports import Diagnosis, Finding
 
 LATE_MS = 10_000
@@ -22,7 +23,7 @@ NAMED = 5
 BIG_LOG = 256 * 1024 * 1024
 """SQLite's own log is moved into the file at a fraction of this, unless a reader never ends."""
 
-_LIVE = "status NOT IN ('completed', 'failed', 'cancelled', 'deleted')"
+_LIVE = f"status NOT IN {ENDED}"
 _VERSIONS = f"""SELECT program, json_extract(doc, '$.version') AS version, count(*) FROM sessions WHERE {_LIVE}
     GROUP BY program, version ORDER BY program, version"""
 

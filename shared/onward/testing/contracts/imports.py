@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -54,6 +55,11 @@ class ImportContract:
     async def test_s16_a_long_log_is_filled_part_by_part(self, backend: Backend) -> None:
         head, log = await begun(backend, 450)
         await backend.store.fill(head.key, log[1:])
+        assert texts(await backend.store.commits(head.key)) == texts(log)
+
+    async def test_s16_of_two_who_fill_at_once_both_find_it_whole(self, backend: Backend) -> None:
+        head, log = await begun(backend, 8)
+        await asyncio.gather(*(backend.store.fill(head.key, log[1:]) for _ in range(2)))
         assert texts(await backend.store.commits(head.key)) == texts(log)
 
     async def test_s16_another_commit_in_the_place_of_one_changes_nothing(self, backend: Backend) -> None:
