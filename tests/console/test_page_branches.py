@@ -192,7 +192,7 @@ async def test_a_family_is_a_table_that_leads_to_each_member(house: House) -> No
     assert "(this one)" in rows[2]
     links = [each.attributes["href"] for each in page.root.one("tbody").all("a")]
     assert "/sessions/k-6a/compare/k-6b?tenant=default" in links
-    assert "/sessions/k-6a/events/2?tenant=default" in links
+    assert "/sessions/k-6a/events/3?tenant=default" in links
     for id in ("k-6", "k-6a"):
         assert (await house.api.ask("DELETE", f"sessions/{id}")).status == 200
     left = await house.visitor().get("/sessions/k-6b/branches?tenant=default")
