@@ -116,7 +116,7 @@ def test_options_go_before_what_the_suite_says(recorded: Desk, here: Here) -> No
     assert recorded.books() == []
     assert (recorded.path / "here.db").exists()
     text = here("eval", "suites/desk.toml", *words, "--case", "*/s1", "--db", "here.db").out
-    assert "sessions/s1 2  calls exact: call 1 is refund instead of find_order" in text
+    assert "sessions/s1 1, 2  calls exact: call 1 is refund instead of find_order" in text
     assert f"  onward show {case['runs'][0]['session']} --db here.db" in text
     assert "pass^2 0.00" in text
     recorded.write(LOOKUP, DONE, file="other.json")

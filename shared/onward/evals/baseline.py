@@ -97,7 +97,7 @@ def _differences(case: CaseResult, kept: Kept, tolerance: Tolerance) -> Iterator
     found += [(name, was, now.get(name, 0.0), tolerance.score) for name, was in kept.scores.items()]
     for what, was, is_now, most in found:
         if abs(was - is_now) > most + ROUNDED:
-            yield is_now < was, Difference(case.name, what, was, is_now, _why(case) if is_now < was else "")
+            yield is_now < was, Difference(case.name, what, was, is_now, _why(case, what) if is_now < was else "")
     if kept.cost is not None and case.cost is None:
         yield True, Difference(case.name, "cost", kept.cost, None, "the cost is not known any more")
     elif kept.cost is not None and case.cost is not None:
@@ -109,5 +109,8 @@ def _cost(case: CaseResult, was: float, now: float, share: float) -> Iterator[tu
         yield now > was, Difference(case.name, "cost", was, now)
 
 
-def _why(case: CaseResult) -> str:
-    return "; ".join(dict.fromkeys(reason for run in case.runs for reason in run.reasons))
+def _why(case: CaseResult, score: str | None = None) -> str:
+    """What was said against it, or by one score of its own."""
+    said = [run.scores[score].reason for run in case.runs if score in run.scores] if score is not None else []
+    reasons = said or [reason for run in case.runs for reason in run.reasons]
+    return "; ".join(dict.fromkeys(reason for reason in reasons if reason))

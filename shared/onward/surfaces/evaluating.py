@@ -198,8 +198,11 @@ def _failures(report: Report, db: Path, paper: Paper) -> Iterator[str]:
     failed = [run for run in report.runs if not run.passed]
     if failed:
         yield ""
+    repeats = dict[tuple[str, str], list[int]]()
     for run in failed:
-        yield f"{safe(run.case)} {run.repeat}  {brief(safe('; '.join(run.reasons)), max(60, paper.width))}"
+        repeats.setdefault((run.case, "; ".join(run.reasons)), []).append(run.repeat)
+    for (case, why), numbers in repeats.items():
+        yield f"{safe(case)} {', '.join(map(str, numbers))}  {brief(safe(why), max(60, paper.width))}"
     shown = next((run for run in failed if run.session is not None), None)
     if shown is not None:
         yield f"  onward show {shown.session} --db {db}"
