@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from onward.runtime.branching import Branching
+from onward.runtime.comparing import Comparing
 from onward.runtime.operating import Operating
 from onward.runtime.porting import Porting
 from onward.runtime.signals import Signals
 
 
-class Access(Signals, Branching, Porting, Operating):
+class Access(Signals, Branching, Comparing, Porting, Operating):
     """The way to sessions: `Runtime` to those of a file, `Deployed` to those of a deployment."""
 
     looked: asyncio.Event

@@ -14,6 +14,7 @@ from onward.surfaces.answers import BROKEN_PIPE, INTERRUPTED, ReaderGone, docume
 from onward.surfaces.commands import (
     advancing,
     branching,
+    comparing,
     costing,
     evaluating,
     looking,
@@ -79,6 +80,7 @@ for _command in (
     moving.cancel,
     branching.fork,
     branching.branches,
+    comparing.compare,
     porting.export,
     porting.import_,
     looking.effects,
