@@ -30,6 +30,7 @@ MATRIX: list[tuple[str, str, Any, set[str]]] = [
     ("GET", "usage", None, VIEWER),
     ("POST", "sessions/ID/links", CALL, VIEWER),
     ("GET", "sessions/ID/branches", None, VIEWER),
+    ("GET", "sessions/ID/compare/ID", None, VIEWER),
     ("GET", "sessions/ID/export", None, VIEWER),
     ("POST", "sessions", START, OPERATOR),
     ("POST", "imports", {"file": "none"}, OPERATOR),
