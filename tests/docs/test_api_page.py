@@ -57,7 +57,7 @@ def test_every_line_of_the_page_works(api: str) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is missing: apt install curl")
     blocks = [match[2] for match in FENCE.finditer(PAGE.read_text()) if match[1] == "sh"]
-    starts, decides, links, by_link, again, live, operates = blocks
+    starts, decides, links, by_link, again, forks, live, operates = blocks
     assert '"new":true' in typed(starts, API=api)
     until(api, "approval_requested")
     question = asked(api)
@@ -72,6 +72,9 @@ def test_every_line_of_the_page_works(api: str) -> None:
     until(api, "session_completed")
     assert '"new":true' in typed(again, API=api)
     assert '"new":false' in typed(again, API=api)
+    made, family = map(json.loads, typed(forks, API=api).splitlines())
+    assert (made["new"], made["origin"]["seq"], made["effects"]) == (True, 2, "live-model")
+    assert [each["id"] for each in family["sessions"]] == ["visit-1", "visit-1-brief"]
     followed = typed(live, API=api)
     assert followed.rstrip().splitlines()[-3:-1] == ["event: end", "id: end"]
     assert "id: 3\n" in followed
