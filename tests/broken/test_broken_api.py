@@ -20,13 +20,22 @@ from onward.surfaces.http import following, serving
 from onward.surfaces.http.caller import Caller
 from onward.surfaces.http.following import Hub, Told, Watch
 from onward.surfaces.http.roles import Rights, Rule
-from tests.cloud import http_client, servers, test_api_aloud, test_api_crowd, test_api_live, test_api_roles
+from tests.cloud import (
+    http_client,
+    servers,
+    test_api_aloud,
+    test_api_branches,
+    test_api_crowd,
+    test_api_live,
+    test_api_roles,
+)
 from tests.cloud.servers import Api
 
 Test = Callable[[Api], Awaitable[None]]
 dropped = test_api_live.test_g9_a_reader_dropped_at_every_event_gets_exactly_the_log
 late = test_api_live.test_g9_a_reader_that_comes_after_the_end_gets_the_whole_log_and_the_end
 deciding = test_api_roles.test_g8_who_may_decide_a_call_is_in_the_table
+branching = test_api_branches.test_g14_a_live_branch_asks_and_whoever_asked_for_its_parent_does_not_approve
 tenants = test_api_roles.test_a_caller_sees_their_tenants_and_no_others
 
 heard = test_api_aloud.test_g4_what_a_model_says_is_heard_before_it_is_committed_and_is_in_no_log
@@ -55,10 +64,17 @@ async def g8_only_whoever_started_it_is_held_for_the_requester(self: Caller, hea
             yield event.actor
 
 
+async def g8_whoever_asked_for_the_parent_of_a_branch_is_forgotten(self: Caller, head: Any) -> Any:
+    async for event in self.events(head.id, tenant=head.tenant):
+        if isinstance(event.body, ev.SessionStarted | ev.InputReceived):
+            yield event.actor
+
+
 VARIANTS: list[tuple[Test, Any, str, Any]] = [
     (dropped, Watch, "since", g9_the_event_at_which_a_reader_left_is_told_again),
     (dropped, Watch, "since", g9_what_came_while_a_reader_was_away_is_left_out),
     (deciding, Caller, "_requesters", g8_only_whoever_started_it_is_held_for_the_requester),
+    (branching, Caller, "_requesters", g8_whoever_asked_for_the_parent_of_a_branch_is_forgotten),
     (deciding, Rule, "fits", lambda self, tenant, program, tool: False),
     (tenants, Rights, "tenant", lambda self, asked: asked or "default"),
     (tenants, Rights, "many", lambda self, asked: None),
