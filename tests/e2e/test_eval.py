@@ -37,6 +37,7 @@ async def test_other_instructions_are_found_out_by_what_they_change(shop: Shop) 
     (one, _) = report.cases
     assert one.scores == {"calls exact": 0.0, "answer": 1.0}
     assert one.runs[0].reasons == ["calls exact: call 2 is refund with other arguments"]
+    assert "30.00" in str(one.runs[0].verdict)
     async with Runtime(db=shop.path / "suite.eval.db", create=False) as runtime:
         (blocked,) = [
             event.body async for event in runtime.events(one.runs[0].session or "") if event.kind == "call_refused"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -117,10 +118,22 @@ def test_options_go_before_what_the_suite_says(recorded: Desk, here: Here) -> No
     assert (recorded.path / "here.db").exists()
     text = here("eval", "suites/desk.toml", *words, "--case", "*/s1", "--db", "here.db").out
     assert "sessions/s1 1, 2  calls exact: call 1 is refund instead of find_order" in text
-    assert f"  onward show {case['runs'][0]['session']} --db here.db" in text
+    told = re.search(r"^  onward (compare .*)", text, re.M)
+    assert told is not None
+    assert told[1] == f"compare {case['runs'][0]['recorded']} {case['runs'][0]['session']} --db here.db"
+    assert here(*told[1].split()).code == 1
     assert "pass^2 0.00" in text
     recorded.write(LOOKUP, DONE, file="other.json")
     assert here("eval", "suites/desk.toml", *words, "--case", "*/s1", "--db", "here.db").code == 0
+
+
+def test_another_application_is_named_from_here(recorded: Desk, here: Here) -> None:
+    (recorded.path / "other.py").write_text((recorded.path / "desk.py").read_text().replace("find_order", "look_up"))
+    answer = here("eval", "suites/desk.toml", "--app", "other.py", "--case", "*/s1", "--json")
+    (run,) = answer.doc["cases"][0]["runs"]
+    assert (answer.code, run["scores"]["calls exact"]["value"]) == (0, 1.0)
+    assert run["verdict"] != "same"
+    assert "there is no file" in here("eval", "suites/desk.toml", "--app", "none.py").err
 
 
 def test_a_baseline_is_saved_and_what_is_worse_is_named(recorded: Desk, here: Here) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from onward.core.events import Usage
@@ -121,6 +123,24 @@ async def test_required_tools_are_a_share_and_forbidden_ones_a_no() -> None:
     assert await scored(Required(tools=("find", "tell")), run([A, B])) == Score(0.5, "not called: tell")
     assert (await scored(Forbidden(tools=("tell",)), run([A, B]))).value == 1
     assert "refund(order='A-17', amount='35.00')" in (await scored(Forbidden(tools=("refund",)), run([A, B]))).reason
+
+
+CALLS = st.lists(st.sampled_from([A, B, B2, C]), max_size=6)
+
+
+@given(made=CALLS, recorded=CALLS)
+def test_what_is_stricter_holds_less_often(made: list[Any], recorded: list[Any]) -> None:
+    def value(match: Any) -> float:
+        found = Calls(match=match).score(run(made, recorded), Help(Path(), nobody))
+        return found.value
+
+    exact, in_order, any_order = value("exact"), value("in_order"), value("any_order")
+    precision, recall = value("precision"), value("recall")
+    assert exact == (made == recorded)
+    assert exact <= in_order <= any_order == (recall == 1)
+    assert 0 <= precision <= 1
+    assert (precision == recall == 1) == (sorted(map(repr, made)) == sorted(map(repr, recorded)))
+    assert recall * len(recorded) == pytest.approx(precision * len(made))
 
 
 # --- arguments -------------------------------------------------------------------------------------------------

@@ -53,6 +53,11 @@ class Recorded:
         """Its name as it may stand in a session's id."""
         return re.sub(r"[^A-Za-z0-9._-]+", "-", self.name).strip("-._")[-60:].lstrip("-._") or "case"
 
+    @property
+    def identity(self) -> list[str]:
+        """What tells it from every other case, and from what it was before."""
+        return [self.name, self.recording.hash]
+
     def trajectory(self, prices: TokenPrices) -> Trajectory:
         """What it did."""
         return trajectory(self.recording, prices)

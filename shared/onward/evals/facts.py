@@ -38,7 +38,12 @@ def _facts(program: Program, named: Named) -> list[Any]:
         [name, offer.spec.description, dict(offer.spec.parameters)] for name, offer in sorted(program.offers.items())
     ]
     told = [program.instructions, program.output_schema, program.max_output_tokens, program.conversation]
-    return [program.name, program.version, models, told, tools]
+    return [program.name, program.version, models, told, tools, _compaction(program)]
+
+
+def _compaction(program: Agent) -> list[Any] | None:
+    rule = program.compaction
+    return None if rule is None else [rule.at, rule.keep, rule.instructions]
 
 
 def run_id(slug: str, facts: Any, repeat: int) -> str:

@@ -24,15 +24,18 @@ class Graded:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """One run. `error` is why it came to no end that could count; `session` is its branch in the eval store, and
-    `again` says that it was there from before. `judged` is what its judges took."""
+    """One run. `error` is why it came to no end that could count; `session` is its branch in the eval store of
+    `recorded`, and `again` says that it was there from before. `verdict` says in a line what it did otherwise than the
+    recorded session; `judged` is what its judges took."""
 
     case: str
     repeat: int
     session: str | None = None
+    recorded: str | None = None
     again: bool = False
     error: str | None = None
     scores: Mapping[str, Graded] = field(default_factory=dict)
+    verdict: str | None = None
     spent: Spending = NOTHING
     judged: Spending = NOTHING
 
@@ -219,9 +222,11 @@ def _run_doc(run: RunResult) -> dict[str, Any]:
     return {
         "repeat": run.repeat,
         "session": run.session,
+        "recorded": run.recorded,
         "again": run.again,
         "passed": run.passed,
         "error": run.error,
+        "verdict": run.verdict,
         "scores": scores,
         "cost": run.spent.cost,
         "tokens": run.spent.tokens,

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from onward.core.canonical import digest
+from onward.core.comparing import compare as differs
 from onward.core.head import Head
 from onward.core.trajectory import trajectory
 from onward.core.turns import Trajectory
@@ -119,7 +121,7 @@ class _Sitting:
         recorded = load(name, path)
         if isinstance(recorded, str):
             return recorded
-        id = f"{recorded.slug}-{recorded.recording.hash[:12]}"
+        id = f"{recorded.slug}-{digest(recorded.identity)[:12]}"
         try:
             recorded.check(at)
             await self._runtime.parts.importer.put(recorded.export, TENANT, id)
@@ -135,16 +137,17 @@ class _Sitting:
         return result
 
     async def _made(self, case: _Case, repeat: int) -> RunResult:
-        facts = [case.recorded.recording.hash, case.at, *self._plan.facts(case.did.program)]
+        facts = [*case.recorded.identity, case.at, *self._plan.facts(case.did.program)]
         branch, name = run_id(case.recorded.slug, facts, repeat), case.recorded.name
         try:
             again = await taken_up(self._runtime, branch, self._began)
             error = _unfinished(await self._rerun(case, branch))
-            return await self._scored(case, branch, RunResult(name, repeat, branch, again, error))
+            return await self._scored(case, branch, RunResult(name, repeat, branch, case.id, again, error))
         except TimeoutError:
-            return RunResult(name, repeat, branch, error=f"it came to no end within {self._plan.suite.timeout}")
+            error = f"it came to no end within {self._plan.suite.timeout}"
+            return RunResult(name, repeat, branch, case.id, error=error)
         except OnwardError as exc:
-            return RunResult(name, repeat, branch, error=f"{exc.code}: {exc}")
+            return RunResult(name, repeat, branch, case.id, error=f"{exc.code}: {exc}")
 
     async def _rerun(self, case: _Case, branch: str) -> Head:
         suite = self._plan.suite
@@ -162,7 +165,7 @@ class _Sitting:
     async def _scored(self, case: _Case, branch: str, result: RunResult) -> RunResult:
         recording = await self._runtime.recording(branch)
         did = trajectory(recording, self._plan.prices)
-        result = replace(result, spent=spending(did))
+        result = replace(result, spent=spending(did), verdict=differs(case.did, did).verdict)
         if result.error is not None:
             return result
         origin = recording.started.origin

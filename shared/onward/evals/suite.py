@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from onward.core.durations import seconds
 from onward.core.events import Value
@@ -94,6 +94,16 @@ class Suite(Value):
     name: str = "suite"
     directory: Path = Path()
 
+    @model_validator(mode="after")
+    def _is_one(self) -> Suite:
+        seconds(self.timeout, "timeout")
+        if self.change.instructions is not None and self.change.instructions_file is not None:
+            raise BadInput("change: instructions and instructions_file are two; write one")
+        _check_titles(self.scores, "score")
+        for index, case in enumerate(self.cases):
+            _check_titles(case.scores, f"case[{index}].score")
+        return self
+
     @classmethod
     def load(cls, path: Path | str) -> Suite:
         """The suite of a TOML file, named after it. Raises BadInput, which names file and field."""
@@ -144,16 +154,9 @@ class Suite(Value):
 def suite_of(doc: dict[str, Any], directory: Path) -> Suite:
     """The suite that a document describes. Raises BadInput, which names the field."""
     try:
-        suite = Suite.model_validate({**doc, "directory": directory})
+        return Suite.model_validate({**doc, "directory": directory})
     except ValidationError as exc:
         raise BadInput(_complaint(exc)) from exc
-    seconds(suite.timeout, "timeout")
-    if suite.change.instructions is not None and suite.change.instructions_file is not None:
-        raise BadInput("change: instructions and instructions_file are two; write one")
-    _check_titles(suite.scores, "score")
-    for index, case in enumerate(suite.cases):
-        _check_titles(case.scores, f"case[{index}].score")
-    return suite
 
 
 def text_of(path: Path, field: str) -> str:

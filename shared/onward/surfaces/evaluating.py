@@ -32,6 +32,7 @@ MOST_SCORES = 4
 class Asked:
     """What the command line says."""
 
+    app: str | None = None
     model: str | None = None
     instructions: Path | None = None
     repeats: int | None = None
@@ -87,6 +88,8 @@ def _overridden(suite: Suite, asked: Asked) -> Suite:
         change.pop("instructions_file", None)
         change["instructions"] = text_of(asked.instructions, "--instructions")
     fields: dict[str, Any] = {"change": change}
+    if asked.app is not None:
+        fields["app"] = _app_from_here(asked.app, suite.directory)
     fields |= {name: value for name in ("repeats", "parallel") if (value := getattr(asked, name)) is not None}
     if asked.repeats is not None:
         fields["cases"] = [_without_repeats(case.model_dump(exclude_unset=True)) for case in suite.cases]
@@ -100,11 +103,21 @@ def _without_repeats(case: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in case.items() if name != "repeats"}
 
 
+def _app_from_here(app: str, directory: Path) -> str:
+    """An application's name, its file named from the suite."""
+    file, colon, attribute = app.partition(":")
+    return f"{_seen(file, directory) if file.endswith('.py') else file}{colon}{attribute}"
+
+
+def _seen(file: str, directory: Path) -> str:
+    return Path(os.path.relpath(file, directory)).as_posix()
+
+
 def _from_here(model: str, directory: Path) -> str:
     """A model's name, its script named from the suite."""
     if not model.startswith(SCRIPTED):
         return model
-    return SCRIPTED + Path(os.path.relpath(model.removeprefix(SCRIPTED), directory)).as_posix()
+    return SCRIPTED + _seen(model.removeprefix(SCRIPTED), directory)
 
 
 def _saved_at(suite: Suite, asked: Asked) -> Path | None:
@@ -205,7 +218,7 @@ def _failures(report: Report, db: Path, paper: Paper) -> Iterator[str]:
         yield f"{safe(case)} {', '.join(map(str, numbers))}  {brief(safe(why), max(60, paper.width))}"
     shown = next((run for run in failed if run.session is not None), None)
     if shown is not None:
-        yield f"  onward show {shown.session} --db {db}"
+        yield f"  onward compare {shown.recorded} {shown.session} --db {db}"
 
 
 def _totals(report: Report) -> Iterator[str]:

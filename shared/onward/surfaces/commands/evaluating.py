@@ -11,6 +11,7 @@ from onward.surfaces.options import EXISTING
 
 @click.command("eval")
 @click.argument("suite", type=EXISTING)
+@click.option("--app", metavar="APP", help="Have this application run them.")
 @click.option("--model", metavar="NAME", help="Have runs ask this model: gemini-... or scripted:FILE.")
 @click.option("--instructions", type=EXISTING, metavar="FILE", help="Have runs told this.")
 @click.option("--repeats", type=click.IntRange(1, 100), metavar="N", help="Run each session so often.")
@@ -24,6 +25,7 @@ from onward.surfaces.options import EXISTING
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
 def evaluate(  # noqa: PLR0913 - each is an option
     suite: Path,
+    app: str | None,
     model: str | None,
     instructions: Path | None,
     repeats: int | None,
@@ -49,5 +51,5 @@ def evaluate(  # noqa: PLR0913 - each is an option
     from onward.surfaces.output import Output, log_to_stderr
 
     log_to_stderr(False, told=frozenset({"step_failed"}))
-    asked = evaluating.Asked(model, instructions, repeats, parallel, only, db, baseline, save_baseline)
+    asked = evaluating.Asked(app, model, instructions, repeats, parallel, only, db, baseline, save_baseline)
     return asyncio.run(evaluating.evaluate(suite, asked, Output.open(as_json, Settings.from_env())))
