@@ -537,6 +537,12 @@ TWO_VERSIONS = App([_ONE, _TWO])
 
 FALLBACK = App([Agent("desk", model=[Down(), scripted(turn(("refund", {"order": "7", "amount": 4})))], tools=[refund])])
 
+
+def branched(*turns: dict[str, Any]) -> App:
+    """An agent whose sessions are branched: its model answers for all of them."""
+    return App([Agent("desk", model=scripted(*turns), tools=TOOLS, limits=None)])
+
+
 _WORDS = scripted({"text": "three"}, {"text": '{"amount": "x"}'}, {"text": '{"amount": 3}'})
 STRUCTURED = App([Agent("desk", model=_WORDS, output_type=Amount)])
 

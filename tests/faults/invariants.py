@@ -38,6 +38,9 @@ _VOLATILE = frozenset(
         "up_to",
         "session",
         "parent",
+        "origin",
+        "record",
+        "not_inherited",
     }
 )
 _NAMED_ACTORS = frozenset({"session_started", "input_received", "approval_decided", "closing_began"})
@@ -241,8 +244,17 @@ def _line(event: Any, order: tuple[int, int]) -> str:
         fields["call"] = order
     if event.kind == "call_failed" and event.body.error.code == "tool_error":
         fields["error"] = "whatever the tool raised"
+    if event.kind == "session_forked":
+        fields["base"] = sorted(map(_taken_over, fields["base"]["transcript"]))
     if event.kind == "session_cancelled" or event.kind == "closing_began":
         fields.pop("signal", None)
     if event.kind in _NAMED_ACTORS:
         fields["actor"] = event.actor.name
     return canonical(fields)
+
+
+def _taken_over(entry: dict[str, Any]) -> str:
+    """What a branch goes on from; results of one turn stand in the order in which they came, which differs."""
+    value = entry["value"]
+    large = value["$blob"]["size"] if isinstance(value, dict) and "$blob" in value else None
+    return canonical([entry["kind"], large or value])

@@ -29,6 +29,7 @@ from tests.faults.desk import (
     ONE_VERSION,
     STRUCTURED,
     STUMBLER,
+    branched,
     chatty,
     desk,
     team,
@@ -645,4 +646,48 @@ async def deleted(world: World) -> None:
 async def erased(world: World) -> None:
     await runs(world)
     await world.erase(1, "input")
+    await world.rest()
+
+
+# --- branches --------------------------------------------------------------------------------------------------
+
+
+@scenario(branched(turn(("refund", REFUND), ("read_archive", {"pages": 20}), ("print_label", ORDER))))
+async def branch_answered_from_the_record(world: World) -> None:
+    """And a branch of that; large values and files become their own."""
+    await runs(world)
+    await world.fork("b1", "calls_proposed")
+    await world.rest()
+    await world.fork("b2", "model_answered", "b1")
+    await world.fork("b3", "session_completed", "b1", input="and now?")
+    await world.rest()
+
+
+@scenario(branched(turn(("refund", REFUND))))
+async def branch_that_is_live(world: World) -> None:
+    """What its parent did is done again if a person says so, under a key of its own."""
+    await runs(world)
+    await world.fork("b1", "session_started", effects="live")
+    await world.rest()
+    await world.decide("refund", "approved", session="b1")
+    await world.rest()
+
+
+@scenario(branched(turn(("pay_out", REFUND), ("ship", ORDER))))
+async def branches_of_a_waiting_session(world: World) -> None:
+    """They inherit no approval, and nothing that goes on outside."""
+    await runs(world)
+    await world.fork("b1", "call_pending")
+    await world.fork("b2", "call_pending", effects="blocked")
+    await world.rest()
+    await world.decide("pay_out", "approved")
+    await world.later(hours=25)
+
+
+@scenario(branched(turn(("print_label", ORDER), ("read_archive", {"pages": 20}))), ends="deleted")
+async def branch_of_a_deleted_session(world: World) -> None:
+    """It has all that it goes on from."""
+    await runs(world)
+    await world.fork("b1", "session_completed")
+    await world.delete()
     await world.rest()

@@ -20,6 +20,7 @@ from onward.core.ids import idempotency_key, session_key
 from onward.core.lease import MARGIN, TTL
 from onward.core.log import Commit
 from onward.engine.deciding import Registry
+from onward.engine.fork import Fork
 from onward.engine.gateway import Gateway, Start
 from onward.engine.load import Loader
 from onward.engine.sweep import sweep
@@ -270,6 +271,12 @@ class World:
     async def start(self, program: str, input: Any = "hello", version: str = "1", **options: Any) -> None:
         start = Start(SESSION, program, version, input, **options)
         await self.person(lambda gateway: gateway.start(start, ANN))
+
+    async def fork(self, branch: str, after: str, session: str = SESSION, **more: Any) -> None:
+        """Branch a session off after its first event of this kind."""
+        at = next(event.seq for event in await self.events(session) if event.kind == after)
+        fork = Fork(session=session, id=branch, at=at, **more)
+        await self.person(lambda gateway: self.front.runner.parts.forker.fork(fork, ANN))
 
     async def signal(self, kind: str, key: str, sender: Actor = ANN, session: str = SESSION, **body: Any) -> None:
         to = session_key("default", session)
