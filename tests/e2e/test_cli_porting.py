@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from onward.core.portable import read
+from onward.core import events as ev
+from onward.core.portable import read, write
 from tests.e2e.command import DONE, LOOKUP, REFUND, Answer, Desk, Here
+from tests.unit.test_portable import AT
+from tests.unit.test_portable import desk as of_these
 
 APP = "desk.py:desk"
 ELSEWHERE = ("--db", "elsewhere.db")
@@ -109,6 +113,33 @@ def test_what_was_changed_is_refused_and_its_line_named(file: Path, here: Here) 
     file.write_text("no export\n")
     assert here("import", str(file), *ELSEWHERE).code == 2
     assert here("import", "none.jsonl", *ELSEWHERE).code == 2
+
+
+EVIL = "\x1b[31mEVIL\u202e"
+FAILURE = ev.Failure(code=EVIL, message=EVIL)
+BODIES = (
+    ev.SessionStarted(tenant="t", session="s", program=EVIL, version=EVIL, input=EVIL),
+    ev.ModelAnswered(model=EVIL, answer={"text": EVIL, "calls": [{"name": EVIL, "arguments": {EVIL: EVIL}}]}, calls=1),
+    ev.CallsProposed(calls=[ev.Proposal(tool=EVIL, effect="read", digest="d")], arguments=[{EVIL: EVIL}]),
+    ev.CallStarted(call="3.0", attempt=1, not_after=AT),
+    ev.CallFailed(call="3.0", attempt=1, error=FAILURE),
+    ev.LabelsChanged(set={"a": EVIL}),
+    ev.SessionFailed(error=FAILURE),
+)
+
+
+def test_what_a_file_says_moves_no_cursor(desk: Desk, here: Here) -> None:
+    """Whoever made it may have called a program or a tool anything."""
+    (desk.path / "evil.jsonl").write_text("".join(write(replace(of_these(BODIES), values={}))))
+    assert here("import", "evil.jsonl", *ELSEWHERE).code == 0
+    looks = ("list", "show s", "events s", "effects s --all", "effects", "usage", "branches s", "verify s", "delete s")
+    for words in looks:
+        answer = here(*words.split(), *ELSEWHERE)
+        assert not set("\x1b\u202e") & set(answer.out + answer.err), words
+    lines = (desk.path / "evil.jsonl").read_text().split("\n")
+    (desk.path / "evil.jsonl").write_text("\n".join([lines[0], lines[2], *lines[3:]]))
+    refused = here("import", "evil.jsonl", *ELSEWHERE)
+    assert (refused.code, "\x1b" in refused.err) == (1, False)
 
 
 def test_a_branch_goes_on_elsewhere_with_its_record(desk: Desk, file: Path, here: Here) -> None:

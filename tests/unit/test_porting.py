@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from onward import Agent, App, Approval, File, Refused, Runtime, ScriptedModel, tool
 from onward.adapters.gcp.diagnosis import GOING
-from onward.core.events import Actor
+from onward.core.codec import encode
+from onward.core.events import Actor, Body, Event, SessionStarted
 from onward.core.head import Head
 from onward.core.ids import session_key
-from onward.core.log import Commit, verify
-from onward.core.portable import Leaving, read
+from onward.core.log import ROOT, Commit, seal, verify
+from onward.core.portable import Leaving, read, write
 from onward.core.usage import usage
 from onward.engine.fork import Fork
 from onward.engine.gateway import Start
 from onward.engine.porting import Importer
-from onward.errors import BadInput, CorruptLog
+from onward.errors import BadInput, CorruptLog, UnreadableLog
 from onward.ports import Query, Wake
 from onward.testing.faults import Killed, Plan, Process, error_after, kill_after, kill_before
 from onward.testing.runner import Runner
-from tests.unit.test_portable import resealed
+from tests.property.strategies import bodies, salts
+from tests.unit.test_portable import AT, export_of, resealed
 
 ANN = Actor(kind="person", name="ann")
 KEY = session_key("default", "s")
@@ -289,6 +295,23 @@ async def test_s16_an_answer_that_is_lost_is_asked_for_again(name: str) -> None:
     at = plan.calls.index(name) + 1
     kept, _ = await importer(there, Plan({at: error_after})).put(export, "default", None)
     assert verify(await there.backend.store.commits(KEY)) == (kept.seq, kept.hash)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(bodies, max_size=6))
+def test_what_verifies_and_makes_no_sense_is_refused_as_that(said: list[Body]) -> None:
+    """Anybody can make a chain of hashes of whatever they like."""
+    first = SessionStarted(tenant="t", session="s", program="desk", version="1", input="hi")
+    events = [
+        Event.model_construct(seq=seq, at=AT, actor=ANN, body=body, trace=None)
+        for seq, body in enumerate([first, *said], start=1)
+    ]
+    salt = salts()
+    genesis = {"tenant": "t", "session": "s"}
+    commit = seal([encode(event, salt) for event in events], prev=ROOT, epoch=1, token="t", genesis=genesis)
+    with suppress(CorruptLog, UnreadableLog):  # nothing else may be raised
+        kept, _ = asyncio.run(put(world(), list(write(export_of([commit])))))
+        assert (kept.status, kept.seq) == ("imported", len(events))
 
 
 def importer(runner: Runner, plan: Plan) -> Importer:

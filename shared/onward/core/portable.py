@@ -273,7 +273,8 @@ def read(lines: Iterable[str]) -> Export:
         try:
             reader.take(line.removesuffix("\n"))
         except CorruptLog as exc:
-            raise CorruptLog(f"line {number}: {exc}") from exc
+            said = "".join(each if each.isprintable() else "?" for each in str(exc))  # it may be the file that speaks
+            raise CorruptLog(f"line {number}: {said}") from exc
         except (ValidationError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
             raise CorruptLog(f"line {number}: it is not what an export has there") from exc
     return reader.export()

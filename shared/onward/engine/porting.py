@@ -157,7 +157,7 @@ def _folded(export: Export, key: str) -> tuple[Head, State]:
     try:
         state = fold(State(), events)
     except (LookupError, ValueError, TypeError, AttributeError, AssertionError, ArithmeticError) as exc:
-        raise CorruptLog(f"the log verifies, and is none that onward has written: {exc!r}") from exc
+        raise CorruptLog(f"the log verifies, and is none that onward has written ({type(exc).__name__})") from exc
     blank = blank_head(key, state, events[0].at, format_of(events))
     return replace(blank, commits=len(export.commits) - 1), state
 

@@ -31,8 +31,8 @@ async def to_delete(runtime: Access, id: str) -> str:
     count = len(await runtime.branches(id))
     branches = f" Of it there are branches ({count}), which keep what they took over." if count else ""
     return (
-        f"Session {id} ({head.program} {head.version}, {head.status}): its {head.seq} events, inbox, files and "
-        "snapshots go for good. A tombstone stays: id, times, head hash, what it spent, who deleted it and why."
+        f"Session {id} ({safe(f'{head.program} {head.version}')}, {head.status}): its {head.seq} events, inbox, files "
+        "and snapshots go for good. A tombstone stays: id, times, head hash, what it spent, who deleted it and why."
         f"{branches}"
     )
 

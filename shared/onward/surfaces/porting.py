@@ -14,6 +14,7 @@ from onward.core.portable import Export, read
 from onward.errors import BadInput, CorruptLog, UnreadableLog
 from onward.runtime.access import Access
 from onward.surfaces.output import Output
+from onward.surfaces.text import safe
 from onward.surfaces.verbs import Place
 
 
@@ -99,7 +100,7 @@ def _tell_imported(head: Head, new: bool, place: Place, output: Output) -> None:
 
         return output.doc(session_doc(head) | {"new": new})
     said = "imported" if new else "here already"
-    output.lines([f"{said}: session {head.id}, {head.seq} events of program {head.program} {head.version}"])
+    output.lines([f"{said}: session {head.id}, {head.seq} events of program {safe(f'{head.program} {head.version}')}"])
     output.lines(["A recording: it can be looked at, forked and compared, and nothing moves it."])
     output.lines([f"  {place.command('show', head.id)}", f"head {head.hash}"])
 

@@ -95,7 +95,7 @@ def rest_lines(head: Head, asked: Sequence[Question], place: Place, paper: Paper
             yield f"Waits for {wait_text(wait, now)}"
             yield from verb_lines(wait_verbs(head, wait, place), paper)
     if not head.waits and head.error:
-        yield f"Needs attention: {said(head.error.message)} [{head.error.code}]"
+        yield f"Needs attention: {said(head.error.message)} [{said(head.error.code)}]"
         yield from verb_lines(verbs(head, place), paper)
 
 
@@ -123,19 +123,27 @@ def _list_row(head: Head, now: datetime) -> tuple[str, ...]:
     age, moved = (span((now - at).total_seconds()) for at in (head.created_at, head.updated_at))
     error = brief(safe(head.error.message), 200) if head.error and head.status != "cancelled" else ""
     more = ", ".join(part for part in (origin_text(head), error) if part)
-    return (head.id, f"{head.program} {head.version}", status_text(head), age, f"{moved} ago", str(head.seq), more)
+    return (
+        head.id,
+        said(f"{head.program} {head.version}"),
+        status_text(head),
+        age,
+        f"{moved} ago",
+        str(head.seq),
+        more,
+    )
 
 
 def attention_lines(heads: Sequence[Head], place: Place, paper: Paper, now: datetime) -> Iterator[str]:
     """Sessions that nothing moves but somebody who looks, each with the commands that do."""
     for head in heads:
-        program = paper.tint(f"{head.program} {head.version}, since {ago(head.updated_at, now)}", "dim")
+        program = paper.tint(f"{said(head.program)} {said(head.version)}, since {ago(head.updated_at, now)}", "dim")
         yield f"{paper.tint(head.id, 'strong')}  {program}"
         for wait in head.waits:
             if wait.kind == "operator":
                 yield f"  {wait_text(wait, now)}"
         if not head.waits and head.error:
-            yield f"  {said(head.error.message)} [{head.error.code}]"
+            yield f"  {said(head.error.message)} [{said(head.error.code)}]"
         yield from verb_lines(attention_verbs(head, place), paper)
         yield ""
 
@@ -178,11 +186,11 @@ def _identity(head: Head, paper: Paper, now: datetime) -> list[tuple[str, str]]:
     tone = _TONES.get(head.status, "ask" if head.waits else "plain")
     return [
         ("session", paper.tint(head.id, "strong")),
-        ("program", f"{head.program} {head.version}"),
+        ("program", said(f"{head.program} {head.version}")),
         ("branch", origin_text(head).removeprefix("branch ")),
         ("effects", f"{head.effects}: {EFFECTS[head.effects]}" if head.effects else ""),
         ("status", paper.tint(status_text(head), tone)),
-        ("error", f"{said(head.error.message)} [{head.error.code}]" if head.error else ""),
+        ("error", f"{said(head.error.message)} [{said(head.error.code)}]" if head.error else ""),
         ("started", f"{moment(head.created_at, now)} ({ago(head.created_at, now)})"),
         ("moved", f"{moment(head.updated_at, now)} ({ago(head.updated_at, now)}), {head.seq} events"),
         ("next", until(head.wake_at, now) if head.wake_at and head.waits else ""),

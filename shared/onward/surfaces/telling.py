@@ -62,7 +62,7 @@ def who(actor: Actor) -> str:
 def why(error: Failure) -> str:
     """An error in words: its message, and its code where that says more."""
     plain = error.code in ("", "tool_error", "rejected", "cancelled")
-    return said(error.message) if plain else f"{said(error.message)} [{error.code}]"
+    return said(error.message) if plain else f"{said(error.message)} [{said(error.code)}]"
 
 
 def limits_text(limits: Limits) -> str:

@@ -145,7 +145,9 @@ def _pending(tell: Tools, event: Event, body: ev.CallPending) -> Note:
 
 @tells(ev.ChildStarted)
 def _child_started(tell: Tools, event: Event, body: ev.ChildStarted) -> Note:
-    return Note("child", f"{tell.tool(body.call)}: {body.program} {body.version} in session {body.session}")
+    return Note(
+        "child", f"{tell.tool(body.call)}: {said(body.program)} {said(body.version)} in session {said(body.session)}"
+    )
 
 
 @tells(ev.ChildLeft)

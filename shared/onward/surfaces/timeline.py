@@ -38,7 +38,7 @@ def _started(tell: Tools, event: Event, body: ev.SessionStarted) -> Note:
     below += [f"limits {limits_text(body.limits)}"] if body.limits != Limits() else []
     below += [from_where(body.origin)] if body.origin else []
     below += [f"effects {body.effects}"] if body.effects else []
-    return Note("start", f"{body.program} {body.version}, by {who(event.actor)}", "strong", tuple(below))
+    return Note("start", f"{said(body.program)} {said(body.version)}, by {who(event.actor)}", "strong", tuple(below))
 
 
 @tells(ev.SessionContinued)
@@ -116,7 +116,7 @@ def _labels(tell: Tools, event: Event, body: ev.LabelsChanged) -> Note:
 @tells(ev.ProgramChanged)
 def _program(tell: Tools, event: Event, body: ev.ProgramChanged) -> Note:
     how = "is handed over to" if body.call else "goes on as"
-    return Note("handover" if body.call else "version", f"{how} {body.program} {body.version}")
+    return Note("handover" if body.call else "version", f"{how} {said(body.program)} {said(body.version)}")
 
 
 @tells(ev.FieldErased)
