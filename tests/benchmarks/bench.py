@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from onward import Runtime  # noqa: E402
 from onward.wiring import Policy  # noqa: E402
-from tests.benchmarks import bench_follow  # noqa: E402
+from tests.benchmarks import bench_branches, bench_follow  # noqa: E402
 from tests.benchmarks.programs import RESULT, app  # noqa: E402
 
 REPEATS = 3
@@ -301,6 +301,10 @@ def main(wanted: list[str], quick: bool = False) -> None:
         readers, figures = bench_follow.measured(SPACE, quick)
         for name, (label, unit, goal) in bench_follow.ROWS.items():
             show(name, label.format(readers=readers), unit, goal, figures[name], results)
+    if not wanted or any(name.startswith(prefix) for name in bench_branches.ROWS for prefix in wanted):
+        measured = bench_branches.measured(SPACE)
+        for name, (label, unit, goal) in bench_branches.ROWS.items():
+            show(name, label, unit, goal, measured[name], results)
     stamp = datetime.now(UTC).isoformat(timespec="seconds")
     (SPACE / "latest.json").write_text(json.dumps({"at": stamp, "results": results}, indent=1) + "\n")
 
