@@ -11,8 +11,8 @@ from typing import Any
 
 from onward import Agent, App, Limits, Runtime, ScriptedModel
 from onward.core.comparing import compare
-from onward.core.recording import Recording
 from onward.core.divergence import Same
+from onward.core.recording import Recording
 from onward.core.replaying import replay
 from onward.core.trajectory import trajectory
 from onward.wiring import Policy

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +31,11 @@ class Base(Value):
     refusals: int = 0
     trouble: tuple[Trouble, ...] = ()
     recalled: tuple[str, ...] = ()
+
+    @cached_property
+    def text(self) -> str:
+        """The base as JSON."""
+        return self.model_dump_json(exclude_unset=True)
 
     def blobs(self) -> list[Blob]:
         """The large values that lie elsewhere, each once."""

@@ -125,10 +125,11 @@ class Appender:
         await hold.write(self._write(hold, Append(commit, new, absorbed, release=True)))
 
     async def head_after(
-        self, head: Head, state: State, hash: str, at_rest: bool, published: int, owed: int = 0
+        self, head: Head, state: State, hash: str, at_rest: bool, published: int, owed: int = 0, keep: bool = True
     ) -> Head:
-        """The head that this state leads to; its fold is in it, or in a snapshot, or is the one before."""
-        fold = await self._fold(head, state, hash)
+        """The head that this state leads to; its fold is in it, or in a snapshot, or is the one before. Without `keep`
+        there is none: the first commit of a session is as quickly read as a snapshot of it."""
+        fold = await self._fold(head, state, hash) if keep else None
         listeners = self._webhooks.listeners(head, state.program, state.version)
         if listeners != head.listeners:
             head = replace(head, listeners=listeners)
@@ -141,8 +142,8 @@ class Appender:
         text = fold_text(state)
         if len(text) <= HEAD_FOLD_BYTES:
             return Fold(state.seq, hash, FOLD_VERSION, number, text=text)
-        if number == 1 or (last and number - last.commit < SNAPSHOT_EVERY):
-            return last  # the first commit is as quickly read as a snapshot of it
+        if last and number - last.commit < SNAPSHOT_EVERY:
+            return last
         name = snapshot_name(state.seq, text)
         await self._blobs.put(head.key, name, text)
         return Fold(state.seq, hash, FOLD_VERSION, number, snapshot=name)

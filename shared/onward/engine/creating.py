@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from onward.core.codec import format_of
@@ -11,6 +12,7 @@ from onward.core.fold import fold
 from onward.core.head import Head
 from onward.core.ids import session_key
 from onward.core.log import ROOT, Commit
+from onward.core.payload import Blob
 from onward.core.state import State
 from onward.engine.append import Appender
 from onward.engine.load import Loader
@@ -54,12 +56,13 @@ class Creator:
         origin = state.origin and state.origin.model_dump()
         genesis = {"tenant": state.tenant, "session": state.session, "origin": origin}
         commit = await self._appender.seal(draft.events, prev=ROOT, epoch=0, key=key, genesis=genesis)
-        folded = fold(State(), [_whole(*pair) for pair in zip(draft.events, self._loader.events(commit), strict=True)])
+        folded = _folded(draft, self._loader.events(commit))
         blank = blank_head(key, state, draft.now, format_of(draft.events))
         published = state.seq if self._store.embedded else 0
-        return await self._appender.head_after(
-            blank, folded, commit.hash, at_rest=folded.held, published=published
-        ), commit
+        head = await self._appender.head_after(
+            blank, folded, commit.hash, at_rest=folded.held, published=published, keep=_is_small(commit)
+        )
+        return head, commit
 
 
 def stamped(clock: Clock) -> datetime:
@@ -68,9 +71,22 @@ def stamped(clock: Clock) -> datetime:
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-def _whole(drafted: Event, stored: Event) -> Event:
-    """The event as readers will fold it: with references for large values, but for what a branch goes on from."""
-    return drafted if isinstance(drafted.body, SessionForked) else stored
+def _folded(draft: Draft, stored: Sequence[Event]) -> State:
+    """What readers will fold these events to: to references for large values, but for what a branch goes on from."""
+    pairs = list(zip(draft.events, stored, strict=True))
+    if not any(_is_large(event) for drafted, event in pairs if not isinstance(drafted.body, SessionForked)):
+        return draft.state
+    whole = [drafted if isinstance(drafted.body, SessionForked) else event for drafted, event in pairs]
+    return fold(State(), whole)
+
+
+def _is_large(event: Event) -> bool:
+    return any(isinstance(getattr(event.body, name), Blob) for name in event.body.private)
+
+
+def _is_small(commit: Commit) -> bool:
+    """Whether the state it leads to may be small enough for a head."""
+    return all(cell.encoding != "blob" for record in commit.records for cell in record.private.values())
 
 
 def blank_head(key: str, state: State, began: datetime, format: int) -> Head:

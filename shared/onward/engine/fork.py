@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from json import loads
 from typing import Any, get_args
 
 from onward.core import events as ev
@@ -11,7 +12,7 @@ from onward.core.branch import Parting, edited, part
 from onward.core.canonical import canonical, digest
 from onward.core.draft import ENGINE, Draft
 from onward.core.events import Actor, Effects, Origin
-from onward.core.files import Stash, digests_in, stash
+from onward.core.files import MARK, Stash, digests_in, stash
 from onward.core.fold import fold
 from onward.core.head import Head
 from onward.core.ids import check_id, session_key
@@ -246,7 +247,7 @@ def _started(fork: Fork, state: State, origin: Origin, incarnation: int) -> ev.S
 
 def _forked(fork: Fork, state: State, parting: Parting, family: str) -> ev.SessionForked:
     return ev.SessionForked(
-        base=parting.base.model_dump(mode="json", exclude_unset=True),
+        base=loads(parting.base.text),
         family=family,
         model=fork.model or state.model,
         instructions=state.instructions if fork.instructions is None else fork.instructions,
@@ -260,8 +261,8 @@ def _proposal(call: OpenCall) -> ev.Proposal:
 
 
 def _files_in(parting: Parting) -> set[str]:
-    values = [*parting.base.values(), *(call.arguments for call in parting.reopened)]
-    values += [entry.value for entry in parting.queued]
+    values: list[Any] = [*(call.arguments for call in parting.reopened), *(entry.value for entry in parting.queued)]
+    values += parting.base.values() if f'"{MARK}"' in parting.base.text else ()
     return {file for value in values for file in digests_in(value)}
 
 
