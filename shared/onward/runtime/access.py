@@ -8,10 +8,11 @@ from onward.runtime.branching import Branching
 from onward.runtime.comparing import Comparing
 from onward.runtime.operating import Operating
 from onward.runtime.porting import Porting
+from onward.runtime.replaying import Replaying
 from onward.runtime.signals import Signals
 
 
-class Access(Signals, Branching, Comparing, Porting, Operating):
+class Access(Signals, Branching, Comparing, Porting, Replaying, Operating):
     """The way to sessions: `Runtime` to those of a file, `Deployed` to those of a deployment."""
 
     looked: asyncio.Event

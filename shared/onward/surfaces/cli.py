@@ -21,6 +21,7 @@ from onward.surfaces.commands import (
     moving,
     operating,
     porting,
+    replaying,
 )
 
 
@@ -87,6 +88,7 @@ for _command in (
     looking.usage,
     costing.cost,
     evaluating.evaluate,
+    replaying.replay,
     looking.doctor,
     operating.off,
     operating.on,

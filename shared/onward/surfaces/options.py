@@ -99,12 +99,13 @@ class Surroundings:
         import asyncio
 
         async def main() -> T:
-            async with self._access(create) as access:
+            async with self.access(create) as access:
                 return await task(access)
 
         return asyncio.run(main())
 
-    def _access(self, create: bool) -> AbstractAsyncContextManager[Access]:
+    def access(self, create: bool = False) -> AbstractAsyncContextManager[Access]:
+        """The way to the sessions that are there."""
         if self.place.project is not None:
             from onward.surfaces.deployed import deployment
 

@@ -1,0 +1,159 @@
+"""`onward replay`: recorded sessions against the application of today, one line for each."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onward.core.comparing import compare
+from onward.core.comparing import doc as comparison_doc
+from onward.core.divergence import Same
+from onward.core.program import Programs
+from onward.core.trajectory import trajectory
+from onward.errors import BadInput, CorruptLog, OnwardError, UnreadableLog
+from onward.programs.app import load_target
+from onward.programs.replaying import programs_of
+from onward.runtime import Runtime
+from onward.runtime.access import Access
+from onward.runtime.replaying import replay_file
+from onward.runtime.rerun import rerun
+from onward.surfaces.output import Output
+from onward.surfaces.running import Plan
+from onward.surfaces.text import safe
+from onward.wiring import Policy
+
+AGAIN = "again"
+"""The session that a recorded one is run again as."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is to be replayed: ids of sessions, and exported files, in the order in which they were named."""
+
+    named: tuple[str | Path, ...]
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> Sources:
+        """Files, directories of *.jsonl, patterns of files, and ids. Raises BadInput for a pattern or a directory that
+        has none, and for what looks like a file and is not there."""
+        return cls(tuple(each for word in words for each in _named(word)))
+
+    @property
+    def ids(self) -> bool:
+        """Whether a database is needed."""
+        return any(isinstance(each, str) for each in self.named)
+
+
+def _named(word: str) -> Sequence[str | Path]:
+    path, is_pattern = Path(word), any(char in word for char in "*?[")
+    if path.is_file():
+        return [path]
+    found = sorted(path.glob("*.jsonl")) if path.is_dir() else _matching(path) if is_pattern else []
+    if not found and (path.is_dir() or is_pattern or path.suffix == ".jsonl" or len(path.parts) > 1):
+        raise BadInput(f"there is no file {word}" + ("/*.jsonl" if path.is_dir() else ""))
+    return found or [word]
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """The files that a pattern finds, as people name them."""
+    base = Path(pattern.anchor)
+    return sorted(file for file in base.glob(str(pattern.relative_to(pattern.anchor))) if file.is_file())
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one replay came to. `verdict` is a word, `doc` the whole of it for programs."""
+
+    name: str
+    verdict: str
+    line: str
+    doc: dict[str, Any]
+
+    @property
+    def same(self) -> bool:
+        return self.verdict == "same"
+
+
+def programs_in(source: str, model: str | None) -> Programs:
+    """The programs of an application, its models only named. Raises BadInput for one that can't be had."""
+    return programs_of(load_target(source).app, model)
+
+
+async def replay(
+    access: AbstractAsyncContextManager[Access] | None, sources: Sources, programs: Programs, output: Output
+) -> int:
+    """Decide each again, and say what came of it as soon as it is known. 0 if all are the same, else 1."""
+
+    async def one(access: Access | None, source: str | Path) -> Row:
+        if isinstance(source, Path):
+            with source.open(encoding="utf-8") as lines:
+                verdict = replay_file(lines, programs)
+        else:
+            assert access is not None
+            verdict = await access.replayed(source, programs)
+        word = "same" if isinstance(verdict, Same) else str(verdict.doc()["verdict"])
+        return Row(str(source), word, verdict.line, verdict.doc())
+
+    async with access or nullcontext() as opened:
+        return await _all(sources, output, lambda source: one(opened, source))
+
+
+async def run_again(
+    access: AbstractAsyncContextManager[Access] | None, sources: Sources, plan: Plan, output: Output
+) -> int:
+    """Run each again with its models asked and its calls answered from the record, in a database of its own, and
+    compare it with what was recorded."""
+
+    async def one(access: Access | None, source: str | Path) -> Row:
+        with tempfile.TemporaryDirectory() as place:
+            async with Runtime(plan.app, Path(place) / "onward.db", policy=Policy(handover=0)) as runtime:
+                head = await runtime.import_(await _lines(access, source))
+                await rerun(runtime, head.id, branch=f"{head.id[:100]}:{AGAIN}", tenant=head.tenant)
+                pair = [await runtime.recording(id, head.tenant) for id in (head.id, f"{head.id[:100]}:{AGAIN}")]
+        found = compare(*map(trajectory, pair))
+        return Row(str(source), "same" if found.same else "differs", found.verdict, comparison_doc(found))
+
+    async with access or nullcontext() as opened:
+        return await _all(sources, output, lambda source: one(opened, source))
+
+
+async def _lines(access: Access | None, source: str | Path) -> list[str]:
+    if isinstance(source, Path):
+        return source.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert access is not None
+    return [line async for line in access.export(source)]
+
+
+# --- saying so -------------------------------------------------------------------------------------------------
+
+
+async def _all(sources: Sources, output: Output, one: Any) -> int:
+    rows = [row async for row in _rows(sources, output, one)]
+    same = sum(row.same for row in rows)
+    if output.json:
+        docs = [row.doc | {"name": row.name, "line": row.line} for row in rows]
+        output.doc({"same": same == len(rows), "replays": docs})
+    elif len(rows) > 1:
+        output.lines([f"{same} of {len(rows)} are the same"])
+    return 0 if same == len(rows) else 1
+
+
+async def _rows(sources: Sources, output: Output, one: Any) -> AsyncIterator[Row]:
+    for source in sources.named:
+        try:
+            row: Row = await one(source)
+        except (CorruptLog, UnreadableLog, UnicodeDecodeError) as exc:
+            code = exc.code if isinstance(exc, OnwardError) else "corrupt_log"
+            row = Row(str(source), "unreadable", str(exc), {"verdict": "unreadable", "code": code})
+        if not output.json:
+            word = output.paper.tint(row.verdict, "good" if row.same else "bad")
+            output.lines([f"{word}  {safe(row.name)}  {safe(_rest(row))}"])
+        yield row
+
+
+def _rest(row: Row) -> str:
+    return row.line.removeprefix("same: ")
