@@ -173,6 +173,19 @@ async def test_an_import_is_forked_and_answered_from_its_record() -> None:
     assert DONE == ["a"]
 
 
+async def test_another_session_of_the_id_that_an_import_came_from_is_no_record_of_it() -> None:
+    here, there = world(), world()
+    await began(here, input="hi")
+    await here.parts.forker.fork(Fork(session="s", id="f", at=1), ANN)
+    await here.settle()
+    await put(there, await exported(here, "f"))
+    await began(there, input="somebody else's")
+    lines = [await each.parts.engine.performing._records._line(await each.state("f")) for each in (here, there)]
+    assert [[ancestor.record.session for ancestor in line] for line in lines] == [["s"], []]
+    await put(there, await exported(here), id="t")
+    assert (await head_of(there, "t")).hash == (await head_of(here)).hash
+
+
 async def test_its_id_is_no_session_s_and_no_branch_s() -> None:
     here, there = world(), world()
     await began(here)

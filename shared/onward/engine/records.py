@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from onward.core import events as ev
 from onward.core.draft import ENGINE
-from onward.core.events import Actor, Body, Failure
+from onward.core.events import Actor, Body, Failure, Origin
 from onward.core.files import digests_in
 from onward.core.head import Head
 from onward.core.ids import session_key
@@ -35,6 +36,14 @@ class _Read:
     record: Record
     hash: str = ROOT
     size: int = 0
+    ends: list[int] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
+
+    def has(self, origin: Origin) -> bool:
+        """Whether this is the very log that a branch left there: what the parent of an import was is elsewhere, and
+        another session here may have its id."""
+        at = bisect_left(self.ends, origin.seq)
+        return at < len(self.ends) and self.hashes[at] == origin.hash
 
 
 class Records:
@@ -90,18 +99,20 @@ class Records:
     # --- the records themselves ------------------------------------------------------------------------------------
 
     async def _line(self, state: State) -> list[Ancestor]:
-        """The sessions that the branch comes from, the nearest first, as far as they are there."""
+        """The sessions that the branch comes from, the nearest first, as far as the very ones are there."""
         line, origin = list[Ancestor](), state.origin
         while origin is not None:
             head = await self._store.read(session_key(state.tenant, origin.session))
             if head is None or head.status == "deleted":
                 break
-            record = await self._record(head)
-            line.append(Ancestor(record, origin.seq))
-            origin = record.state.origin
+            known = await self._known(head)
+            if not known.has(origin):
+                break
+            line.append(Ancestor(known.record, origin.seq))
+            origin = known.record.state.origin
         return line
 
-    async def _record(self, head: Head) -> Record:
+    async def _known(self, head: Head) -> _Read:
         """The record up to this head; what was read of it before is not read again, unless something of it was erased
         since, or it is not the same any more."""
         known = self._read.pop(head.key, None) or _Read(Record(head.id))
@@ -109,7 +120,7 @@ class Records:
             known = _Read(Record(head.id))
             await self._read_on(head, known)
         self._keep(head.key, known)
-        return known.record
+        return known
 
     async def _read_on(self, head: Head, known: _Read) -> bool:
         """Read the rest of a log; False where what is known of it does not hold any more."""
@@ -129,6 +140,8 @@ class Records:
         for event in self._loader.events(commit):
             known.record.take(await self._loader.recorded(key, event))
         known.hash = commit.hash
+        known.ends.append(commit.last_seq)
+        known.hashes.append(commit.hash)
         known.size += sum(cell.size for record in commit.records for cell in (record.body, *record.private.values()))
 
     def _keep(self, key: str, known: _Read) -> None:
