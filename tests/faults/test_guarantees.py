@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.faults import checks_of_teams  # noqa: F401 - registers its checks
+from tests.faults import checks_of_branches, checks_of_teams  # noqa: F401 - they register their checks
 from tests.faults.checks import CHECKS
 from tests.ledger import Ledger
 
