@@ -155,6 +155,23 @@ EACH_WAY = {
 }
 
 
+def test_a_session_goes_from_a_deployment_to_a_file_and_back_as_a_recording(world: World, operator: Operator) -> None:
+    operator.well("run", "desk.py:refund-desk", "Hello", "--id", "c-file")
+    told = operator.doc("export", "c-file", "--output", "c-file.jsonl")
+    head = operator.doc("show", "c-file")
+    assert (told["seq"], told["hash"]) == (head["seq"], head["hash"])
+    kept = operator.again(["import", "c-file.jsonl", "--json", "--db", "here.db"])
+    assert (json.loads(kept.out)["status"], json.loads(kept.out)["hash"]) == ("imported", head["hash"])
+    for new in (True, False):
+        assert operator.doc("import", "c-file.jsonl", "--id", "c-kept")["new"] is new
+    assert operator.doc("verify", "c-kept", "--head", head["hash"])["seq"] == head["seq"]
+    assert operator.well("events", "c-kept", "--json") == operator.well("events", "c-file", "--json")
+    assert operator.run("send", "c-kept", "more").code == 4
+    operator.well("delete", "c-kept", "--yes")
+    again = operator.run("import", "c-file.jsonl", "--id", "c-kept")
+    assert (again.code, "starts only once" in again.err) == (4, True)
+
+
 async def test_a_person_decides_in_each_way_and_an_operator_moves_in_each_way(world: World, operator: Operator) -> None:
     sessions = [*(command.split()[1] for command in EACH_WAY), "c-skip"]
     await asyncio.gather(*(world.start(session, "refund-desk") for session in sessions))
