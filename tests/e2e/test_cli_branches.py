@@ -76,6 +76,11 @@ def test_every_change_is_the_branchs_own_and_told(desk: Desk, here: Here, sessio
     assert "not inherited: find_order (call 3.0)" in ran.out
 
 
+def test_a_branch_with_edits_leaves_after_the_last_of_them(desk: Desk, here: Here, session: str) -> None:
+    made = here("fork", session, "--edit", '4={"order":"A-2"}', "--edit", '1="Refund A-2"', "--json").doc
+    assert (made["origin"]["seq"], made["edited"]) == (4, [1, 4])
+
+
 def test_a_live_branch_asks_before_what_cannot_be_repeated(desk: Desk, here: Here, session: str) -> None:
     desk.write(LOOKUP, says("", pay={"seconds": 0}), DONE)
     answer = here("fork", session, "--at", "4", "--effects", "live", "--app", APP, "--id", "b1")
@@ -208,7 +213,8 @@ def test_a_deleted_session_is_gone_and_its_branches_are_not(desk: Desk, here: He
         (("--edit", "x=1"), 2, "write SEQ=JSON"),
         (("--edit", "1=Hello"), 2, "it is not JSON"),
         (("--edit", "1=1", "--edit", "01=2"), 2, "event 1 is there twice"),
-        (("--edit", "0=1"), 2, "edit: there is no event 0"),
+        (("--edit", "0=1"), 2, "at: 0 is no event of session s1"),
+        (("--edit", "0=1", "--at", "1"), 2, "edit: there is no event 0"),
         (("--at", "5", "--edit", "9=1"), 2, "edit: there is no event 9 before the branch"),
         (("--edit", '5="x"', "--at", "4"), 2, "edit: there is no event 5"),
         (("--effects", "some"), 2, "--effects"),

@@ -36,7 +36,8 @@ BEGINNING = 3
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """A branch to make of session `session`, after its event `at`, or where it stands now.
+    """A branch to make of session `session`, after its event `at`; else after the last one that is edited, or where it
+    stands now.
 
     `model` and `instructions` are what its program goes by instead of its own, `input` what it is told first, and
     `edits` other values of the parent's events, by seq. `exists` says what an id that is taken means.
@@ -222,7 +223,7 @@ def _checked(fork: Fork, parent: Head) -> int:
         raise BadInput("model: it is empty; name a model, or leave it out")
     if fork.instructions is not None and not fork.instructions.strip():
         raise BadInput("instructions: they are empty; give some, or leave them out")
-    at = parent.seq if fork.at is None else fork.at
+    at = fork.at if fork.at is not None else max(fork.edits, default=parent.seq)
     if not 1 <= at <= parent.seq:
         raise BadInput(f"at: {at} is no event of session {parent.id}, which has 1 to {parent.seq}")
     canonical([fork.input, fork.instructions, fork.model, list(fork.edits.values())])

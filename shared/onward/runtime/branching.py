@@ -44,8 +44,9 @@ class Branching(Sessions):
         tenant: str = "default",
         exists: Exists = "rejoin",
     ) -> Head:
-        """Branch off a session after its event `at`, or where it stands, and answer the branch's head. `branch` is the
-        new session's id, a random one by default; the same branch under the same id is the same session.
+        """Branch off a session after its event `at`, or else after the last one that is edited, or where it stands, and
+        answer the branch's head. `branch` is the new session's id, a random one by default; the same branch under the
+        same id is the same session.
 
         The branch asks `model`, is told `instructions`, and goes on with `input`; `edits` are other values of events
         that the parent has, by seq. Nothing is written to the parent, and the branch needs it no more, but for its

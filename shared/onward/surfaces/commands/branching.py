@@ -27,7 +27,12 @@ def _edits(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 
 @click.command()
 @click.argument("id")
-@click.option("--at", type=click.IntRange(min=1), metavar="N", help="After event N.  [default: where it stands]")
+@click.option(
+    "--at",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="After event N.  [default: the last edited, or the newest]",
+)
 @click.option("--model", callback=storable, metavar="NAME", help="Ask this model instead.")
 @click.option("--instructions", "file", type=EXISTING, help="A file with what its models are told instead.")
 @click.option("--input", callback=storable, metavar="TEXT", help="What it is told first.")

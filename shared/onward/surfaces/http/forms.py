@@ -51,7 +51,9 @@ class ForkRequest(Asking):
     model_config = ConfigDict(json_schema_extra={"examples": [{"at": 7, "instructions": "Be brief."}]})
 
     id: Id | None = Field(default=None, description="Made, if not given: from the Idempotency-Key, if there is one.")
-    at: int | None = Field(default=None, ge=1, le=2**53, description="The event it leaves after; else where it stands.")
+    at: int | None = Field(
+        default=None, ge=1, le=2**53, description="After which event; else the last edited one or the newest."
+    )
     effects: Effects = "recorded"
     model: str | None = Field(default=None, min_length=1, max_length=256, description="What it asks instead.")
     instructions: str | None = Field(default=None, min_length=1, description="What its models are told instead.")
