@@ -27,6 +27,7 @@ PAGES: Mapping[str, str] = {
     "a state": "/sessions/p-asks/state?seq=4",
     "a branch": "/sessions/p-branch",
     "a family": "/sessions/p-branch/branches",
+    "two sessions compared": "/sessions/p-asks/compare/p-branch",
     "what forks": "/sessions/p-asks/fork?seq=2",
     "approvals": "/approvals?for=all",
     "an approval": "/approvals/p-asks/6.0",
