@@ -20,7 +20,7 @@ async def test_a_branch_is_compared_with_what_it_comes_from(api: Api) -> None:
     assert same["b"]["origin"]["session"] == "k-one"
     other = (await api.ask("GET", "sessions/k-one/compare/k-other", who=VERA)).doc
     assert other["code"] == "results_differ"
-    assert "is blocked" in other["verdict"]
+    assert ": blocked instead of" in other["verdict"]
     assert other["first"]["a"]["turn"] == 1
     assert other["turns"][0]["differences"][0]["kind"] == "result"
 

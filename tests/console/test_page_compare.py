@@ -59,7 +59,7 @@ async def test_where_two_sessions_part_is_marked_and_linked(house: House) -> Non
     await _forked(house, "c-1", "c-2", at - 1, "blocked")
     page = await house.visitor().get("/sessions/c-1/compare/c-2?tenant=default")
     assert page.status == 200
-    verdict = 'diverges at turn 10: pay is blocked instead of: came to "paid 5"'
+    verdict = 'diverges at turn 10: pay: blocked instead of "paid 5"'
     assert page.root.one("p", data_part="verdict").text == verdict
     assert page.root.one("a", href="#first").text == "Where they part"
     parted = page.root.one("tr", id="first")
@@ -67,7 +67,7 @@ async def test_where_two_sessions_part_is_marked_and_linked(house: House) -> Non
     cells = {each.attributes["data-name"]: each.text for each in parted.all("td")}
     assert cells["A"].startswith('pay(amount=5) = "paid 5"')
     assert cells["B"].startswith("pay(amount=5) blocked")
-    assert cells["What differs"] == 'pay is blocked instead of: came to "paid 5"'
+    assert cells["What differs"] == 'pay: blocked instead of "paid 5"'
     links = [each.attributes["href"] for each in parted.all("a")]
     assert links[0].startswith("/sessions/c-1/events/")
     for link in links:
@@ -85,7 +85,7 @@ async def test_of_turns_that_are_alike_only_some_are_shown_unless_all_are_wanted
     assert every.root.all("h1", id="forged") == []
     back = next(a for a in page.root.all("a") if a.text == "The other way round").attributes["href"]
     other = await house.visitor().get(back)
-    assert 'pay came to "paid 5" instead of: is blocked' in other.text
+    assert 'pay: "paid 5" instead of blocked' in other.text
 
 
 async def test_a_branch_that_did_the_same_is_the_same(house: House) -> None:

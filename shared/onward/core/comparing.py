@@ -184,7 +184,7 @@ def _alone(turn: Turn | None, of_b: bool) -> Iterable[Difference]:
 def _ends(a: Trajectory, b: Trajectory, pairs: Sequence[Pair]) -> Iterable[Difference]:
     one, other = _how(a), _how(b)
     if one != other:
-        yield Difference("end", f"B {other} instead of: {one}", one, other)
+        yield Difference("end", f"{other} instead of {one}", one, other)
     elif not any(each.kind == "answer" for each in _all(pairs)) and _other(a.output, b.output):
         yield Difference("answer", f"B gives {brief(b.output)} instead of {brief(a.output)}", a.output, b.output)
 
@@ -196,9 +196,8 @@ def _other(a: Any, b: Any) -> bool:
 
 def _how(trajectory: Trajectory) -> str:
     """How a session stands, in words."""
-    words = {"needs_attention": "needs attention", "open": "is open", "paused": "is paused"}
     code = f" ({trajectory.error.code})" if trajectory.error and trajectory.status != "cancelled" else ""
-    return f"{words.get(trajectory.status, trajectory.status)}{code}"
+    return f"{trajectory.status.replace('_', ' ')}{code}"
 
 
 # --- the verdict -----------------------------------------------------------------------------------------------

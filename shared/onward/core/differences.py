@@ -126,7 +126,7 @@ class Differ:
         one, other = came_to(a), came_to(b)
         if one[0] == other[0] and self._same(one[1], other[1]):
             return
-        text = f"{a.tool} {_outcome(b)} instead of: {_outcome(a)}"
+        text = f"{a.tool}: {_outcome(b)} instead of {_outcome(a)}"
         whole = Difference("result", text, _shown(a), _shown(b), a.tool)
         same_end = one[0] == other[0] and isinstance(one[1], dict) and isinstance(other[1], dict)
         inner = paths(one[1], other[1]) if same_end else ()
@@ -212,9 +212,9 @@ def _shown(call: Call) -> Any:
 def _outcome(call: Call) -> str:
     way, value = came_to(call)
     if way == "done":
-        return f"came to {brief(value)}"
-    why = f": {call.error.message or call.error.code}" if call.error is not None and way == "failed" else ""
-    return f"is {call.outcome.replace('_', ' ')}{why}"
+        return brief(value)
+    why = f" ({call.error.message or call.error.code})" if call.error is not None and way == "failed" else ""
+    return f"{call.outcome.replace('_', ' ')}{why}"
 
 
 # --- values ----------------------------------------------------------------------------------------------------
