@@ -221,6 +221,17 @@ def until_asked(desk: Desk, text: str) -> None:
         time.sleep(0.02)
 
 
+def test_what_was_stopped_under_another_change_is_left_alone(echo: Desk) -> None:
+    process = echo.start("eval", "echo.toml")
+    until_asked(echo, "s3")
+    echo.end(process, signal.SIGKILL)
+    (echo.path / "go").write_text("")
+    (echo.path / "new.md").write_text("Be brief.")
+    answer = echo.run("eval", "echo.toml", "--instructions", "new.md", "--json")
+    assert (answer.code, answer.doc["totals"]["passed"]) == (0, 5)
+    assert sorted(asked(echo)) == sorted(["s1", "s2", "s3", "s1", "s2", "s3", "s4", "s5"])
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_suite_that_was_stopped_goes_on_and_asks_nothing_again(echo: Desk, number: Any) -> None:
     process = echo.start("eval", "echo.toml")

@@ -29,6 +29,7 @@ class Inquest:
         judge = self._judge(model, told)
         self._plan.bench.take(judge)
         id = f"{self._run}-judge-{digest([judge.name, shown])[:10]}"
+        self._runtime.take(id)
         await taken_up(self._runtime, id, self._runtime.parts.clock.now())
         head = await self._runtime.start(judge.name, shown, id=id)
         if not head.ended:

@@ -71,7 +71,7 @@ async def run_suite(
     run that is done. A case that can't be run is one that failed. Raises BadInput for a suite that can't be.
     """
     plan = Plan.of(suite, app, models, only)
-    async with Runtime(plan.bench, db or database(suite), policy=Policy(handover=0)) as runtime:
+    async with Runtime(plan.bench, db or database(suite), policy=Policy(handover=0), only=()) as runtime:
         cases = await _Sitting(plan, runtime, observe or _nobody).cases()
     report = Report(suite.name, plan.change(), tuple(cases))
     if plan.baseline is None or suite.baseline is None:
@@ -118,12 +118,12 @@ class _Sitting:
 
     async def _taken_in(self, name: str, path: Path, at: int | None, scores: tuple[Scorer, ...]) -> _Case | str:
         """The case in the store, or why it can't be had."""
-        recorded = load(name, path)
+        recorded = await asyncio.to_thread(load, name, path)
         if isinstance(recorded, str):
             return recorded
-        id = f"{recorded.slug}-{digest(recorded.identity)[:12]}"
         try:
             recorded.check(at)
+            id = f"{recorded.slug}-{digest(recorded.identity)[:12]}"
             await self._runtime.parts.importer.put(recorded.export, TENANT, id)
             return _Case(recorded, id, at, scores, recorded.trajectory(self._plan.prices))
         except OnwardError as exc:
@@ -140,6 +140,7 @@ class _Sitting:
         facts = [*case.recorded.identity, case.at, *self._plan.facts(case.did.program)]
         branch, name = run_id(case.recorded.slug, facts, repeat), case.recorded.name
         try:
+            self._runtime.take(branch)
             again = await taken_up(self._runtime, branch, self._began)
             error = _unfinished(await self._rerun(case, branch))
             return await self._scored(case, branch, RunResult(name, repeat, branch, case.id, again, error))

@@ -40,6 +40,10 @@ Before = Callable[[], Awaitable[bool]]
 log = logging.getLogger("onward.runtime")
 
 
+def _keys(ids: Sequence[str]) -> set[str]:
+    return {session_key("default", check_id(id)) for id in ids}
+
+
 class _Observed:
     """The Feed port, with somebody looking on."""
 
@@ -64,9 +68,10 @@ class Runtime(Access):
 
     Use it as `async with Runtime(app) as runtime`. With `work` (the default where there is an application) it also
     advances sessions, as a worker does; several processes may share the file. `identity` is who starts, decides and
-    operates; ONWARD_IDENTITY, or the login name, says so by default. With `only`, a session's id, no other session is
-    advanced, but those that it starts. `observe` is called after each commit of this process, with head and events.
-    `console` is the URL where people decide, for what webhooks are told; ONWARD_CONSOLE_URL says so by default.
+    operates; ONWARD_IDENTITY, or the login name, says so by default. With `only`, a session's id or several, no other
+    session is advanced, but those that they start, and those that it is told to `take` later. `observe` is called after
+    each commit of this process, with head and events. `console` is the URL where people decide, for what webhooks are
+    told; ONWARD_CONSOLE_URL says so by default.
     """
 
     def __init__(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
@@ -79,7 +84,7 @@ class Runtime(Access):
         policy: Policy | None = None,
         concurrency: int = 64,
         create: bool = True,
-        only: str | None = None,
+        only: str | Sequence[str] | None = None,
         observe: Observe | None = None,
         console: str | None = None,
     ) -> None:
@@ -92,12 +97,13 @@ class Runtime(Access):
         self._policy = policy
         self._concurrency = concurrency
         self._create = create
-        self._only = {session_key("default", check_id(only))} if only else None
+        self._only = None if only is None else _keys([only] if isinstance(only, str) else only)
         self._observe = observe
         self._console = console
         self.looked = asyncio.Event()
         """Set once a session was looked at by this runtime."""
         self._stopped = asyncio.Event()
+        self._taken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._worker: Worker | None = None
         self._before: dict[str, Before] = {}
@@ -113,7 +119,7 @@ class Runtime(Access):
             if self._observe is not None:
                 outbox = self.parts.engine.outbox
                 outbox.feed = _Observed(outbox.feed, self._observe)
-            self._worker = Worker(self.parts.queue, self._advance, MANY if self._only else self._concurrency)
+            self._worker = Worker(self.parts.queue, self._advance, self._concurrency if self._only is None else MANY)
             courier = Courier(self.parts.queue, self.parts.teller.run)
             doing = (self._work_on(self._worker), self._sweep(), courier.run())
             self._tasks = [asyncio.create_task(work) for work in doing]
@@ -128,6 +134,7 @@ class Runtime(Access):
         """Start nothing new, let go of what may be interrupted, and wait for what may not (R5)."""
         self.parts.performing.stop()
         self._stopped.set()
+        self._taken.set()
         if self._worker is not None:
             self._worker.stop()
             for beside in self._tasks[1:]:
@@ -136,11 +143,8 @@ class Runtime(Access):
             self._worker = None
 
     async def _advance(self, wake: Wake) -> None:
-        """Move the session, if it is one for this runtime. A wake of another is kept from nobody: unacknowledged and
-        overdue it is free for every other process, and with the end of this one."""
-        if not await self._meant(wake.key):
-            await self._stopped.wait()
-            raise asyncio.CancelledError
+        """Move the session, once it is one for this runtime."""
+        await self._until_meant(wake.key)
         try:
             filed = await self._before[wake.key]() if wake.key in self._before else False
             await self.parts.engine.advance(replace(wake, look=True) if filed else wake)
@@ -149,12 +153,34 @@ class Runtime(Access):
 
     @contextmanager
     def before_steps(self, key: str, before: Before) -> Iterator[None]:
-        """Meanwhile this is done before each step that this runtime makes of a session."""
+        """Meanwhile this is done before each step that this runtime makes of a session, which is one for it."""
         self._before[key] = before
+        self._take(key)
         try:
             yield
         finally:
             del self._before[key]
+
+    def take(self, id: str) -> None:
+        """Where only some sessions are advanced: this one is, too, from now on."""
+        self._take(session_key("default", check_id(id)))
+
+    def _take(self, key: str) -> None:
+        if self._only is not None:
+            self._only.add(key)
+            self._taken.set()
+            self._taken = asyncio.Event()
+
+    async def _until_meant(self, key: str) -> None:
+        """Return once the session is one for this runtime. Its wake is kept from nobody meanwhile: unacknowledged and
+        overdue it is free for every other process, and with the end of this one."""
+        while True:
+            taken = self._taken
+            if await self._meant(key):
+                return
+            if self._stopped.is_set():
+                raise asyncio.CancelledError
+            await taken.wait()
 
     async def _meant(self, key: str) -> bool:
         """Whether a session is to be advanced here: with `only`, that one and those that come of it."""
