@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from onward import Agent, App, BadInput, Runtime, ScriptedModel
+from onward import Agent, App, Approval, BadInput, Runtime, ScriptedModel, tool
 from onward.core.model import ModelRequest
 from onward.errors import ModelRefused
 from onward.evals import Answer, Calls, Case, Change, Function, Judge, Required, Within, report_doc
@@ -115,6 +116,37 @@ async def test_a_function_that_raises_is_a_failed_score(shop: Shop) -> None:
         "fails: AttributeError: 'Trajectory' object has no attribute 'nothing'",
         "exits: SystemExit: 3",
     ]
+
+
+async def test_what_people_decided_is_in_the_record_and_nobody_is_asked(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+
+    @tool(effect="irreversible", approval=Approval())
+    def refund(order: str, amount: Decimal) -> str:
+        """Refund an order."""
+        return f"refunded {amount}"
+
+    app = shop.app(tools=[find_order, refund])
+    async with Runtime(app, tmp_path / "onward.db", identity="ann") as runtime:
+        await runtime.start("shop", "A-1", id="A-1")
+        await runtime.wait("A-1")
+        await runtime.decide("A-1", "approved", arguments={"order": "A-1", "amount": "20.00"})
+        await runtime.wait("A-1", ended=True)
+        await shop.export(runtime, "A-1")
+    report = await shop.evaluate(app=app, scores=[Calls(), Answer(recorded=True)])
+    assert report.ok
+    assert [run.verdict for run in report.runs] == ["same"]
+    strict = await shop.evaluate(app=app, change=Change(instructions="Be strict."))
+    assert [(run.error, run.passed) for run in strict.runs] == [(None, False)]
+
+
+async def test_files_of_like_names_are_cases_of_their_own(shop: Shop) -> None:
+    (shop.path / "A").mkdir()
+    (shop.path / "A/1.jsonl").write_bytes((shop.path / "A-1.jsonl").read_bytes())
+    report = await shop.evaluate(sessions=["A-1.jsonl", "A/*.jsonl"])
+    assert [case.name for case in report.cases] == ["A-1", "A/1"]
+    assert len({run.session for run in report.runs}) == 2
+    assert report.ok
 
 
 # --- judges ----------------------------------------------------------------------------------------------------
