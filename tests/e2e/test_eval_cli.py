@@ -100,6 +100,7 @@ def test_a_suite_passes_and_is_not_run_again(recorded: Desk, here: Here) -> None
 
 def test_at_a_terminal_one_line_says_how_far_it_is(recorded: Desk) -> None:
     terminal = recorded.at_terminal("eval", "suites/desk.toml", "--parallel", "1")
+    assert terminal.sees("0/2").count("\n") == 0
     assert terminal.sees("1/2  sessions/s1 1: passed").count("\n") == 0
     assert terminal.sees("2/2  sessions/s2 1: passed").count("\n") == 0
     terminal.sees("2 of 2 cases passed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import inspect
 import sys
@@ -20,7 +21,7 @@ from onward.evals.scores import Help, Run, Score, Scorer, yes_or_no
 class Function(Scorer):
     """A score by a function, `file.py:function` or the function itself, which takes what the run did, what the recorded
     session did (`core.turns.Trajectory`), and the case's name. It answers whether it is fine, or a number from 0
-    to 1, or a Score; it may be async. What it raises is a failed score."""
+    to 1, or a Score; it may be async, and else runs in a thread. What it raises is a failed score."""
 
     kind: Literal["function"] = "function"
     function: str | Callable[..., Any]
@@ -37,8 +38,7 @@ class Function(Scorer):
         return str(getattr(self.function, "__name__", "function"))
 
     async def score(self, run: Run, help: Help) -> Score:
-        found = self.found(help.directory)(run.trajectory, run.recorded, run.case)
-        return _score(await found if inspect.isawaitable(found) else found)
+        return _score(await _said(self.found(help.directory), run.trajectory, run.recorded, run.case))
 
     def found(self, directory: Path) -> Callable[..., Any]:
         """The function itself. Raises BadInput where there is none of that name, or its file can't be loaded."""
@@ -49,6 +49,14 @@ class Function(Scorer):
         if not callable(found):
             raise BadInput(f"function: {file} has no function {name!r}")
         return found  # type: ignore[no-any-return]
+
+
+async def _said(function: Callable[..., Any], *given: Any) -> Any:
+    """What a function answers; one that takes its time keeps nobody else from theirs."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*given)
+    found = await asyncio.to_thread(function, *given)
+    return await found if inspect.isawaitable(found) else found
 
 
 def _score(found: Any) -> Score:

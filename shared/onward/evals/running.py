@@ -39,11 +39,11 @@ HAIR = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A run that is done, of so many."""
+    """So many runs are done; the newest is `result`, or None where they have just begun."""
 
     done: int
     total: int
-    result: RunResult
+    result: RunResult | None = None
 
 
 Observe = Callable[[Progress], None]
@@ -67,8 +67,9 @@ async def run_suite(
 
     `app` is the application instead of the one that the suite names, `models` are models by the names that suite and
     application have for them. Sessions are run in the file `db`, beside the suite by default: what was done there
-    before is not done again, so that a run that was stopped goes on. `only` is a glob of cases; `observe` hears of each
-    run that is done. A case that can't be run is one that failed. Raises BadInput for a suite that can't be.
+    before is not done again, so that a run that was stopped goes on. `only` is a glob of cases; `observe` hears of the
+    beginning, and of each run that is done. A case that can't be run is one that failed. Raises
+    BadInput for a suite that can't be.
     """
     plan = Plan.of(suite, app, models, only)
     async with Runtime(plan.bench, db or database(suite), policy=Policy(handover=0), only=()) as runtime:
@@ -107,6 +108,7 @@ class _Sitting:
 
     async def cases(self) -> Iterable[CaseResult]:
         """Every case, run."""
+        self._observe(Progress(0, self._total))
         return await asyncio.gather(*(self._case(name, path) for name, path in self._plan.cases))
 
     async def _case(self, name: str, path: Path) -> CaseResult:

@@ -13,7 +13,7 @@ from typing import Any
 from onward.errors import BadInput
 from onward.evals.baseline import Baseline
 from onward.evals.compared import Comparison, Difference
-from onward.evals.report import CaseResult, Report, report_doc
+from onward.evals.report import CaseResult, Report, RunResult, report_doc
 from onward.evals.running import Progress, database, run_suite
 from onward.evals.suite import Against, Suite, text_of
 from onward.surfaces.answers import FAILED
@@ -142,14 +142,14 @@ class _Progress:
         self.told = "stopped before a run was done"
 
     def take(self, progress: Progress) -> None:
-        """A run is done."""
-        run, (done, total) = progress.result, (progress.done, progress.total)
-        self.told = f"stopped after {done} of {total} runs"
-        how = "passed" if run.passed else "failed"
-        text = f"{done}/{total}  {safe(run.case)} {run.repeat}: {how}{' before' if run.again else ''}"
-        if not self._silent:
-            sys.stderr.write(f"\r\x1b[K{cut(text, 78)}" if self._terminal else f"{text}\n")
-            sys.stderr.flush()
+        """It goes on."""
+        self.told = f"stopped after {progress.done} of {progress.total} runs"
+        text = f"{progress.done}/{progress.total}  {_done(progress.result)}"
+        if self._terminal:
+            sys.stderr.write(f"\r\x1b[K{cut(text, 78)}")
+        elif not self._silent and progress.result is not None:
+            sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
     def end(self) -> None:
         """Clear the line that changed."""
@@ -159,6 +159,13 @@ class _Progress:
 
     def say(self, text: str) -> None:
         sys.stderr.write(f"onward: {text}\n")
+
+
+def _done(run: RunResult | None) -> str:
+    if run is None:
+        return "..."
+    how = "passed" if run.passed else "failed"
+    return f"{safe(run.case)} {run.repeat}: {how}{' before' if run.again else ''}"
 
 
 # --- results ---------------------------------------------------------------------------------------------------
