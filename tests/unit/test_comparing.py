@@ -320,7 +320,7 @@ WORDS = st.sampled_from(["a", "b"])
 SCRIPTED = st.one_of(
     st.builds(lambda x: {"tool": "look", "arguments": {"x": x}}, WORDS),
     st.builds(lambda n: {"tool": "pay", "arguments": {"n": n}}, st.sampled_from([1, "2", 9])),
-    st.just({"tool": "no", "arguments": {}}),
+    st.sampled_from([{"tool": "no", "arguments": {}}, {"tool": "look", "arguments": {"y": 1}}]),
 )
 SCRIPTS = st.lists(st.builds(lambda each: {"calls": each}, st.lists(SCRIPTED, min_size=1, max_size=3)), max_size=3)
 
@@ -337,8 +337,15 @@ async def test_g14_a_branch_answered_from_the_record_and_run_to_its_end_is_the_s
             at = data.draw(st.integers(1, parent.seq))
             await runtime.fork("p", at=at, branch=f"f{number}")
             await runtime.wait(f"f{number}", ended=True)
-            found = compare(parent, await told(runtime, f"f{number}"))
+            branch = await told(runtime, f"f{number}")
+            found = compare(parent, branch)
             assert found.same, (at, found.verdict)
+            then = data.draw(st.integers(2, branch.seq))
+            await runtime.fork(branch.session, at=then, branch=f"g{number}")
+            await runtime.wait(f"g{number}", ended=True)
+            further = await told(runtime, f"g{number}")
+            assert compare(branch, further).same, (at, then)
+            assert compare(parent, further).same, (at, then)
 
 
 async def decided(runtime: Runtime, verdict: str) -> Trajectory:

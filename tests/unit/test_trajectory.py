@@ -38,7 +38,7 @@ async def pay(n: int) -> str:
     return f"paid {n}"
 
 
-@tool(effect="read")
+@tool(effect="read", retry=1)
 async def fails() -> str:
     """Fail."""
     raise ValueError("it is broken")
@@ -150,3 +150,21 @@ async def test_a_call_that_was_open_is_told_once(tmp_path: Path, effects: Any) -
     outcome = "not_inherited" if effects == "blocked" else "blocked"
     assert [call.outcome for call in did.turns[1].calls] == [outcome, "refused"]
     assert len(did.turns[1].calls) == 2
+
+
+async def test_calls_of_one_tool_keep_their_places_whichever_was_settled_first(tmp_path: Path) -> None:
+    asked = [{"x": "a"}, {"y": "b"}, {"x": "c"}]
+    turns = [{"calls": [{"tool": "look", "arguments": each} for each in asked]}, {"text": "done"}]
+    async with Runtime(desk(turns), tmp_path / "a.db") as runtime:
+        await runtime.start("desk", "go", id="p")
+        await runtime.wait("p", ended=True)
+        await runtime.fork("p", at=3, branch="f")
+        await runtime.wait("f", ended=True)
+        await runtime.fork("f", branch="g")
+        for id in ("p", "f", "g"):
+            did = (await told(runtime, id)).turns[0].calls
+            assert [(call.written, call.result) for call in did] == [
+                ({"x": "a"}, "ra"),
+                ({"y": "b"}, None),
+                ({"x": "c"}, "rc"),
+            ], id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -64,20 +64,30 @@ class _Draft:
     answer: Answer | None = None
     written: list[tuple[str, Any]] = field(default_factory=list)
     slots: list[_Slot] = field(default_factory=list)
+    results: list[Entry] = field(default_factory=list)
     proposed: bool = False
     inherited: bool = False
     spent: list[tuple[str, Usage]] = field(default_factory=list)
     began: datetime | None = None
     ended: datetime | None = None
 
-    def fill(self, slot: str | Entry, tool: str) -> None:
-        """Put this call where the answer asks for it: the first that is free and of this tool, or else the first."""
+    def place(self, calls: Iterable[tuple[int, str | Entry]]) -> None:
+        """Put calls where the answer asks for them: each is the so-manieth of those that had no place before."""
         free = [at for at, known in enumerate(self.slots) if known is None]
-        fitting = [at for at in free if self.written[at][0] == tool] or free
-        if fitting:
-            self.slots[fitting[0]] = slot
-        else:
-            self.slots.append(slot)
+        for index, slot in calls:
+            if index < len(free):
+                self.slots[free[index]] = slot
+            else:
+                self.slots.append(slot)
+
+    def place_inherited(self) -> None:
+        """Calls that were proposed together count as one; what was open where a branch left was proposed anew there."""
+        groups: dict[int, dict[int, str | Entry]] = {}
+        for entry in self.results:
+            seq, _, index = (entry.call or "0.0").partition(".")
+            groups.setdefault(int(seq), {})[int(index)] = entry
+        for _, group in sorted(groups.items()):
+            self.place(sorted(group.items()))
 
 
 class _Reader:
@@ -166,8 +176,7 @@ class _Reader:
         if turn is None or turn.proposed or turn.answer is None or None not in turn.slots:
             turn = self._begin()
         turn.proposed = True
-        for index, proposal in enumerate(body.calls):
-            turn.fill(call_id(event.seq, index), proposal.tool)
+        turn.place([(index, call_id(event.seq, index)) for index in range(len(body.calls))])
         self._touch(event)
 
     def edited(self, event: Event, body: ev.CallEdited) -> None:
@@ -194,6 +203,8 @@ class _Reader:
                 self._inherited_result(entry)
             else:
                 self._next.said.append(Said(entry.seq, entry.kind, entry.value))
+        for turn in self._turns:
+            turn.place_inherited()
 
     def _inherited_answer(self, entry: Entry) -> None:
         turn = self._begin()
@@ -205,7 +216,7 @@ class _Reader:
         """Behind an answer or another result; what no model asked for is a turn of its own."""
         if self._next.said or not self._turns:
             self._begin().inherited = True
-        self._turns[-1].fill(entry, entry.tool or "")
+        self._turns[-1].results.append(entry)
 
     # --- finished turns ----------------------------------------------------------------------------------------
 
