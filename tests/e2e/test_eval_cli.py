@@ -171,6 +171,7 @@ def test_a_baseline_is_saved_and_what_is_worse_is_named(recorded: Desk, here: He
     [
         (["--save-baseline"], "name the file"),
         (["--save-baseline", "--baseline", "b.json", "--case", "a*"], "leave --case out"),
+        (["--save-baseline", "--baseline", "none/b.json"], "there is no directory"),
         (["--case", "nothing"], "case: none is called 'nothing'; there are sessions/s1, sessions/s2"),
         (["--model", "gpt"], "change.model: no model is called 'gpt'"),
         (["--model", "scripted:none.json"], "the script can't be read"),
@@ -190,6 +191,15 @@ def test_a_suite_with_a_wrong_field_is_a_usage_error(recorded: Desk, here: Here)
     answer = here("eval", "bad.toml", "--json")
     assert answer.code == 2
     assert json.loads(answer.err)["error"]["message"] == "bad.toml: score[1].speed: a suite has no such field"
+
+
+def test_who_stops_reading_ends_it_quietly(recorded: Desk) -> None:
+    process = recorded.start("eval", "suites/desk.toml")
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    ended = recorded.end(process)
+    assert (ended.code, "Traceback" in ended.err) == (141, False)
 
 
 # --- stopped -----------------------------------------------------------------------------------------------------

@@ -127,7 +127,10 @@ def _saved_at(suite: Suite, asked: Asked) -> Path | None:
         raise BadInput("--save-baseline: a baseline is of all cases: leave --case out")
     if suite.baseline is None:
         raise BadInput("--save-baseline: name the file: --baseline FILE, or [baseline] file in the suite")
-    return suite.file(suite.baseline.file)
+    path = suite.file(suite.baseline.file)
+    if not path.parent.is_dir():
+        raise BadInput(f"--save-baseline: there is no directory {path.parent}")
+    return path
 
 
 # --- progress --------------------------------------------------------------------------------------------------

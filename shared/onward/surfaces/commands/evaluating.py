@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from onward.surfaces.answers import ReaderGone
 from onward.surfaces.options import EXISTING
 
 
@@ -52,4 +53,7 @@ def evaluate(  # noqa: PLR0913 - each is an option
 
     log_to_stderr(False, told=frozenset({"step_failed"}))
     asked = evaluating.Asked(app, model, instructions, repeats, parallel, only, db, baseline, save_baseline)
-    return asyncio.run(evaluating.evaluate(suite, asked, Output.open(as_json, Settings.from_env())))
+    try:
+        return asyncio.run(evaluating.evaluate(suite, asked, Output.open(as_json, Settings.from_env())))
+    except BrokenPipeError as exc:
+        raise ReaderGone from exc
