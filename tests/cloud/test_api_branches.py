@@ -75,6 +75,24 @@ async def test_g14_a_live_branch_asks_and_whoever_asked_for_its_parent_does_not_
     assert _refunds(api, "b-live", "b-live-1") == ["b-live-1"]
 
 
+async def test_g8_where_it_is_gone_who_asked_for_the_parent_nobody_approves(api: Api) -> None:
+    await api.asking("b-left", "acme", who=TINA)
+    assert (await api.ask("POST", "sessions/b-left/fork?tenant=acme", {"id": "b-left-1", "at": 2, "effects": "live"})).doc
+    await api.until("b-left-1", "approval_requested", "acme")
+    await api.ask("POST", "sessions/b-left/cancel?tenant=acme")
+    await api.until("b-left", "session_cancelled", "acme")
+    async with asyncio.timeout(20):
+        while (await api.ask("DELETE", "sessions/b-left?tenant=acme")).status != 200:
+            await asyncio.sleep(0.05)
+    (wait,) = (await api.ask("GET", "sessions/b-left-1?tenant=acme")).doc["waits"]
+    decision = {"call": wait["call"], "digest": wait["digest"], "verdict": "approved"}
+    path = "sessions/b-left-1/decisions?tenant=acme"
+    told = await api.ask("POST", path, decision, "freda@firm.example")
+    assert told.said == (403, "requester")
+    assert "b-left is gone" in told.doc["detail"]
+    assert (await api.ask("POST", path, decision | {"verdict": "rejected"}, "freda@firm.example")).status == 200
+
+
 async def test_a_family_is_listed_from_each_of_its_members(api: Api) -> None:
     await _done(api, "b-fam")
     for session, id in (("b-fam", "b-fam-1"), ("b-fam", "b-fam-2"), ("b-fam-1", "b-fam-3")):

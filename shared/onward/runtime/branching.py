@@ -81,6 +81,15 @@ class Branching(Sessions):
         told = any(isinstance(event.body, InputReceived) and event.actor.kind != "engine" for event in events)
         return Beginning(found[0], told) if found else None
 
+    async def parent_of(self, head: Head) -> Head | None:
+        """The session that a branch left, if it is there: another one of its id is not it."""
+        if head.origin is None:
+            return None
+        store, key = self.parts.backend.store, session_key(head.tenant, head.origin.session)
+        commits = await store.commits(key, after=head.origin.seq - 1, limit=1)
+        there = bool(commits) and commits[0].hash == head.origin.hash
+        return await store.read(key) if there else None
+
     async def family(self, id: str, tenant: str = "default") -> Sequence[Head]:
         """A session and all that it is a branch of, or that are branches of it, or of those: the one that all of them
         come from first, and then the oldest. Of a deleted one that others come from there is its tombstone. Raises
@@ -99,7 +108,7 @@ class Branching(Sessions):
     async def branches(self, id: str, tenant: str = "default") -> Sequence[Head]:
         """The branches that left this session. Raises NotFound."""
         found = await self._relatives(await self.get(id, tenant))
-        return [head for head in found if head.origin and head.origin.session == id]
+        return [head for head in found if head.origin and head.origin.session == id != head.id]
 
     async def _relatives(self, head: Head) -> list[Head]:
         """Every branch in this session's family."""

@@ -77,12 +77,11 @@ async def own(access: Access, head: Head) -> Own:
 def tree(heads: Sequence[Head], own: Mapping[str, Own]) -> Iterator[Member]:
     """The members of a family in the order in which they are shown."""
     known = {head.id: head for head in heads}
+    parents = {head.id: head.origin.session for head in heads if head.origin and not _circular(head, known)}
     below = dict[str, list[str]]()
-    for head in heads:
-        if head.origin is not None:
-            below.setdefault(head.origin.session, []).append(head.id)
-    roots = [head.id for head in heads if head.origin is None]
-    roots += [name for name in below if name not in known]
+    for name, parent in parents.items():
+        below.setdefault(parent, []).append(name)
+    roots = [name for name in known if name not in parents] + [name for name in below if name not in known]
     waiting = [(name, 0, at == len(roots) - 1, tuple[bool, ...]()) for at, name in enumerate(roots)][::-1]
     while waiting:
         name, depth, last, open = waiting.pop()
@@ -90,6 +89,15 @@ def tree(heads: Sequence[Head], own: Mapping[str, Own]) -> Iterator[Member]:
         children = sorted(below.get(name, ()), key=lambda child: _place(known[child]))
         ends = [at == len(children) - 1 for at in range(len(children))]
         waiting += [(child, depth + 1, end, (*open, not last)) for child, end in zip(children, ends, strict=True)][::-1]
+
+
+def _circular(head: Head, known: Mapping[str, Head]) -> bool:
+    """Whether what it is a branch of leads back to itself: it was imported under the id of one that it came from."""
+    seen, name = set[str](), head.id
+    while name not in seen and name in known and (origin := known[name].origin) is not None:
+        seen.add(name)
+        name = origin.session
+    return name == head.id and name in seen
 
 
 def _place(head: Head) -> tuple[int, str, str]:

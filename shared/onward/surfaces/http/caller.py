@@ -106,18 +106,22 @@ class Caller(Elsewhere):
             async for event in self.events(head.id, tenant=head.tenant):
                 if event.seq <= until and isinstance(event.body, ev.SessionStarted | ev.InputReceived):
                     yield event.actor
-            before = head.origin.session if head.origin else head.parent
-            if before is None:
+            if head.origin is None and head.parent is None:
                 return
             until = head.origin.seq if head.origin else EVERY
-            head = await self._parent(head, before)
+            head = await self._before(head)
         raise NotAllowed(f"session {head.id} has too many before it to tell who asked", "requester")
 
-    async def _parent(self, head: Head, parent: str) -> Head:
+    async def _before(self, head: Head) -> Head:
+        """What a session was started by, or is a branch of."""
         try:
-            return await self._with_log(parent, head.tenant)
+            found = await self.parent_of(head) if head.origin else await self._with_log(head.parent or "", head.tenant)
         except NotFound:
-            raise NotAllowed(f"who asked for session {head.id} can't be told: {parent} is gone", "requester") from None
+            found = None
+        if found is None or found.status == "deleted":
+            name = head.origin.session if head.origin else head.parent
+            raise NotAllowed(f"who asked for session {head.id} can't be told: {name} is gone", "requester")
+        return found
 
 
 def _item(body: ev.CallsProposed, index: int, call: str) -> Proposal:
