@@ -77,7 +77,9 @@ async def test_g14_a_live_branch_asks_and_whoever_asked_for_its_parent_does_not_
 
 async def test_g8_where_it_is_gone_who_asked_for_the_parent_nobody_approves(api: Api) -> None:
     await api.asking("b-left", "acme", who=TINA)
-    assert (await api.ask("POST", "sessions/b-left/fork?tenant=acme", {"id": "b-left-1", "at": 2, "effects": "live"})).doc
+    assert (
+        await api.ask("POST", "sessions/b-left/fork?tenant=acme", {"id": "b-left-1", "at": 2, "effects": "live"})
+    ).doc
     await api.until("b-left-1", "approval_requested", "acme")
     await api.ask("POST", "sessions/b-left/cancel?tenant=acme")
     await api.until("b-left", "session_cancelled", "acme")
@@ -143,7 +145,7 @@ async def test_g15_bad_input_names_its_field_and_makes_nothing(api: Api) -> None
         ({"model": " "}, "model: it is empty"),
         ({"instructions": " "}, "instructions: they are empty"),
         ({"edits": [{"seq": 3, "value": 1}]}, "edit: event 3 (calls_proposed) has no value"),
-        ({"edits": [{"seq": 77, "value": 1}]}, "edit: there is no event 77"),
+        ({"edits": [{"seq": 77, "value": 1}]}, "at: 77 is no event of session b-bad"),
         ({"edits": [{"seq": 1, "value": 1}, {"seq": 1, "value": 2}]}, "edits: an event is there twice"),
         ({"edits": [{"seq": 1}]}, "edits"),
         ({"colour": "red"}, "colour"),
