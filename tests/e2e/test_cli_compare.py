@@ -85,3 +85,17 @@ def test_what_can_not_be_compared_is_said(here: Here, session: str, a: str, b: s
     found = here("compare", a, b)
     assert found.code == code
     assert told in found.err
+
+
+def test_of_what_was_erased_nothing_is_told(desk: Desk, here: Here, session: str) -> None:
+    here("fork", session, "--at", "4", "--id", "b1", "--app", "desk.py")
+    for id in (session, "b1"):
+        assert here("export", id, "--without-private", "--output", f"{id}.jsonl").code == 0
+    own = here("compare", session, "s1.jsonl")
+    assert own.code == 0
+    assert own.out.startswith("same, as far as can be told: ")
+    assert "(erased)" in own.out
+    for other in (session, "b1"):
+        found = here("compare", other, "b1.jsonl")
+        assert found.code == 0, found.out
+        assert "one turn of A left out: in B only as a summary, or erased" in found.out

@@ -126,7 +126,7 @@ def _hidden(one: Trajectory, other: Trajectory) -> int | None:
         return None
     left_at = other.origin.seq if other.origin and other.origin.session == one.session else None
     if isinstance(known.value, Erased):
-        return left_at
+        return 0 if one.origin is not None and one.origin == other.origin else left_at
     before = one.seq if left_at is None else left_at
     same = [said for turn in one.turns for said in turn.said if said.kind == "summary" and said.value == known.value]
     return next((said.up_to for said in reversed(same) if said.seq <= before), None)

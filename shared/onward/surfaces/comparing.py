@@ -75,9 +75,9 @@ def _lines(found: Comparison, every: bool, paper: Paper) -> Iterator[str]:
 def _side_by_side(found: Comparison, every: bool, paper: Paper) -> Iterator[str]:
     half = (paper.width - 15) // 2
     yield paper.tint(_row("A", _named(found.a), "", "B", _named(found.b), half), "dim")
-    for name, count in zip("BA", found.hidden, strict=True):
+    for name, other, count in zip("AB", "BA", found.hidden, strict=True):
         if count:
-            yield f"      {_many(count)} of {'A' if name == 'B' else 'B'} stand in {name} as a summary"
+            yield f"      {_many(count)} of {name} left out: in {other} only as a summary, or erased"
     for row in rows(found, every):
         yield from [f"      {_many(row)} alike"] if isinstance(row, int) else _drawn(row, half, paper)
 
