@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 
+from onward.core.canonical import canonical
 from onward.core.events import Value
 
 
@@ -25,6 +26,16 @@ class Blob(Value):
 
 class Erased(Value):
     """Where a private value was; only its digest is left, in the log."""
+
+
+def bytes_of(value: Any) -> int:
+    """The size of a JSON value's text, wherever it lies."""
+    if isinstance(value, Blob):
+        return value.size
+    if isinstance(value, Erased):
+        return 0
+    text = canonical(value)
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 _MARKS = frozenset({"$blob", "$erased", "$value"})

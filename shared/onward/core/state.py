@@ -26,7 +26,7 @@ from onward.core.events import (
     Value,
 )
 from onward.core.files import MARK
-from onward.core.payload import Blob, Payload, pack
+from onward.core.payload import Blob, Payload, bytes_of, pack
 
 FOLD_VERSION = 2
 """Changes whenever the same log would fold to something else; older snapshots are then ignored (R20)."""
@@ -125,6 +125,12 @@ class Entry(Value):
         asked of a whole transcript at each turn."""
         large = any(isinstance(value, Blob) for value in (self.value, self.content, self.arguments))
         return large or f'"{MARK}"' in self.text
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes that the entry adds to a prompt, the provider's own form of it where there is one. Found out once: they
+        are added up at each turn."""
+        return bytes_of(self.value if self.content is None else self.content)
 
     @cached_property
     def line(self) -> str:

@@ -23,7 +23,7 @@ from onward.core.events import (
     TranscriptCompacted,
 )
 from onward.core.model import Model, ModelRequest, ToolSpec
-from onward.core.payload import Blob, Erased
+from onward.core.payload import Blob, Erased, bytes_of
 from onward.core.program import AskModel, Child, Decision, Handover, Perform, Record, Rest
 from onward.core.state import Entry, OpenCall, State
 from onward.errors import BadInput, Permanent
@@ -33,8 +33,6 @@ from onward.programs.compaction import (
     ASKED,
     BYTES_PER_TOKEN,
     Compaction,
-    bytes_of,
-    entry_bytes,
     newest_seq,
     next_prompt,
 )
@@ -331,7 +329,7 @@ class Agent:
 
         As much work as sending the prompt, and done only where a limit on tokens needs it.
         """
-        size = self._fixed_bytes + sum(map(entry_bytes, transcript))
+        size = self._fixed_bytes + sum(entry.size for entry in transcript)
         return size // BYTES_PER_TOKEN + self.max_output_tokens
 
     # --- compaction --------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from typing import Any, cast
 from onward.core.bounds import whole
 from onward.core.canonical import canonical
 from onward.core.model import Model
-from onward.core.payload import Blob, Erased
 from onward.core.state import Entry, State
 from onward.errors import BadInput
 from onward.programs.routing import Resolve
@@ -114,21 +113,6 @@ def next_prompt(state: State, fixed: int) -> int:
     """Tokens of the next prompt: as many as the newest had, and an estimate of what came since. `fixed` is the bytes
     of instructions and tools, which the newest prompt had too."""
     if not state.context:
-        return (fixed + sum(map(entry_bytes, state.transcript))) // BYTES_PER_TOKEN
+        return (fixed + sum(entry.size for entry in state.transcript)) // BYTES_PER_TOKEN
     answered = max((at for at, entry in enumerate(state.transcript) if entry.kind == "answer"), default=-1)
-    return state.context + sum(map(entry_bytes, state.transcript[answered + 1 :])) // BYTES_PER_TOKEN
-
-
-def entry_bytes(entry: Entry) -> int:
-    """What an entry adds to a prompt: the provider's own form of it, where there is one."""
-    return bytes_of(entry.value if entry.content is None else entry.content)
-
-
-def bytes_of(value: Any) -> int:
-    """The size of a JSON value's text, wherever it lies."""
-    if isinstance(value, Blob):
-        return value.size
-    if isinstance(value, Erased):
-        return 0
-    text = canonical(value)
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return state.context + sum(entry.size for entry in state.transcript[answered + 1 :]) // BYTES_PER_TOKEN
