@@ -17,7 +17,7 @@ START = {"program": "refund-desk", "input": "Hi"}
 DECISION = {"call": "9.9", "digest": "0" * 64, "verdict": "approved"}
 CALL = {"call": "9.9"}
 
-MAKING = ("sessions", "sessions/ID/fork")
+MAKING = ("sessions", "sessions/ID/fork", "sessions/ID/replay")
 
 MATRIX: list[tuple[str, str, Any, set[str]]] = [
     ("GET", "sessions", None, VIEWER),
@@ -31,6 +31,7 @@ MATRIX: list[tuple[str, str, Any, set[str]]] = [
     ("POST", "sessions/ID/links", CALL, VIEWER),
     ("GET", "sessions/ID/branches", None, VIEWER),
     ("GET", "sessions/ID/compare/ID", None, VIEWER),
+    ("POST", "sessions/ID/replay", None, VIEWER),
     ("GET", "sessions/ID/export", None, VIEWER),
     ("POST", "sessions", START, OPERATOR),
     ("POST", "imports", {"file": "none"}, OPERATOR),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,7 +33,8 @@ class Replaying(Sessions):
     async def replayed(self, id: str, programs: Programs, tenant: str = "default") -> Verdict:
         """The same, with programs that are ready for it (`programs.replaying.programs_of`)."""
         head, recording = await self.get(id, tenant), await self.recording(id, tenant)
-        return replay(recording, programs, rests=head.status == RESTING and recording.hash == head.hash)
+        rests = head.status == RESTING and recording.hash == head.hash
+        return await asyncio.to_thread(replay, recording, programs, rests=rests)
 
 
 def replay_file(lines: Iterable[str], programs: Programs) -> Verdict:

@@ -20,6 +20,7 @@ from onward.surfaces.http import (
     operating,
     porting,
     problems,
+    replaying,
     sessions,
 )
 from onward.surfaces.http.service import Service
@@ -42,7 +43,20 @@ def described() -> FastAPI:
     """The routes, without anything to serve."""
     app = FastAPI(title="Onward", version=VERSION, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
     routes = APIRouter(prefix="/v1", responses=dict(problems.RESPONSES))
-    for each in (sessions, branching, comparing, porting, files, moving, links, events, looking, operating, health):
+    for each in (
+        sessions,
+        branching,
+        comparing,
+        replaying,
+        porting,
+        files,
+        moving,
+        links,
+        events,
+        looking,
+        operating,
+        health,
+    ):
         routes.include_router(each.router)
     app.include_router(routes, generate_unique_id_function=lambda route: route.name)
     problems.install(app)
