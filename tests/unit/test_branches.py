@@ -565,3 +565,14 @@ def test_a_branch_is_of_a_format_that_older_readers_leave_alone() -> None:
         assert ((await play.fork(2)).format, (await play.head()).format) == (3, 1)
 
     asyncio.run(whole())
+
+
+@pytest.mark.parametrize(
+    "value", [{"$blob": "mine"}, {"$erased": True}, {"$blob": {"digest": "0" * 64, "size": 1, "preview": ""}}]
+)
+async def test_g15_what_looks_like_a_reference_of_ours_is_data_in_a_branch_too(value: Any) -> None:
+    play = Forks(desk("hello"))
+    await play.start(value)
+    await play.fork()
+    assert (await play.state("b")).input == value
+    assert (await play.said())[0] == ("input", value)

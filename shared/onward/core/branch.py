@@ -77,7 +77,7 @@ def part(state: State, effects: Effects) -> Parting:
     left = [call for call in state.calls.values() if call not in again]
     transcript = [_shifted(entry, state.seq) for entry in state.transcript]
     transcript += [_not_made(call, state.seq) for call in left]
-    base = Base(
+    base = Base.model_construct(  # what looks like a reference of ours in it is data
         input=state.input,
         transcript=tuple(transcript),
         fired=state.fired,
@@ -96,8 +96,9 @@ def _answerable(call: OpenCall, effects: Effects) -> bool:
 
 
 def _shifted(entry: Entry, at: int) -> Entry:
-    moved = changed(entry, seq=entry.seq - at)
-    return moved if entry.call is None else changed(moved, call=shifted_call(entry.call, at))
+    if entry.call is None:
+        return changed(entry, seq=entry.seq - at)
+    return changed(entry, seq=entry.seq - at, call=shifted_call(entry.call, at))
 
 
 def shifted_call(call: str, at: int) -> str:

@@ -156,18 +156,18 @@ def _line_of(entry: Entry) -> str:
 def prompt(transcript: Sequence[Entry], summary: bool = False, line: Line = _line_of) -> str:
     """The digest of what a model is shown: the same for a session and for a branch of it, though their events have
     other numbers, and results of one turn may have come in another order."""
-    return Prompts(line, "summary" if summary else "turn").of(transcript)
+    return Prompts("summary" if summary else "turn").of(transcript, line)
 
 
 class Prompts:
     """Digests of prompts of one session, each made from the one before where it only grew."""
 
-    def __init__(self, line: Line = _line_of, what: str = "turn") -> None:
-        self._line, self._what = line, what
+    def __init__(self, what: str = "turn") -> None:
+        self._what = what
         self._closed: tuple[Entry, ...] = ()
         self._digest = what
 
-    def of(self, transcript: Sequence[Entry]) -> str:
+    def of(self, transcript: Sequence[Entry], line: Line = _line_of) -> str:
         """The digest of this one."""
         closed = len(self._closed)
         if not (closed <= len(transcript) and all(map(_same, self._closed, transcript))):
@@ -175,9 +175,9 @@ class Prompts:
         results = list[str]()
         for at in range(closed, len(transcript)):
             if transcript[at].kind == "result":
-                results.append(self._line(transcript[at]))
+                results.append(line(transcript[at]))
                 continue
-            self._digest = _chained(self._digest, [*sorted(results), self._line(transcript[at])])
+            self._digest = _chained(self._digest, [*sorted(results), line(transcript[at])])
             results, closed = [], at + 1
         self._closed = tuple(transcript[:closed])
         return _chained(self._digest, sorted(results))

@@ -16,7 +16,7 @@ from onward.core.ids import session_key
 from onward.core.log import ROOT, Commit
 from onward.core.payload import Blob
 from onward.core.program import AskModel, Handover, Recall
-from onward.core.record import Ancestor, Outcome, Record, Told, find, find_answer, prompt
+from onward.core.record import Ancestor, Outcome, Prompts, Record, Told, find, find_answer, prompt
 from onward.core.state import ANSWERED_FROM_RECORD, Entry, OpenCall, State, changed, value_digest
 from onward.engine.load import Loader
 from onward.errors import CorruptLog
@@ -52,6 +52,7 @@ class Records:
     def __init__(self, store: SessionStore, blobs: Blobs, loader: Loader) -> None:
         self._store, self._blobs, self._loader = store, blobs, loader
         self._read: OrderedDict[str, _Read] = OrderedDict()
+        self._prompts: OrderedDict[str, Prompts] = OrderedDict()
         self._digests: OrderedDict[tuple[str, int | None], str] = OrderedDict()
 
     async def recall(self, key: str, state: State, effect: Recall) -> list[Fact]:
@@ -75,10 +76,22 @@ class Records:
         if state.effects != "recorded" or state.model is not None or state.instructions is not None:
             return None
         shown = effect.request.transcript if effect.summarize is None else effect.request.transcript[:-1]
-        lines = {id(entry): await self._line_of(key, entry) for entry in shown}
-        named = prompt(shown, effect.summarize is not None, lambda entry: lines[id(entry)])
+        lines = {id(entry): await self._line_of(key, entry) for entry in shown if entry.elsewhere}
+
+        def line(entry: Entry) -> str:
+            return lines.get(id(entry)) or entry.line
+
+        named = self._prompts_of(key).of(shown, line) if effect.summarize is None else prompt(shown, True, line)
         found = find_answer(await self._line(state), named)
         return None if found is None else _told(effect, *found)
+
+    def _prompts_of(self, key: str) -> Prompts:
+        """A branch's prompts: each begins as the one before, so that little of it is new."""
+        known = self._prompts.pop(key, None) or Prompts()
+        self._prompts[key] = known
+        if len(self._prompts) > AT_HAND:
+            self._prompts.popitem(last=False)
+        return known
 
     async def _line_of(self, key: str, entry: Entry) -> str:
         if not (isinstance(entry.value, Blob) or isinstance(entry.arguments, Blob)):
