@@ -187,6 +187,8 @@ async def _branched(api: Noting) -> None:
         await api.until(branch, "input_received")
         await api.rested(branch)
     await api.done("GET", "sessions/twig/branches")
+    await api.done("GET", "sessions/whole/compare/branch")
+    await api.page("/sessions/whole/compare/branch")
 
 
 async def _ported(api: Noting) -> None:
