@@ -60,12 +60,15 @@ def test_many_files_are_replayed_each_in_its_line(desk: Desk, here: Here, sessio
         here("export", session, "--output", f"sessions/{name}.jsonl")
     text = (desk.path / "sessions/b.jsonl").read_text()
     (desk.path / "sessions/b.jsonl").write_text(text.replace("Refund A-1", "Refund A-2"))
-    for words in (("sessions",), ("sessions/*.jsonl",), tuple(f"sessions/{name}.jsonl" for name in "abc")):
+    (desk.path / "sessions/d.jsonl").write_text("no export\n")
+    (desk.path / "sessions/e.jsonl").write_bytes(b"\xff\n")
+    for words in (("sessions",), ("sessions/*.jsonl",), tuple(f"sessions/{name}.jsonl" for name in "abcde")):
         found = here(*REPLAY, *words)
         lines = found.out.splitlines()
         assert found.code == 1
-        assert [line.split()[0] for line in lines[:-1]] == ["same", "unreadable", "same"]
-        assert lines[-1] == "2 of 3 are the same"
+        assert [line.split()[0] for line in lines[:-1]] == ["same", "unreadable", "same", "unreadable", "unreadable"]
+        assert lines[-1] == "2 of 5 are the same"
+    assert "unreadable  sessions/d.jsonl  file: it does not begin as an export" in found.out
     assert [row["verdict"] for row in here(*REPLAY, "sessions", "--json").doc["replays"]][1] == "unreadable"
 
 

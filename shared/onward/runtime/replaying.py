@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from onward.core.divergence import Verdict
-from onward.core.portable import read
+from onward.core.portable import Export, read
 from onward.core.program import Programs
 from onward.core.replaying import replay
 from onward.programs.replaying import programs_of
@@ -40,5 +40,9 @@ class Replaying(Sessions):
 def replay_file(lines: Iterable[str], programs: Programs) -> Verdict:
     """The same for the lines of an exported session's file, with programs that are ready for it
     (`programs.replaying.programs_of`). Raises BadInput and CorruptLog."""
-    export = read(lines)
+    return replay_export(read(lines), programs)
+
+
+def replay_export(export: Export, programs: Programs) -> Verdict:
+    """The same for an export that was read. Raises BadInput."""
     return replay(export.recording(), programs, rests=export.header.status == RESTING)

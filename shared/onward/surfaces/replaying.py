@@ -12,6 +12,7 @@ from typing import Any
 from onward.core.comparing import compare
 from onward.core.comparing import doc as comparison_doc
 from onward.core.divergence import Same
+from onward.core.portable import Export, read, write
 from onward.core.program import Programs
 from onward.core.trajectory import trajectory
 from onward.errors import BadInput, CorruptLog, OnwardError, UnreadableLog
@@ -19,7 +20,7 @@ from onward.programs.app import load_target
 from onward.programs.replaying import programs_of
 from onward.runtime import Runtime
 from onward.runtime.access import Access
-from onward.runtime.replaying import replay_file
+from onward.runtime.replaying import replay_export
 from onward.runtime.rerun import rerun
 from onward.surfaces.output import Output
 from onward.surfaces.running import Plan
@@ -90,8 +91,7 @@ async def replay(
 
     async def one(access: Access | None, source: str | Path) -> Row:
         if isinstance(source, Path):
-            with source.open(encoding="utf-8") as lines:
-                verdict = replay_file(lines, programs)
+            verdict = replay_export(_exported(source), programs)
         else:
             assert access is not None
             verdict = await access.replayed(source, programs)
@@ -123,9 +123,21 @@ async def run_again(
 
 async def _lines(access: Access | None, source: str | Path) -> list[str]:
     if isinstance(source, Path):
-        return source.read_text(encoding="utf-8").splitlines(keepends=True)
+        return list(write(_exported(source)))
     assert access is not None
     return [line async for line in access.export(source)]
+
+
+class _Unreadable(Exception):
+    """A file that is no export, or was changed: the others are replayed all the same."""
+
+
+def _exported(file: Path) -> Export:
+    try:
+        with file.open(encoding="utf-8") as lines:
+            return read(lines)
+    except (OnwardError, UnicodeDecodeError, OSError) as exc:
+        raise _Unreadable(str(exc)) from exc
 
 
 # --- saying so -------------------------------------------------------------------------------------------------
@@ -146,9 +158,8 @@ async def _rows(sources: Sources, output: Output, one: Any) -> AsyncIterator[Row
     for source in sources.named:
         try:
             row: Row = await one(source)
-        except (CorruptLog, UnreadableLog, UnicodeDecodeError) as exc:
-            code = exc.code if isinstance(exc, OnwardError) else "corrupt_log"
-            row = Row(str(source), "unreadable", str(exc), {"verdict": "unreadable", "code": code})
+        except (_Unreadable, CorruptLog, UnreadableLog) as exc:
+            row = Row(str(source), "unreadable", str(exc), {"verdict": "unreadable"})
         if not output.json:
             word = output.paper.tint(row.verdict, "good" if row.same else "bad")
             output.lines([f"{word}  {safe(row.name)}  {safe(_rest(row))}"])
