@@ -199,7 +199,11 @@ def came_to(call: Call) -> tuple[str, Any]:
     """What a call came to, as far as that is compared: in what way, and the value."""
     if call.outcome in ("done", "answered"):
         return "done", call.result
-    if call.outcome in ("blocked", "not_inherited", "open", "in_doubt", "left") or call.error is None:
+    if (
+        call.outcome in ("blocked", "not_inherited", "open", "in_doubt")
+        or call.error is None
+        or call.error.code == "left"
+    ):
         return call.outcome, None
     return "failed", [call.error.code, call.error.message]
 
