@@ -135,3 +135,27 @@ def test_g14_a_branch_goes_its_parents_way(
         await branched(await played(says, unhurried(dict(options)), interference), where, which)
 
     asyncio.run(whole())
+
+
+@settings(
+    max_examples=settings().max_examples // 12,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(turns, OPTIONS, st.lists(st.tuples(actions, st.integers(0, 6)), max_size=6), places, places)
+def test_g14_a_branch_of_what_was_erased_in_part_performs_nothing(
+    says: list[Any], options: dict[str, Any], interference: list[tuple[str, int]], what: float, where: float
+) -> None:
+    """What is gone is no answer: its calls are blocked, and its prompts go to a model."""
+
+    async def whole() -> None:
+        world = await played(says, unhurried(dict(options)), interference)
+        await erased(world, "s", what)
+        at = await world.fork("s", 1 + int(where * ((await world.play.head("s")).seq - 1)), "b")
+        await state_at_is_the_fold(world.play, "s", at)
+        await world.play.pass_time(3600)
+        await in_order(world.play, "b")
+        assert not [event for event in await world.recording("b") if event.kind in PERFORMED]
+
+    asyncio.run(whole())

@@ -363,6 +363,18 @@ async def test_g11_what_a_branch_has_from_a_record_is_not_spent() -> None:
     assert (head.status, head.spent.turns, head.spent.calls) == ("completed", 1, 0)
 
 
+async def test_g11_a_turn_that_is_in_the_record_is_under_no_limit_and_any_other_is() -> None:
+    """Its parent was let go on by an operator; the branch needs nobody for what costs it nothing."""
+    play = await paid("thanks", "again", limits=Limits(tokens=9000))
+    await play.start("x" * 3000, id="t")
+    assert (await play.head("t")).status == "needs_attention"
+    await play.signal("resume", {"limits": {"tokens": 90_000}}, OPERATOR, id="t")
+    head = await play.fork(1, of="t")
+    assert (head.status, head.limits.tokens, head.spent.tokens) == ("completed", 9000, 0)
+    head = await play.fork(1, "c", of="t", input="more")
+    assert (head.status, head.error and head.error.code, head.spent.tokens) == ("needs_attention", "limit_reached", 0)
+
+
 async def test_live_model_asks_the_model_and_answers_calls_from_the_record() -> None:
     agent = desk(PAYS, "thanks")
     play = Forks(agent)
@@ -539,7 +551,7 @@ async def test_a_branch_without_its_base_is_parked_for_good_and_can_be_read() ->
 async def test_a_record_is_read_once_for_all_branches_of_a_session() -> None:
     play = await paid(*[asks(("look", {"order": f"A{at}"})) for at in range(20)], "thanks")
     commits, counts = (await play.head()).commits, play.counted()
-    for at in range(100):
+    for at in range(40):
         await play.fork(1 + at % 40, f"b{at}", settle=False)
     forked = counts[session_key("default", "s"), "commits"]
     await play.settle()

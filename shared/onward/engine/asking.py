@@ -9,7 +9,9 @@ from functools import partial
 
 from onward.core import events as ev
 from onward.core.canonical import DEEPEST, canonical
+from onward.core.draft import ENGINE
 from onward.core.events import Actor, Body, Failure
+from onward.core.limits import exceeded
 from onward.core.model import Model, ModelAnswer, ModelRequest, Speaking
 from onward.core.program import AskModel
 from onward.core.retry import FAILURES_TO_PARK, MODEL_RETRY
@@ -50,6 +52,9 @@ class Asking:
         recorded = await self._records.answer(hold.key, state, effect)
         if recorded is not None:
             return [(actor, recorded)]
+        over = exceeded(state, [effect], hold.now(), effect.timeout) if state.effects == "recorded" else None
+        if over is not None:
+            return [(ENGINE, over)]
         request = replace(effect.request, transcript=await self._whole(hold, effect.request.transcript))
         self._asked[id(effect.model)] = effect.model
         try:

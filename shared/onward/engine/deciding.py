@@ -143,6 +143,8 @@ def _limited(session: Session, program: Program, decision: Perform) -> Decision:
     effects = decision.effects
     if session.stalls:
         return _lost(session, effects)
+    if session.state.effects == "recorded":
+        return decision  # a turn that is in the record costs nothing: who asks the model looks there first
     longest = max(_time_limit(effect, program) for effect in effects)
     over = exceeded(session.state, effects, session.hold.now(), longest)
     return _record(over) if over else decision
