@@ -227,6 +227,16 @@ def test_what_was_erased_is_neither_the_same_nor_different() -> None:
     assert found.verdict == "same, as far as can be told: 2 values were erased"
 
 
+def test_what_counts_of_a_failure_is_what_the_model_was_told() -> None:
+    told = call("ask", Failure(code="interrupted", message="an input came"))
+    left, refused = (session(turn(replace(told, outcome=how))) for how in ("left", "refused"))
+    assert compare(left, refused).same
+    other = session(turn(call("ask", Failure(code="interrupted", message="another came"))))
+    assert compare(left, other).code == "results_differ"
+    blocked = [replace(told, outcome="blocked", error=Failure(code="blocked", message=why)) for why in ("a", "b")]
+    assert compare(*(session(turn(each)) for each in blocked)).same
+
+
 def test_true_is_not_one() -> None:
     a, b = session(turn(call("set", on=True))), session(turn(call("set", on=1)))
     assert compare(a, b).code == "arguments_differ"

@@ -195,15 +195,15 @@ def approval(call: Call) -> str:
     return ", ".join(said) or "asked about, and not decided"
 
 
+_UNTOLD = ("blocked", "not_inherited", "open", "in_doubt")
+"""Outcomes by which calls are the same, whatever is said of why."""
+
+
 def came_to(call: Call) -> tuple[str, Any]:
     """What a call came to, as far as that is compared: in what way, and the value."""
     if call.outcome in ("done", "answered"):
         return "done", call.result
-    if (
-        call.outcome in ("blocked", "not_inherited", "open", "in_doubt")
-        or call.error is None
-        or call.error.code == "left"
-    ):
+    if call.error is None or call.error.code == "left" or call.outcome in _UNTOLD:
         return call.outcome, None
     return "failed", [call.error.code, call.error.message]
 
