@@ -67,6 +67,8 @@ async def test_g14_a_live_branch_asks_and_whoever_asked_for_its_parent_does_not_
     events = await api.until("b-live-1", "approval_requested", "acme")
     asked = next(event.body for event in events if event.kind == "approval_requested")
     decision = {"call": asked.call, "digest": asked.digest, "verdict": "approved"}
+    shown = (await api.ask("GET", "approvals?tenant=acme&limit=200", who=FRANK)).doc["approvals"]
+    assert {each["session"]: each["origin"] and each["origin"]["session"] for each in shown}["b-live-1"] == "b-live"
     path = "sessions/b-live-1/decisions?tenant=acme"
     for who in (TINA, FRANK):
         assert (await api.ask("POST", path, decision, who)).said == (403, "requester"), who

@@ -193,6 +193,7 @@ async def test_a_family_is_a_table_that_leads_to_each_member(house: House) -> No
     links = [each.attributes["href"] for each in page.root.one("tbody").all("a")]
     assert "/sessions/k-6a/compare/k-6b?tenant=default" in links
     assert "/sessions/k-6a/events/3?tenant=default" in links
+    assert (await house.visitor().get("/sessions/k-6a/compare/k-6b?tenant=default")).status == 200
     for id in ("k-6", "k-6a"):
         assert (await house.api.ask("DELETE", f"sessions/{id}")).status == 200
     left = await house.visitor().get("/sessions/k-6b/branches?tenant=default")
@@ -219,6 +220,16 @@ async def test_what_a_branch_has_taken_over_is_no_more_than_text_and_gone_where_
     page = await house.visitor().get("/sessions/k-7a?tenant=default")
     assert "(erased)" in page.root.one("ol", id="talk").all("li")[0].text
     assert (await house.visitor().get("/sessions/k-7a/fork?tenant=default&seq=2")).status == 200
+
+
+async def test_who_is_asked_by_a_live_branch_is_told_that_it_is_one(house: House) -> None:
+    await _paid(house, "k-9")
+    await _forked(house, "k-9", 2, id="k-9a", effects="live")
+    await house.api.until("k-9a", "approval_requested")
+    await house.rests("k-9a", "waiting")
+    for path in ("/approvals?for=all", "/approvals/k-9a/3.0?tenant=default"):
+        page = await house.visitor().get(path)
+        assert "it is a branch of k-9, which may have done this already" in page.text, path
 
 
 async def test_a_long_conversation_is_inherited_from_a_blob_and_shown_from_its_end(house: House) -> None:

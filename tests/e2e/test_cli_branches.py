@@ -87,6 +87,7 @@ def test_a_live_branch_asks_before_what_cannot_be_repeated(desk: Desk, here: Her
     assert answer.code == 0
     assert "Waits for a person to decide:" in answer.out
     assert "pay" not in desk.books()
+    assert "session b1, a branch of s1 at event 4, which may have done this already" in here("approvals").out
 
 
 def test_the_same_again_is_the_same_branch(here: Here, session: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from onward.core.codec import stamp
@@ -20,6 +21,7 @@ from onward.surfaces.operating import switch_text
 from onward.surfaces.output import Output
 from onward.surfaces.questions import Question, questions
 from onward.surfaces.reports import attention_lines, event_line, list_lines, question_block, show_lines
+from onward.surfaces.telling_branches import origin_text
 from onward.surfaces.text import preview, said
 from onward.surfaces.timeline import Telling
 from onward.surfaces.verbs import Place, decisions, needs_attention, verbs
@@ -143,7 +145,8 @@ async def approvals(runtime: Access, place: Place, output: Output) -> None:
     asked = [await _questions(runtime, head) for head in heads.values()]
     if output.json:
         return output.doc([_question_doc(question, place, len(all)) for all in asked for question in all])
-    output.lines(_approval_lines(asked, place, output, runtime) if any(asked) else ["No approval is open."])
+    lines = _approval_lines(heads, asked, place, output, runtime.parts.clock.now())
+    output.lines(lines if any(asked) else ["No approval is open."])
 
 
 async def _questions(runtime: Access, head: Head) -> list[Question]:
@@ -155,12 +158,14 @@ async def _questions(runtime: Access, head: Head) -> list[Question]:
 
 
 def _approval_lines(
-    asked: Sequence[Sequence[Question]], place: Place, output: Output, runtime: Access
+    heads: Mapping[str, Head], asked: Sequence[Sequence[Question]], place: Place, output: Output, now: datetime
 ) -> Iterator[str]:
     for all in asked:
         for question in all:
-            yield output.paper.tint(f"session {question.session}", "strong")
-            yield from question_block([question], place, output.paper, runtime.parts.clock.now(), alone=len(all) == 1)
+            origin = origin_text(heads[question.session])
+            branch = f", a {origin}, which may have done this already" if origin else ""
+            yield f"{output.paper.tint(f'session {question.session}', 'strong')}{branch}"
+            yield from question_block([question], place, output.paper, now, alone=len(all) == 1)
             yield ""
 
 

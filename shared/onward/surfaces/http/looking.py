@@ -63,7 +63,8 @@ def question_doc(head: Head, question: Question) -> dict[str, Any]:
     """An open approval, as it is shown."""
     fields = {name: getattr(question, name) for name in models.Approval.model_fields if hasattr(question, name)}
     expires = {"expires_at": question.expires_at and stamp(question.expires_at)}
-    return {"tenant": head.tenant, "program": head.program} | fields | expires
+    origin = {"origin": head.origin.model_dump()} if head.origin else {}
+    return {"tenant": head.tenant, "program": head.program} | fields | expires | origin
 
 
 @router.get("/attention", response_model=models.Sessions, response_model_exclude_unset=True)

@@ -211,6 +211,7 @@ class Approval(Answering):
     approvers: list[str]
     expires_at: Time | None
     on_timeout: Literal["deny", "approve"]
+    origin: LeftAt | None = Field(default=None, description="Of a branch, whose parent may have done this already.")
 
 
 class LinkMade(Answering):
