@@ -227,6 +227,25 @@ def test_what_was_erased_is_neither_the_same_nor_different() -> None:
     assert found.verdict == "same, as far as can be told: 2 values were erased"
 
 
+def test_words_that_are_the_same_by_chance_do_not_draw_calls_apart() -> None:
+    a = session(turn(LOOK, told="go", says="hm"), turn(LOOK), turn(LOOK, says="now"), DONE)
+    b = session(turn(LOOK, told="go"), turn(LOOK, says="hm"), turn(LOOK), DONE)
+    assert compare(a, b).code == "words_differ"
+    one, two, three, four = (call("look", x=number) for number in range(4))
+    found = compare(session(turn(one), turn(two), turn(three), DONE), session(turn(two), turn(three), turn(four), DONE))
+    assert [(pair.a is None, pair.b is None) for pair in found.pairs] == [
+        (False, True),
+        (False, False),
+        (False, False),
+        (True, False),
+        (False, False),
+    ]
+    shifted = compare(
+        session(turn(one), turn(call("pay")), turn(two)), session(turn(two), turn(call("pay")), turn(four))
+    )
+    assert shifted.code == "arguments_differ"
+
+
 def test_what_counts_of_a_failure_is_what_the_model_was_told() -> None:
     told = call("ask", Failure(code="interrupted", message="an input came"))
     left, refused = (session(turn(replace(told, outcome=how))) for how in ("left", "refused"))

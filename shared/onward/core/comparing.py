@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from onward.core.aligning import align
+from onward.core.aligning import Aligned, align
 from onward.core.canonical import canonical, sha256
 from onward.core.differences import ABSENT, Differ, Difference, Kind, alone, brief, came_to, made_with, paths
 from onward.core.payload import Blob, Erased
@@ -137,14 +137,27 @@ def _inherited_summary(said: Said) -> bool:
 
 
 def _pairs(a: Sequence[Turn], b: Sequence[Turn], differ: Differ) -> Iterable[Pair]:
-    inherited = any(turn.inherited for turn in (*a, *b))
-    keys = {id(turn): _keys(turn, inherited) for turn in (*a, *b)}
-    levels = [lambda turn, level=level: keys[id(turn)][level] for level in range(LEVELS)]
-    for one, other in align(a, b, levels):
+    for one, other in _aligned(a, b):
         if one is not None and other is not None:
             yield Pair(one, other, differ.turns(one, other))
         else:
             yield Pair(one, other, tuple(_alone(one or other, of_b=one is None)))
+
+
+def _aligned(a: Sequence[Turn], b: Sequence[Turn]) -> Sequence[Aligned[Turn]]:
+    """The turns that belong together. What matters most to find them is not known before: words that are the same by
+    chance must not draw calls apart, nor calls the whole. So each key is tried as the first, and what differs least is
+    taken."""
+    inherited = any(turn.inherited for turn in (*a, *b))
+    keys = {id(turn): _keys(turn, inherited) for turn in (*a, *b)}
+    levels = [lambda turn, level=level: keys[id(turn)][level] for level in range(LEVELS)]
+
+    def cost(aligned: Sequence[Aligned[Turn]]) -> float:
+        pairs = [(keys[id(one)], keys[id(other)]) for one, other in aligned if one is not None and other is not None]
+        apart = sum(1.0 if one[1] != other[1] else 0.5 for one, other in pairs if one[0] != other[0])
+        return len(aligned) - len(pairs) + apart
+
+    return min((align(a, b, levels[first:]) for first in range(LEVELS - 1)), key=cost)
 
 
 LEVELS = 5
