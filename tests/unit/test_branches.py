@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from onward import Agent, Approval, BadInput, Compaction, Limits, NotFound, Refused, Route, ScriptedModel
+from onward.core.canonical import DEEPEST
+from onward.core.files import File
 from onward.core.ids import session_key
 from onward.core.log import verify
 from onward.core.model import ModelAnswer, ModelCall, ModelRequest
@@ -588,3 +590,38 @@ async def test_g15_what_looks_like_a_reference_of_ours_is_data_in_a_branch_too(v
     await play.fork()
     assert (await play.state("b")).input == value
     assert (await play.said())[0] == ("input", value)
+
+
+async def test_g15_what_is_nested_as_deeply_as_may_be_goes_along() -> None:
+    deep: Any = "end"
+    for _ in range(DEEPEST):
+        deep = [deep]
+    play = Forks(desk("hello"))
+    await play.start(deep)
+    await play.fork()
+    await play.fork(None, "c", of="b")
+    await play.check("c")
+    assert (await play.state("c")).input == deep
+    with pytest.raises(BadInput, match="nested too deeply"):
+        await play.fork(1, "d", edits={1: [deep]})
+
+
+async def test_a_file_is_said_to_a_branch() -> None:
+    play = Forks(desk("hello", "again"))
+    await play.start()
+    await play.fork(input=File(data=b"a plan", media_type="image/png"))
+    kind, value = (await play.said())[-2]
+    assert (kind, value["$file"]["size"]) == ("input", 6)
+    key = session_key("default", "b")
+    assert await play.runner.backend.blobs.get(key, f"files/{value['$file']['digest']}")
+
+
+async def test_g14_a_live_branch_made_after_a_restore_is_of_that_incarnation() -> None:
+    """What the database has forgotten is no branch's: a person is asked anyway, and nobody needs to look first."""
+    play = await paid()
+    await play.runner.backend.incarnations.record(OPERATOR, "the disk broke", play.runner.clock.now())
+    play.runner.clock.advance(60)
+    head = await play.fork("session_started", effects="live")
+    assert (head.incarnation, [wait.tool for wait in head.waits]) == (2, ["pay"])
+    await play.decide("approved", id="b")
+    assert (await play.head("b")).status == "completed"

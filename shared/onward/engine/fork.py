@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from onward.core import events as ev
 from onward.core.branch import Parting, edited, part
-from onward.core.canonical import canonical, digest
+from onward.core.canonical import DEEPEST, canonical, digest
 from onward.core.draft import ENGINE, Draft
 from onward.core.events import Actor, Effects, Origin
 from onward.core.files import MARK, Stash, digests_in, stash
@@ -226,7 +226,8 @@ def _checked(fork: Fork, parent: Head) -> int:
     at = fork.at if fork.at is not None else max(fork.edits, default=parent.seq)
     if not 1 <= at <= parent.seq:
         raise BadInput(f"at: {at} is no event of session {parent.id}, which has 1 to {parent.seq}")
-    canonical([fork.input, fork.instructions, fork.model, list(fork.edits.values())])
+    for value in (stash(fork.input, {}), fork.instructions, fork.model, *fork.edits.values()):
+        canonical(value, DEEPEST)
     return at
 
 
