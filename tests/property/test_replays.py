@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from onward import (
@@ -26,11 +26,13 @@ from onward import (
     Unknown,
     tool,
 )
-from onward.core.divergence import Same
+from onward.core import events as ev
+from onward.core.divergence import Divergence, Same
 from onward.core.ids import session_key
 from onward.core.model import ModelRequest
 from onward.core.recording import Recording
 from onward.core.replaying import replay
+from onward.core.state import changed
 from onward.engine.fork import Fork
 from onward.errors import UsageError
 from onward.ports import Query
@@ -236,3 +238,37 @@ def test_cut_sessions_and_branches_replay_the_same(
 
     with quiet():
         asyncio.run(main())
+
+
+def _another(body: ev.Body) -> ev.Body | None:
+    """What might have been decided instead; None for what nobody's program decides."""
+    if isinstance(body, ev.CallsProposed) and body.calls:
+        return changed(body, calls=[changed(body.calls[0], rule="another"), *body.calls[1:]])
+    if isinstance(body, ev.ApprovalRequested):
+        return changed(body, rule="another")
+    if isinstance(body, ev.ModelAnswered | ev.ModelFailed):
+        return changed(body, model="another")
+    if isinstance(body, ev.ChildStarted):
+        return changed(body, program="another")
+    return changed(body, output="another") if isinstance(body, ev.SessionCompleted) and not body.signal else None
+
+
+@settings(max_examples=25)
+@given(turns, agents, acts, st.data())
+def test_whatever_was_decided_otherwise_is_found_at_that_event(
+    turns: list[Any], options: dict[str, Any], acts: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    async def main() -> tuple[Recording, App]:
+        play, app = await played(turns, options, acts)
+        return await play.runner.parts.loader.recording(await play.head()), app
+
+    with quiet():
+        recording, app = asyncio.run(main())
+    others = {event.seq: body for event in recording.events if (body := _another(event.body)) is not None}
+    assume(others)
+    seq = data.draw(st.sampled_from(sorted(others)))
+    event = changed(recording.events[seq - 1], body=others[seq])
+    events = (*recording.events[: seq - 1], event, *recording.events[seq:])
+    verdict = replay(replace(recording, events=events), app.programs, rests=True)
+    assert isinstance(verdict, Divergence)
+    assert verdict.seq == seq
