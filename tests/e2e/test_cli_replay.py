@@ -81,7 +81,36 @@ def test_it_is_run_again_where_models_are_to_be_asked(desk: Desk, here: Here, se
     found = here(*REPLAY, "s1.jsonl", "--effects", "live-model")
     assert found.code == 1
     assert found.out.startswith("differs  s1.jsonl  B makes one call fewer: refund(")
+    desk.write(LOOKUP)
+    stopped = here(*REPLAY, "s1.jsonl", "--effects", "live-model")
+    assert stopped.code == 1
+    assert "; it stopped: model_refused: the script of" in stopped.out
     assert desk.books() == booked, "no call was made"
+
+
+def test_a_session_with_an_erased_input_is_unclear_and_keeps_no_other_from_its_run(desk: Desk, here: Here) -> None:
+    desk.write(says("Hm."), says("Well."))
+    code = (desk.path / "desk.py").read_text()
+    (desk.path / "talk.py").write_text(code.replace('Agent("desk"', 'Agent("desk", conversation=True', 1))
+    for id in ("s1", "s2"):
+        here("run", "talk.py:desk", "Hello", "--id", id)
+        here("send", id, "Hello again")
+        here("run", "talk.py:desk", "--id", id)
+    events = here("events", "s1", "--json").docs
+    seq = next(event["seq"] for event in events if event["kind"] == "input_received")
+    assert here("erase", "s1", str(seq), "content", "--reason", "asked to").code == 0
+    found = here("replay", "s1", "s2", "--app", "talk.py", "--effects", "live-model")
+    assert found.code == 1
+    assert f"unclear  s1  session recorded can't be run again: its input of event {seq} was erased" in found.out
+    assert "same  s2  same" in found.out
+
+
+def test_a_model_that_is_only_a_name_is_named_before_anything_is_run(desk: Desk, here: Here, session: str) -> None:
+    app = desk.path / "far.py"
+    app.write_text((desk.path / "desk.py").read_text().replace("scripted:turns.json", "some-model"))
+    found = here("replay", session, "--app", "far.py", "--effects", "live-model")
+    assert found.code == 2
+    assert "no model is called 'some-model'" in found.err
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ from onward.surfaces.running import Plan
 from onward.surfaces.text import safe
 from onward.wiring import Policy
 
-AGAIN = "again"
-"""The session that a recorded one is run again as."""
+AS_RECORDED, AGAIN = "recorded", "again"
+"""The sessions of a database in which one is run again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +111,24 @@ async def run_again(
     async def one(access: Access | None, source: str | Path) -> Row:
         with tempfile.TemporaryDirectory() as place:
             async with Runtime(plan.app, Path(place) / "onward.db", policy=Policy(handover=0)) as runtime:
-                head = await runtime.import_(await _lines(access, source))
-                await rerun(runtime, head.id, branch=f"{head.id[:100]}:{AGAIN}", tenant=head.tenant)
-                pair = [await runtime.recording(id, head.tenant) for id in (head.id, f"{head.id[:100]}:{AGAIN}")]
-        found = compare(*map(trajectory, pair))
-        return Row(str(source), "same" if found.same else "differs", found.verdict, comparison_doc(found))
+                head = await runtime.import_(await _lines(access, source), AS_RECORDED)
+                plan.check_branch(head, None)
+                return await _compared(runtime, str(source))
 
     async with access or nullcontext() as opened:
         return await _all(sources, output, lambda source: one(opened, source))
+
+
+async def _compared(runtime: Runtime, name: str) -> Row:
+    """Run the session again, and hold it against what was recorded. One that stopped on the way says why."""
+    try:
+        again = await rerun(runtime, AS_RECORDED, branch=AGAIN)
+    except BadInput as exc:  # an input of it was erased
+        return Row(name, "unclear", str(exc), {"verdict": "unclear"})
+    pair = [await runtime.recording(id) for id in (AS_RECORDED, AGAIN)]
+    found = compare(*map(trajectory, pair))
+    why = f"; it stopped: {again.error.code}: {again.error.message}" if again.error and not found.same else ""
+    return Row(name, "same" if found.same else "differs", found.verdict + why, comparison_doc(found))
 
 
 async def _lines(access: Access | None, source: str | Path) -> list[str]:
