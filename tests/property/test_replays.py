@@ -202,7 +202,7 @@ async def played(turns: list[Any], options: dict[str, Any], acts: list[tuple[str
     return play, app
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(turns, agents, acts)
 def test_random_sessions_replay_the_same(
     turns: list[Any], options: dict[str, Any], acts: list[tuple[str, int]]
@@ -216,7 +216,7 @@ def test_random_sessions_replay_the_same(
         asyncio.run(main())
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(turns, agents, acts, st.data())
 def test_cut_sessions_and_branches_replay_the_same(
     turns: list[Any], options: dict[str, Any], acts: list[tuple[str, int]], data: st.DataObject
@@ -253,7 +253,7 @@ def _another(body: ev.Body) -> ev.Body | None:
     return changed(body, output="another") if isinstance(body, ev.SessionCompleted) and not body.signal else None
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(turns, agents, acts, st.data())
 def test_whatever_was_decided_otherwise_is_found_at_that_event(
     turns: list[Any], options: dict[str, Any], acts: list[tuple[str, int]], data: st.DataObject
