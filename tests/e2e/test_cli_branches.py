@@ -205,42 +205,40 @@ def test_a_deleted_session_is_gone_and_its_branches_are_not(desk: Desk, here: He
 # --- bad input -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "says"),
-    [
-        (("--at", "99"), 2, "at: 99 is no event of session s1, which has 1 to 12"),
-        (("--at", "0"), 2, "--at"),
-        (("--edit", "4"), 2, "write SEQ=JSON"),
-        (("--edit", "x=1"), 2, "write SEQ=JSON"),
-        (("--edit", "1=Hello"), 2, "it is not JSON"),
-        (("--edit", "1=1", "--edit", "01=2"), 2, "event 1 is there twice"),
-        (("--edit", "0=1"), 2, "at: 0 is no event of session s1"),
-        (("--edit", "0=1", "--at", "1"), 2, "edit: there is no event 0"),
-        (("--at", "5", "--edit", "9=1"), 2, "edit: there is no event 9 before the branch"),
-        (("--edit", '5="x"', "--at", "4"), 2, "edit: there is no event 5"),
-        (("--effects", "some"), 2, "--effects"),
-        (("--instructions", "empty.txt"), 2, "--instructions: empty.txt is empty"),
-        (("--instructions", "none.txt"), 2, "--instructions"),
-        (("--instructions", "binary.txt"), 2, "--instructions: binary.txt can't be read as text"),
-        (("--model", " "), 2, "model: it is empty"),
-        (("--input", "a\udcff"), 2, "not valid UTF-8"),
-        (("--id", "a b"), 2, "id: 'a b'"),
-        (("--id", "s1"), 4, "session s1 exists"),
-        (("--app", "nothing.py"), 2, "there is no file nothing.py"),
-        (("--app", "desk.py:strict"), 4, "it runs program 'desk'"),
-        (("--app", APP, "--model", "gpt"), 2, "--model: no model is called 'gpt'"),
-    ],
-)
-def test_a_mistake_names_the_option_and_makes_nothing(
-    desk: Desk, here: Here, session: str, words: tuple[str, ...], code: int, says: str
-) -> None:
+MISTAKES = [
+    (("--at", "99"), 2, "at: 99 is no event of session s1, which has 1 to 12"),
+    (("--at", "0"), 2, "--at"),
+    (("--edit", "4"), 2, "write SEQ=JSON"),
+    (("--edit", "x=1"), 2, "write SEQ=JSON"),
+    (("--edit", "1=Hello"), 2, "it is not JSON"),
+    (("--edit", "1=1", "--edit", "01=2"), 2, "event 1 is there twice"),
+    (("--edit", "0=1"), 2, "at: 0 is no event of session s1"),
+    (("--edit", "0=1", "--at", "1"), 2, "edit: there is no event 0"),
+    (("--at", "5", "--edit", "9=1"), 2, "edit: there is no event 9 before the branch"),
+    (("--edit", '5="x"', "--at", "4"), 2, "edit: there is no event 5"),
+    (("--effects", "some"), 2, "--effects"),
+    (("--instructions", "empty.txt"), 2, "--instructions: empty.txt is empty"),
+    (("--instructions", "none.txt"), 2, "--instructions"),
+    (("--instructions", "binary.txt"), 2, "--instructions: binary.txt can't be read as text"),
+    (("--model", " "), 2, "model: it is empty"),
+    (("--input", "a\udcff"), 2, "not valid UTF-8"),
+    (("--id", "a b"), 2, "id: 'a b'"),
+    (("--id", "s1"), 4, "session s1 exists"),
+    (("--app", "nothing.py"), 2, "there is no file nothing.py"),
+    (("--app", "desk.py:strict"), 4, "it runs program 'desk'"),
+    (("--app", APP, "--model", "gpt"), 2, "--model: no model is called 'gpt'"),
+]
+
+
+def test_a_mistake_names_the_option_and_makes_nothing(desk: Desk, here: Here, session: str) -> None:
     (desk.path / "empty.txt").write_text(" \n")
     (desk.path / "binary.txt").write_bytes(b"\xff\xfe")
     before = here("list", "--json").doc
-    answer = here("fork", session, *words)
-    assert (answer.code, answer.out) == (code, "")
-    assert says in answer.err
-    assert "Traceback" not in answer.err
+    for words, code, error in MISTAKES:
+        answer = here("fork", session, *words)
+        assert (answer.code, answer.out) == (code, ""), words
+        assert error in answer.err, words
+        assert "Traceback" not in answer.err, words
     assert here("list", "--json").doc == before
 
 
