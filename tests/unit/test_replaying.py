@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from onward import Agent, App, Approval, Compaction, Done, Limits, ScriptedModel, tool
 from onward.core.divergence import Divergence, Same, Unclear, Verdict
-from onward.core.events import ModelAnswered
+from onward.core.events import ModelAnswered, TranscriptCompacted
 from onward.core.ids import session_key
 from onward.core.payload import Erased
 from onward.core.recording import Recording
@@ -363,3 +363,22 @@ async def test_a_long_session_is_replayed_without_going_over_it_again_and_again(
     monkeypatch.setattr(Agent, "decide", counted)
     assert isinstance(against(recording, program), Same)
     assert asked <= len(recording.events)
+
+
+async def test_large_values_are_decided_on_as_they_were() -> None:
+    """In the store they lie elsewhere, and a rule that sums up is shown only where."""
+
+    def turn(request: Any) -> dict[str, Any]:
+        if any(entry.kind == "summary" for entry in request.transcript):
+            return {"text": "y" * 70_000}
+        return {"text": "x" * 70_000, "calls": [call("look", order="z" * 70_000)]}
+
+    rule = Compaction(at=20, keep=1, by=lambda entries: str([type(entry.value).__name__ for entry in entries]))
+    program = shop(model=ScriptedModel(turn), compaction=rule)
+    play = Play(program)
+    await play.start()
+    recording = await recorded(play)
+    summaries = [event.body.summary for event in recording.events if isinstance(event.body, TranscriptCompacted)]
+    assert any("Blob" in summary for summary in summaries)
+    assert isinstance(verdict := against(recording, program), Same), verdict.line
+    assert isinstance(against(recording, shop(compaction=None)), Divergence)
