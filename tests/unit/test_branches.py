@@ -573,6 +573,20 @@ async def test_a_branch_of_the_end_of_a_long_session_reads_as_little_as_of_a_sho
     assert max(reads) <= 9
 
 
+async def test_who_looks_back_again_reads_little_and_nothing_that_was_erased_since() -> None:
+    play = Forks(desk(*[asks(("look", {"order": f"A{at}"})) for at in range(200)], "thanks", limits=None))
+    await play.start()
+    at, key = (await play.head()).seq - 60, session_key("default", "s")
+    counts = play.counted()
+    await play.fork(at, "b1", settle=False)
+    first = counts[key, "commits"]
+    await play.fork(at, "b2", settle=False)
+    assert counts[key, "commits"] - first < first / 2
+    await play.erase(1, "input")
+    await play.fork(at, "b3", settle=False)
+    assert [(await play.state(id)).input for id in ("b2", "b3")] == ["hello", Erased()]
+
+
 def test_a_branch_is_of_a_format_that_older_readers_leave_alone() -> None:
     async def whole() -> None:
         play = await paid()

@@ -25,6 +25,11 @@ from onward.ports import Blobs, SessionStore
 PAGE = 200
 """Commits read at a time where no fold helps."""
 
+STOP_EVERY = 250
+"""Events between the states of a session that are kept for who looks back at it, and of how many sessions."""
+
+STOPS_OF = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -36,6 +41,25 @@ class Known:
 
 
 NOTHING = Known(0, ROOT, State.model_construct())
+
+
+class Stops:
+    """States that sessions were in, on the way to where they are: good as long as they are there, because what is
+    erased of a session moves it on."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, tuple[str, dict[int, Known]]] = OrderedDict()
+
+    def before(self, head: Head, seq: int) -> Known | None:
+        """The newest one up to event `seq`, if any is known."""
+        at, known = self._known.get(head.key, ("", dict[int, Known]()))
+        return known[found] if at == head.hash and (found := max((s for s in known if s <= seq), default=0)) else None
+
+    def keep(self, head: Head, known: Known) -> None:
+        at, there = self._known.pop(head.key, ("", dict[int, Known]()))
+        self._known[head.key] = head.hash, {**(there if at == head.hash else {}), known.seq: known}
+        if len(self._known) > STOPS_OF:
+            self._known.popitem(last=False)
 
 
 class Cache:
@@ -85,6 +109,7 @@ class Loader:
         self._store = store
         self._blobs = blobs
         self.cache = cache or Cache()
+        self._stops = Stops()
 
     async def load(self, head: Head) -> State:
         """The state at this head, with what a program decides on at hand. Raises CorruptLog or UnreadableLog."""
@@ -176,13 +201,29 @@ class Loader:
         if seq == head.seq:
             return await self.fold(head)
         base = await self._base(head, self.cache.get(head.key))
-        known = base if base.seq <= seq else NOTHING
+        known = base if base.seq <= seq else self._stops.before(head, seq) or NOTHING
         try:
-            return fold(known.state, [event async for event in self.foldables(head, seq, known)])
+            return await self._walk(head, seq, known)
         except CorruptLog:
             if known is NOTHING:
                 raise
-            return fold(State(), [event async for event in self.foldables(head, seq)])
+            return await self._walk(head, seq, NOTHING)
+
+    async def _walk(self, head: Head, seq: int, known: Known) -> State:
+        """Fold on from a state that is known, and keep some of those on the way: who looks back does so again."""
+        state, stop = known.state, known.seq
+        if stop == seq:
+            return state
+        async with aclosing(self.checked(head, known.seq, known.hash)) as commits:  # type: ignore[type-var]
+            async for commit in commits:
+                events = [await self.foldable(head.key, event) for event in self.events(commit) if event.seq <= seq]
+                state = fold(state, events)
+                if commit.last_seq >= seq:
+                    break
+                if commit.last_seq - stop >= STOP_EVERY:
+                    stop = commit.last_seq
+                    self._stops.keep(head, Known(stop, commit.hash, state))
+        return state
 
     async def foldables(self, head: Head, upto: int, known: Known = NOTHING) -> AsyncIterator[Event]:
         """The events behind a state that is known, up to event `upto`, as they can be folded. Raises CorruptLog."""
