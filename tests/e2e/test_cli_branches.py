@@ -40,6 +40,7 @@ def test_a_branch_is_made_told_and_run_on_and_repeats_nothing(desk: Desk, here: 
     assert compare == ["compare", "s1", "b1"]
     ran = here("run", APP, "--id", "b1")
     assert ran.code == 0
+    assert "goes on from 4 inherited entries, the last an answer: " in ran.out
     assert "(from the record of s1)" in ran.out
     assert ran.out.endswith("\nIt is on its way.\n")
     assert desk.books() == ["refund A-1 89"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from onward.core import events as ev
 from onward.core.events import Effects, Event, NotInherited, Origin
 from onward.core.head import Head
+from onward.core.payload import Blob, Erased
 from onward.surfaces.telling import Note, Tools, tells
-from onward.surfaces.text import said
+from onward.surfaces.text import brief, said
 
 EFFECTS: Mapping[Effects, str] = MappingProxyType(
     {
@@ -20,6 +22,9 @@ EFFECTS: Mapping[Effects, str] = MappingProxyType(
     }
 )
 """What becomes of a branch's effects."""
+
+LONG = 200
+"""How much is shown of what a branch goes on from."""
 
 
 def from_where(origin: Origin) -> str:
@@ -57,9 +62,25 @@ def recorded(source: str | None) -> str:
     return f"from the record of {said((source or '').rpartition('/')[0])}" if source else ""
 
 
+def _goes_on(base: Any) -> str:
+    """What it has taken over: how much, and the end of it."""
+    if isinstance(base, Blob | Erased):
+        return f"goes on from {brief(said(base), LONG)}"
+    entries = base.get("transcript") or []
+    if not entries:
+        return "goes on from the beginning"
+    end = entries[-1]
+    value = end.get("value")
+    text = value.get("text") or value.get("calls") if end["kind"] == "answer" and isinstance(value, Mapping) else value
+    kind = f"{'an' if end['kind'] in ('input', 'answer') else 'a'} {end['kind']}"
+    many = f"{len(entries)} inherited {'entry' if len(entries) == 1 else 'entries'}"
+    return f"goes on from {many}, the last {kind}: {brief(said(text), LONG)}"
+
+
 @tells(ev.SessionForked)
 def _forked(tell: Tools, event: Event, body: ev.SessionForked) -> Note:
     changed, stays = changes(body), left(body.not_inherited)
     below = [f"changed: {', '.join(changed)}"] if changed else []
     below += [f"not inherited: {', '.join(stays)}"] if stays else []
+    below += [_goes_on(body.base)]
     return Note("branch", f"of the family of {said(body.family)}", "strong", tuple(below))
