@@ -13,6 +13,7 @@ from onward.core.durations import seconds
 from onward.core.ids import completion_token, session_key, signal_id
 from onward.core.lease import TTL, Busy, Free, Later, LeaseFields, judge
 from onward.core.retry import Retry, stall_delay
+from onward.core.state import Entry, changed
 from onward.errors import BadInput
 from tests.property.strategies import values
 
@@ -102,3 +103,14 @@ def test_g2_a_lease_is_given_only_above_every_epoch_and_never_while_one_lives(le
         assert isinstance(verdict, Later)
         assert verdict.wait > 0
     assert lease.format == 1 or isinstance(verdict, Later)
+
+
+@pytest.mark.parametrize("name", sorted(Entry.found_once))
+def test_a_changed_entry_finds_out_anew_what_was_found_out_of_the_first(name: str) -> None:
+    entry = Entry(kind="result", seq=3, value="a", tool="t")
+    getattr(entry, name)
+    large = {"$file": {"media_type": "text/plain", "digest": "0" * 64}}
+    assert getattr(changed(entry, value=large), name) == getattr(
+        Entry(kind="result", seq=3, value=large, tool="t"), name
+    )
+    assert name not in vars(changed(entry, seq=4))

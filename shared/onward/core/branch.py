@@ -32,6 +32,8 @@ class Base(Value):
     trouble: tuple[Trouble, ...] = ()
     recalled: tuple[str, ...] = ()
 
+    found_once = frozenset({"text"})
+
     @cached_property
     def text(self) -> str:
         """The base as JSON."""

@@ -35,6 +35,8 @@ class Value(BaseModel):
     """Base of everything that is stored: immutable, and strict about unknown fields (R21)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, protected_namespaces=())
+    found_once: ClassVar[frozenset[str]] = frozenset()
+    """Its cached properties, which a changed copy must find out anew."""
 
 
 class Actor(Value):

@@ -114,6 +114,8 @@ class Entry(Value):
     cut: bool = False
     """Whether an answer ended because it was as long as it may be."""
 
+    found_once = frozenset({"text", "elsewhere", "size", "line"})
+
     @cached_property
     def text(self) -> str:
         """The entry as JSON, made once: a transcript is written again with each commit, and only grows at its end."""
@@ -318,12 +320,14 @@ def changed(value: V, /, **fields: Any) -> V:
 
     It is `model_copy(update=...)` at a quarter of the time; a fold makes many copies.
     """
-    copy = object.__new__(type(value))
-    for name, held in (
-        ("__dict__", {**value.__dict__, **fields}),
+    copy, held = object.__new__(type(value)), {**value.__dict__, **fields}
+    for name in value.found_once:
+        held.pop(name, None)
+    for name, kept in (
+        ("__dict__", held),
         ("__pydantic_fields_set__", value.__pydantic_fields_set__ | fields.keys()),
         ("__pydantic_extra__", None),
         ("__pydantic_private__", None),
     ):
-        object.__setattr__(copy, name, held)
+        object.__setattr__(copy, name, kept)
     return copy
