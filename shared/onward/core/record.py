@@ -15,12 +15,10 @@ from onward.core.events import Event
 from onward.core.fold import evolve
 from onward.core.ids import call_id
 from onward.core.payload import Erased
-from onward.core.state import Entry, State
+from onward.core.state import TOO_LONG, Entry, State
 
 Told = ev.ModelAnswered | ev.TranscriptCompacted | ev.ModelFailed
 """What a model came to: an answer, a summary, or that it can't take a prompt of this length."""
-
-TOO_LONG = "prompt_too_long"
 
 
 @dataclass(frozen=True, slots=True)

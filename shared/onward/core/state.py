@@ -179,6 +179,9 @@ class Kept(Value):
     sender: Actor
 
 
+TOO_LONG = "prompt_too_long"
+"""The code of a model that does not take a prompt of this length."""
+
 OUTAGE = ("model_unavailable", "rate_limited")
 """Codes of failures that are no model's own fault, and pass."""
 
@@ -270,6 +273,11 @@ class State(Value):
     """Turns of models that a branch has from its parent and from the record: it did not pay for them."""
     unlooked: int | None = None
     """The incarnation for whose sake somebody is to look, where the session is parked for that."""
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the model that was asked last does not take a prompt as long as this one."""
+        return bool(self.trouble) and self.trouble[-1].code == TOO_LONG
 
     @property
     def detached(self) -> bool:

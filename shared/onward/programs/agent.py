@@ -25,8 +25,8 @@ from onward.core.events import (
 from onward.core.model import Model, ModelRequest, ToolSpec
 from onward.core.payload import Blob, Erased, bytes_of
 from onward.core.program import AskModel, Child, Decision, Handover, Perform, Record, Rest
-from onward.core.state import Entry, OpenCall, State
-from onward.errors import BadInput, Permanent
+from onward.core.state import TOO_LONG, Entry, OpenCall, State
+from onward.errors import BadInput
 from onward.programs import declaring
 from onward.programs.approvals import Approval
 from onward.programs.compaction import (
@@ -37,12 +37,11 @@ from onward.programs.compaction import (
     next_prompt,
 )
 from onward.programs.proposals import Offer, check_edit, propose, text_of
-from onward.programs.routing import Resolve, Route, candidates, routes_of
+from onward.programs.routing import Resolve, Route, candidates, nobody, routes_of
 from onward.programs.team import AgentTool, HandoverTool
 from onward.programs.tools import Tool
 
 _DEFAULT_LIMITS = Limits.model_construct(turns=50)
-TOO_LONG = "prompt_too_long"
 
 Handovers = Sequence["Agent | HandoverTool"]
 
@@ -231,7 +230,7 @@ class Agent:
         if state.last.kind == "answer" and isinstance(state.last.value, Erased):
             return self._erased(state.last)
         if state.unproposed is not None:
-            return self._record(*propose(state, _fetched(state.unproposed), self.offers))
+            return self._record(*propose(state, state.unproposed, self.offers))
         if state.last.kind == "answer":
             return self._final(state, state.last)
         return self._turn(state)
@@ -275,7 +274,7 @@ class Agent:
         if shorter is not None:
             return shorter
         left = len(state.trouble)
-        if left >= len(models) and _too_long(state):
+        if left >= len(models) and state.too_long:
             message = "no model takes a prompt of this length, and nothing is left that a summary could stand for"
             return self._record(SessionParked(error=Failure(code=TOO_LONG, message=message)))
         at = min(left, len(models) - 1)
@@ -286,7 +285,7 @@ class Agent:
         """The models of this session: a branch may have one of its own."""
         if state.model is None:
             return self.routes
-        return (Route(state.model).resolved(self._resolve or _unknown_model),)
+        return (Route(state.model).resolved(self._resolve or nobody),)
 
     def _told(self, state: State) -> str:
         """The instructions of this session: a branch may have its own."""
@@ -339,7 +338,7 @@ class Agent:
         is no summary, so it comes to an end."""
         if self.compaction is None:
             return None
-        pressed = _too_long(state)
+        pressed = state.too_long
         if not pressed and next_prompt(state, self._fixed_bytes) <= self.compaction.at:
             return None
         cut = self.compaction.cut(state.transcript, pressed)
@@ -355,7 +354,7 @@ class Agent:
         try:
             return self._record(TranscriptCompacted(up_to=newest_seq(old), summary=compaction.summary(old)))
         except Exception as exc:
-            if not _too_long(state):
+            if not state.too_long:
                 return None
             message = f"the prompt is too long, and the rule that should sum it up raised {type(exc).__name__}"
             return self._record(SessionParked(error=Failure(code="compaction_failed", message=message)))
@@ -397,18 +396,3 @@ class Agent:
     def typed(self, output: Any) -> Any:
         """The value of the `output_type` that a session's output stands for. Raises BadInput where it is of another."""
         return output if self._output is None else self._output.typed(output)
-
-
-def _unknown_model(name: str) -> None:
-    return None
-
-
-def _too_long(state: State) -> bool:
-    return bool(state.trouble) and state.trouble[-1].code == TOO_LONG
-
-
-def _fetched(answer: Entry) -> Entry:
-    """The engine fetches what it has to decide on; an answer must not be paid for twice because it was long."""
-    if isinstance(answer.value, Blob):
-        raise Permanent(f"the model's answer (event {answer.seq}) lies in a blob that was not fetched")
-    return answer

@@ -51,6 +51,8 @@ def propose(state: State, answer: Entry, tools: Offers) -> tuple[Body, ...]:
     They are to be the very next events: calls are named by the first one's seq. Where an input waits that interrupts,
     none of them will be performed. Pure.
     """
+    if isinstance(answer.value, Blob):  # it must not be paid for twice because it was long
+        raise Permanent(f"the model's answer (event {answer.seq}) lies in a blob that was not fetched")
     interrupted = state.on_input == "interrupt" and bool(state.queued)
     checked = _one_handover([_check(state, call, tools) for call in calls_of(answer)], tools)
     if interrupted:

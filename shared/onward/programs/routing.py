@@ -76,6 +76,10 @@ class Route:
         return self if found is None else replace(self, model=found)
 
 
+def nobody(name: str) -> None:
+    """Where no model is known by name."""
+
+
 def routes_of(owner: str, models: Any) -> tuple[Route, ...]:
     """The routes of `model=`: one model or many, each a Model, a name or a Route. Raises BadInput."""
     given = list(models) if isinstance(models, list | tuple) else [models]
