@@ -31,6 +31,7 @@ SHOTS: dict[str, tuple[str, dict[str, Any]]] = {
     "approvals-phone": ("/approvals", PHONE),
     "attention": ("/attention", WIDE),
     "health": ("/health", WIDE),
+    "compare": ("/sessions/order-1007/compare/what-if", WIDE),
 }
 
 
@@ -44,12 +45,23 @@ async def fill(site: Site) -> None:
     decision = {"call": asked["call"], "digest": asked["digest"], "verdict": "approved", "reason": "seen on the photo"}
     await site.ask("POST", "sessions/order-1007/decisions", decision)
     await site.until("order-1007", "session_completed")
+    await branched(site, "order-1007", "what-if")
     await site.begun("payout-31", "cashier", "Pay order A-1042 out.")
     await site.until_waiting("payout-31", "operator")
     await site.begun("treasury-9", "treasury", "Move 900 to the other account.")
     await site.until_waiting("treasury-9", "approval")
     await site.begun("order-1042", "refund-desk", "My coffee grinder came broken: the lid is cracked.")
     await site.until_waiting("order-1042", "approval")
+
+
+async def branched(site: Site, parent: str, branch: str) -> None:
+    """What would have become of it, had the first thing that was looked up been another."""
+    found = next(event for event in await site.log(parent) if event["kind"] == "call_completed")
+    result = {**found["body"]["result"], "arrived": "in time"}
+    change = {"id": branch, "edits": [{"seq": found["seq"], "value": result}]}
+    answer = await site.ask("POST", f"sessions/{parent}/fork", change)
+    assert answer.status == 201, answer
+    await site.until(branch, "session_completed")
 
 
 async def shoot(browser: Browser, site: Site, name: str, path: str, how: dict[str, Any]) -> None:

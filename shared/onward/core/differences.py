@@ -113,8 +113,8 @@ class Differ:
         if self._same(a, b):
             return
         found = list(paths(a, b))
-        one, other = ({path: value for path, *pair in found if (value := pair[at]) is not ABSENT} for at in (0, 1))
-        text = f"{tool}({_named(other)}) instead of {tool}({_named(one)})"
+        one, other = _sides(found)
+        text = f"{tool}({other}) instead of {tool}({one})"
         self._found += [Difference("arguments", text, one, other, tool, path) for path, one, other in found]
 
     def _approvals(self, a: Call, b: Call) -> None:
@@ -126,10 +126,11 @@ class Differ:
         one, other = came_to(a), came_to(b)
         if one[0] == other[0] and self._same(one[1], other[1]):
             return
-        text = f"{a.tool}: {_outcome(b)} instead of {_outcome(a)}"
-        whole = Difference("result", text, _shown(a), _shown(b), a.tool)
         same_end = one[0] == other[0] and isinstance(one[1], dict) and isinstance(other[1], dict)
-        inner = paths(one[1], other[1]) if same_end else ()
+        inner = list(paths(one[1], other[1])) if same_end else []
+        was, now = _sides(inner) if inner else (_outcome(a), _outcome(b))
+        text = f"{a.tool}: {now or 'nothing'} instead of {was or 'nothing'}"
+        whole = Difference("result", text, _shown(a), _shown(b), a.tool)
         self._found += [Difference("result", text, x, y, a.tool, path) for path, x, y in inner] or [whole]
 
     def _same(self, a: Any, b: Any) -> bool:
@@ -246,6 +247,12 @@ def written(call: Call) -> str:
     if isinstance(call.arguments, Mapping):
         return f"{call.tool}({_named(call.arguments)})"
     return f"{call.tool}({brief(call.arguments)})"
+
+
+def _sides(found: Sequence[tuple[str, Any, Any]]) -> tuple[str, str]:
+    """What differs, as each side has it."""
+    one, other = ({path: value for path, *pair in found if (value := pair[at]) is not ABSENT} for at in (0, 1))
+    return _named(one), _named(other)
 
 
 def _named(values: Mapping[str, Any]) -> str:
