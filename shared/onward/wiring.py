@@ -327,3 +327,10 @@ def local_model(text: str, directory: Path) -> Model | None:
     from onward.adapters.local import scripted
 
     return scripted.resolve_model(text, directory) or gemini.resolve_model(text)
+
+
+def remote_model(text: str) -> Model | None:
+    """The same for a name that means no file: what somebody asks for from elsewhere opens none here."""
+    from onward.adapters.gcp import gemini
+
+    return gemini.resolve_model(text)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from onward import Agent, Approval, BadInput, Compaction, Limits, NotFound, Refused, Route, ScriptedModel
+from onward.config import CloudSettings
 from onward.core.canonical import DEEPEST
 from onward.core.files import File
 from onward.core.ids import session_key
@@ -16,6 +18,8 @@ from onward.core.model import ModelAnswer, ModelCall, ModelRequest
 from onward.core.payload import Blob, Erased
 from onward.engine.fork import Fork
 from onward.errors import PromptTooLong
+from onward.surfaces.functions.worker import load
+from tests.cloud.test_settings import GOOD
 from tests.unit.forking import Forks, asks, desk, done
 from tests.unit.play import ANN, BEN, OPERATOR, Watching
 
@@ -400,6 +404,19 @@ async def test_another_model_other_instructions_and_an_input() -> None:
     assert (model.requests[-1].instructions, model.said()[-1]) == ("be brief", ("input", "and now?"))
     head = await play.fork(1, "c", model="another")
     assert (head.status, head.error and head.error.code) == ("needs_attention", "unknown_model")
+
+
+async def test_a_model_of_a_deployment_s_branch_is_no_file_there(tmp_path: Path) -> None:
+    (tmp_path / "own.json").write_text('{"turns": [{"text": "hello"}]}')
+    (tmp_path / "app.py").write_text(
+        "from onward import Agent, App\napp = App(programs=[Agent('desk', model='scripted:own.json')])\n"
+    )
+    play = Forks(app=load(CloudSettings.from_env(GOOD | {"ONWARD_APP": str(tmp_path / "app.py")})))
+    await play.start()
+    assert (await play.state("s")).output == "hello"  # what the application itself names
+    for name in ("own.json", str(tmp_path / "own.json"), "/dev/zero"):
+        head = await play.fork(1, f"b{len(name)}", model=f"scripted:{name}")
+        assert (head.status, head.error and head.error.code) == ("needs_attention", "unknown_model")
 
 
 async def test_long_instructions_go_along_with_a_branch_of_the_branch() -> None:

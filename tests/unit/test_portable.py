@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -143,6 +144,20 @@ def test_g3_another_session_s_log_under_this_header_is_found() -> None:
 def test_what_is_no_export_is_refused(text: str) -> None:
     with pytest.raises((BadInput, UnreadableLog), match="file: "):
         read(io.StringIO(text))
+
+
+def test_line_ends_of_windows_are_none_of_its_text() -> None:
+    text = text_of(desk())
+    assert text_of(read(io.StringIO(text.replace("\n", "\r\n"), newline="\n"))) == text
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [(gzip.compress(b"{}"), "is compressed: unpack it first"), (b'{"onward\xff', "is no UTF-8 text; it was changed")],
+)
+def test_what_is_no_text_says_so(data: bytes, why: str) -> None:
+    with pytest.raises(CorruptLog, match=f"^the file {why}"):
+        read(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
 
 
 def test_one_of_a_newer_release_says_so() -> None:

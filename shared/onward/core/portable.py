@@ -39,6 +39,7 @@ ALL = "*"
 """What is left out where it is every private field."""
 
 BLOBS, FILES = "blobs/", "files/"
+GZIP = b"\x1f\x8b"
 COMMIT = '{"commit":'
 
 
@@ -269,15 +270,27 @@ def read(lines: Iterable[str]) -> Export:
     line, for one that was changed or cut.
     """
     reader = _Reader()
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_whole(lines), start=1):
         try:
-            reader.take(line.removesuffix("\n"))
+            reader.take(line)
         except CorruptLog as exc:
             said = "".join(each if each.isprintable() else "?" for each in str(exc))  # it may be the file that speaks
             raise CorruptLog(f"line {number}: {said}") from exc
         except (ValidationError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
             raise CorruptLog(f"line {number}: it is not what an export has there") from exc
     return reader.export()
+
+
+def _whole(lines: Iterable[str]) -> Iterator[str]:
+    """The lines without their ends, which may be those of Windows: what keeps files in versions may have changed them.
+    Raises CorruptLog."""
+    try:
+        for line in lines:
+            yield line.removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as exc:
+        packed = exc.object.startswith(GZIP)
+        why = "is compressed: unpack it first" if packed else "is no UTF-8 text; it was changed, or is no export"
+        raise CorruptLog(f"the file {why}") from exc
 
 
 class _Reader:

@@ -35,8 +35,8 @@ class Recorded:
         try:
             with path.open(encoding="utf-8", newline="\n") as file:
                 return cls(name, read(file))
-        except (OSError, UnicodeDecodeError) as exc:
-            raise BadInput(f"{path} can't be read: {getattr(exc, 'strerror', None) or exc}") from exc
+        except OSError as exc:
+            raise BadInput(f"{path} can't be read: {exc.strerror or exc}") from exc
 
     @cached_property
     def recording(self) -> Recording:

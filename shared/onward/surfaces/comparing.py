@@ -52,7 +52,7 @@ async def _side(access: Access | None, name: str) -> Trajectory:
 def _verified(name: str, file: TextIO) -> Export:
     try:
         return read(file)
-    except (BadInput, CorruptLog, UnreadableLog, UnicodeDecodeError) as exc:
+    except (BadInput, CorruptLog, UnreadableLog) as exc:
         raise BadInput(f"{name}: {exc}") from exc
 
 

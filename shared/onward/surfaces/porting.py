@@ -87,10 +87,7 @@ def _tell_exported(export: Export, file: Path, output: Output) -> None:
 
 async def import_(access: Access, lines: Iterable[str], id: str | None, place: Place, output: Output) -> None:
     """Keep the session in these lines as a recording. Raises BadInput, CorruptLog and Refused."""
-    try:
-        head, new = await access.imported(lines, id)
-    except UnicodeDecodeError as exc:
-        raise CorruptLog("the file is no UTF-8 text; it was changed, or is no export") from exc
+    head, new = await access.imported(lines, id)
     _tell_imported(head, new, place, output)
 
 

@@ -146,7 +146,7 @@ def _exported(file: Path) -> Export:
     try:
         with file.open(encoding="utf-8") as lines:
             return read(lines)
-    except (OnwardError, UnicodeDecodeError, OSError) as exc:
+    except (OnwardError, OSError) as exc:
         raise _Unreadable(str(exc)) from exc
 
 

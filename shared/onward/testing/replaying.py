@@ -50,7 +50,7 @@ def _replayed(file: Path, programs: Callable[[], Programs]) -> str:
     try:
         with file.open(encoding="utf-8") as lines:
             verdict = replay_file(lines, programs())
-    except (OnwardError, UnicodeDecodeError, OSError) as exc:
+    except (OnwardError, OSError) as exc:
         return f"{file.name}: {exc}"
     return "" if isinstance(verdict, Same) else f"{file.name}: {verdict.line}"
 

@@ -16,7 +16,7 @@ from onward.programs.app import App, load_target
 from onward.programs.resources import tools_of
 from onward.surfaces.functions.incoming import Incoming
 from onward.surfaces.functions.watch import time_parts, watched
-from onward.wiring import Parts, cloud, local_model
+from onward.wiring import Parts, cloud, local_model, remote_model
 
 SETTLING = 10.0
 """Seconds kept for what follows an effect: its append, its events, the next wake."""
@@ -38,10 +38,13 @@ class Worker:
 
 
 def load(settings: CloudSettings) -> App:
-    """The application that this deployment runs. Raises BadInput, also for an effect that a step has no time for."""
+    """The application that this deployment runs. Raises BadInput, also for an effect that a step has no time for.
+
+    Its own models may be files; one that a branch asks for is named by whoever asked for the branch, and never is.
+    """
     target = load_target(settings.app)
     _check_times(target.app, settings.budget)
-    return target.app.resolved(lambda name: local_model(name, target.directory))
+    return target.app.resolved(lambda name: local_model(name, target.directory)).resolved(remote_model)
 
 
 def _identities(settings: CloudSettings, clock: Clock) -> Identities:
