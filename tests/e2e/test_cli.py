@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import DONE, LOOKUP, Desk, says
+from tests.e2e.command import COMMAND, DONE, LOOKUP, Desk, says
 
 APP = "desk.py:desk"
 
@@ -211,6 +213,18 @@ def test_a_reader_who_has_seen_enough_ends_the_command_quietly(desk: Desk) -> No
     process.stdout = None
     ended = desk.end(process)
     assert (ended.code, ended.err) == (141, "")
+
+
+@pytest.mark.parametrize(("more", "says"), [((), "onward: no_space: "), (("--json",), '{"error": {"code": "no_space"')])
+def test_what_does_not_fit_on_a_disk_is_said_in_a_line(desk: Desk, more: tuple[str, ...], says: str) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("/dev/full is missing: this takes Linux")
+    assert desk.run("run", APP, "Go", "--id", "s1").code == 0
+    with Path("/dev/full").open("wb") as full:
+        words = [*COMMAND, "list", *more]
+        ended = subprocess.run(words, cwd=desk.path, env=desk.env, stdout=full, stderr=subprocess.PIPE, check=False)
+    told = ended.stderr.decode()
+    assert (ended.returncode, told.startswith(says), told.count("\n")) == (1, True, 1)
 
 
 def test_any_encoding_will_do(desk: Desk) -> None:

@@ -79,6 +79,7 @@ def test_of_many_turns_only_those_that_differ_are_shown_and_their_neighbours(des
         ("nobody", "s1", 3, "not_found: there is no session nobody"),
         ("desk.py", "s1", 2, "bad_input: desk.py: "),
         ("s1", "a/b", 2, "bad_input: id: 'a/b'"),
+        ("x" * 5000, "s1", 2, "bad_input: id: 'xxx"),
     ],
 )
 def test_what_can_not_be_compared_is_said(here: Here, session: str, a: str, b: str, code: int, told: str) -> None:

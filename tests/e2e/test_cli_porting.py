@@ -82,6 +82,7 @@ def test_a_file_that_is_there_is_left_alone(file: Path, here: Here) -> None:
     assert here("export", "nobody", "--output", "none.jsonl").code == 3
     assert [path.name for path in file.parent.glob("*.jsonl*")] == [file.name]
     assert here("export", "s1", "--output", "no/such/place").code == 2
+    assert here("export", "s1", "--output", "x" * 5000).code == 2
 
 
 def test_private_fields_are_left_out_if_asked(file: Path, here: Here) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,8 @@ def test_a_model_that_is_only_a_name_is_named_before_anything_is_run(desk: Desk,
         (("nothing.jsonl",), 2, "there is no file nothing.jsonl"),
         (("none/*.jsonl",), 2, "there is no file none/*.jsonl"),
         (("empty",), 2, "there is no file empty/*.jsonl"),
+        (("***x",), 2, "there is no file ***x"),
+        (("x" * 5000,), 2, "id: 'xxx"),
         (("nobody",), 3, "there is no session nobody"),
         (("s1", "--app", "other.py"), 2, "there is no program 'desk'"),
         (("s1", "--effects", "live"), 2, "live"),
@@ -134,6 +138,28 @@ def test_what_is_not_there_is_said_in_a_line(
     found = here("replay", *(() if "--app" in words else ("--app", APP)), *words)
     assert found.code == code
     assert says in found.err
+
+
+def test_a_session_of_another_application_keeps_no_other_from_its_replay(desk: Desk, here: Here, session: str) -> None:
+    (desk.path / "other.py").write_text(
+        "from onward import Agent, App, ScriptedModel\n"
+        "app = App(programs=[Agent('other', model=ScriptedModel([{'text': 'hi'}]))])\n"
+    )
+    assert here("run", "other.py", "hello", "--id", "o1").code == 0
+    found = here("replay", "o1", session, "--app", APP, "--json")
+    assert found.code == 1
+    assert [each["verdict"] for each in found.doc["replays"]] == ["unclear", "same"]
+    assert "there is no program 'other'" in found.doc["replays"][0]["line"]
+
+
+def test_what_comes_through_a_pipe_is_replayed(desk: Desk, here: Here, session: str) -> None:
+    pipe, text = desk.path / "pipe", here("export", session).out
+    os.mkfifo(pipe)
+    writes = threading.Thread(target=pipe.write_text, args=(text,))
+    writes.start()
+    found = here("replay", str(pipe), "--app", APP)
+    writes.join()
+    assert (found.code, found.out.startswith("same")) == (0, True)
 
 
 # --- as tests ----------------------------------------------------------------------------------------------------

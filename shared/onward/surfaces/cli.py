@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from errno import ENOSPC
 
 import click
 
 from onward.errors import OnwardError
-from onward.surfaces.answers import BROKEN_PIPE, INTERRUPTED, ReaderGone, document, exit_code, message
+from onward.surfaces.answers import BROKEN_PIPE, FAILED, INTERRUPTED, ReaderGone, document, exit_code, message
 from onward.surfaces.commands import (
     advancing,
     branching,
@@ -132,6 +133,13 @@ def _answer(words: list[str], as_json: bool) -> int:
     except ReaderGone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return BROKEN_PIPE
+    except OSError as exc:
+        if exc.errno != ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what did not fit is not tried once more
+        text = "what was to be written does not fit: no space is left"
+        click.echo(document("no_space", text, FAILED) if as_json else f"onward: no_space: {text}", err=True)
+        return FAILED
 
 
 if __name__ == "__main__":

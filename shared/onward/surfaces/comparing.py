@@ -16,6 +16,7 @@ from onward.core.turns import Call, Totals, Trajectory, Turn
 from onward.errors import BadInput, CorruptLog, UnreadableLog
 from onward.runtime.access import Access
 from onward.surfaces.output import Output
+from onward.surfaces.porting import is_there
 from onward.surfaces.text import Paper, call_text, columns, cut, safe, said, shown, span, table
 
 Mark = Literal["", "!", "-", "+"]
@@ -33,7 +34,7 @@ DIFFERENCES = 40
 
 def both_files(a: str, b: str) -> bool:
     """Whether no database is needed to compare these."""
-    return Path(a).is_file() and Path(b).is_file()
+    return is_there(a) and is_there(b)
 
 
 async def compared(access: Access | None, a: str, b: str) -> Comparison:
@@ -43,9 +44,12 @@ async def compared(access: Access | None, a: str, b: str) -> Comparison:
 
 
 async def _side(access: Access | None, name: str) -> Trajectory:
-    if access is None or Path(name).is_file():
-        with Path(name).open(encoding="utf-8", newline="\n") as file:
-            return trajectory(_verified(name, file).recording())
+    if access is None or is_there(name):
+        try:
+            with Path(name).open(encoding="utf-8") as file:
+                return trajectory(_verified(name, file).recording())
+        except OSError as exc:
+            raise BadInput(f"{name}: it can't be read: {exc.strerror or exc}") from exc
     return await access.trajectory(name)
 
 

@@ -18,6 +18,22 @@ from onward.surfaces.text import safe
 from onward.surfaces.verbs import Place
 
 
+def is_there(name: str) -> bool:
+    """Whether there is a file of this name, or a pipe."""
+    try:
+        return Path(name).exists() and not is_directory(name)
+    except OSError:  # it is longer than a name may be
+        return False
+
+
+def is_directory(name: str) -> bool:
+    """Whether there is a directory of this name."""
+    try:
+        return Path(name).is_dir()
+    except OSError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is to be exported, to which file (standard output, if none), and without what."""
@@ -34,7 +50,7 @@ async def export(access: Access, wanted: Wanted, output: Output) -> None:
     lines = access.export(wanted.session, private=wanted.private, erase=wanted.erase)
     if wanted.file is None:
         return await _piped(lines, output)
-    if wanted.file.exists() and not wanted.force:
+    if is_there(str(wanted.file)) and not wanted.force:
         raise BadInput(f"--output: {wanted.file} is there already; --force writes over it")
     try:
         with _whole(wanted.file) as file:

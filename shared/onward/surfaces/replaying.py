@@ -23,6 +23,7 @@ from onward.runtime.access import Access
 from onward.runtime.replaying import replay_export
 from onward.runtime.rerun import rerun
 from onward.surfaces.output import Output
+from onward.surfaces.porting import is_directory, is_there
 from onward.surfaces.running import Plan
 from onward.surfaces.text import safe
 from onward.wiring import Policy
@@ -50,19 +51,22 @@ class Sources:
 
 
 def _named(word: str) -> Sequence[str | Path]:
-    path, is_pattern = Path(word), any(char in word for char in "*?[")
-    if path.is_file():
-        return [path]
-    found = sorted(path.glob("*.jsonl")) if path.is_dir() else _matching(path) if is_pattern else []
-    if not found and (path.is_dir() or is_pattern or path.suffix == ".jsonl" or len(path.parts) > 1):
-        raise BadInput(f"there is no file {word}" + ("/*.jsonl" if path.is_dir() else ""))
+    if is_there(word):
+        return [Path(word)]
+    path, many, is_pattern = Path(word), is_directory(word), any(char in word for char in "*?[")
+    found = sorted(path.glob("*.jsonl")) if many else _matching(path) if is_pattern else []
+    if not found and (many or is_pattern or path.suffix == ".jsonl" or len(path.parts) > 1):
+        raise BadInput(f"there is no file {word}" + ("/*.jsonl" if many else ""))
     return found or [word]
 
 
 def _matching(pattern: Path) -> list[Path]:
     """The files that a pattern finds, as people name them."""
     base = Path(pattern.anchor)
-    return sorted(file for file in base.glob(str(pattern.relative_to(pattern.anchor))) if file.is_file())
+    try:
+        return sorted(file for file in base.glob(str(pattern.relative_to(pattern.anchor))) if file.is_file())
+    except (ValueError, OSError):  # it is no pattern, or longer than a name may be
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,10 @@ async def _rows(sources: Sources, output: Output, one: Any) -> AsyncIterator[Row
             row: Row = await one(source)
         except (_Unreadable, CorruptLog, UnreadableLog) as exc:
             row = Row(str(source), "unreadable", str(exc), {"verdict": "unreadable"})
+        except BadInput as exc:  # it is of another application
+            if len(sources.named) == 1:
+                raise
+            row = Row(str(source), "unclear", str(exc), {"verdict": "unclear"})
         if not output.json:
             word = output.paper.tint(row.verdict, "good" if row.same else "bad")
             output.lines([f"{word}  {safe(row.name)}  {safe(_rest(row))}"])
