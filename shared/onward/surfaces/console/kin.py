@@ -6,21 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from onward.core.head import Head
+from onward.ports import Query
 from onward.surfaces.console.page import Visit
 from onward.surfaces.families import NOTHING, Own, own
 from onward.surfaces.telling_branches import left
 
 FEW = 20
-"""Branches that are named on a session's page: the newest."""
+"""Branches that are named on a session's page: those that moved last."""
+
+LOOKED_AT = 100
+"""Members of a family that are read for that, and no more: a page is asked for often, and a family may be large."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kin:
-    """Its newest branches, how many more there are, and what it has of its own."""
+    """Its newest branches, whether there may be more, and what it has of its own."""
 
     own: Own = NOTHING
     branches: Sequence[Head] = ()
-    more: int = 0
+    more: bool = False
 
     @property
     def left(self) -> list[str]:
@@ -30,6 +34,8 @@ class Kin:
 
 async def kin(visit: Visit, head: Head) -> Kin:
     """The branches of this session, and what it has of its own."""
-    found = sorted(await visit.asked.caller.branches(head.id, head.tenant), key=lambda each: each.created_at)
+    query = Query(tenant=head.tenant, family=head.family or head.id, limit=LOOKED_AT)
+    family = await visit.asked.caller.list(query)
+    found = [each for each in family if each.origin and each.origin.session == head.id != each.id]
     mine = await own(visit.asked.caller, head) if head.origin else NOTHING
-    return Kin(mine, found[-FEW:], max(0, len(found) - FEW))
+    return Kin(mine, found[:FEW], len(found) > FEW or len(family) == LOOKED_AT)
