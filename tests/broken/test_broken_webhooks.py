@@ -36,7 +36,7 @@ async def drops_debts_of_the_dead(self: Outbox, hold: Hold) -> None:
 
 
 async def pays_for_its_own_webhooks_alone(self: Duties, head: Head, events: Any) -> None:
-    own = self._gateway._appender._webhooks
+    own = self._gateway._creator._appender._webhooks
     await pay(self, replace(head, listeners=own.listeners(replace(head, listeners=()), head.program, "1")), events)
 
 

@@ -142,9 +142,15 @@ async def test_the_checks_find_out_what_is_wrong(chaos: Chaos) -> None:
     heads = await chaos.settled("w", [id for id in WRONG if id != "x-lost"], patience=40) | await chaos.heads("x")
     found = await chaos.complaints(heads, patience=3)
     assert all(chaos.passed(id, part) for id, part in WRONG.items() if part.point)
-    assert {id: [said.partition(":")[0] for said in complaints] for id, complaints in found.items()} == {
+    assert {id: [_about(said) for said in complaints] for id, complaints in found.items()} == {
         "w-forgets": ["never published"],
-        "w-repeats": ["call 6.0"],
+        "w-repeats": ["call"],
         "w-early": ["published before it was committed"],
         "x-lost": ["end"],
     }
+
+
+def _about(said: str) -> str:
+    """What a complaint is about; a call's number depends on how many attempts were lost before it."""
+    about = said.partition(":")[0]
+    return "call" if about.startswith("call ") else about

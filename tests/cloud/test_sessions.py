@@ -103,7 +103,7 @@ async def test_a_signal_that_comes_before_its_session_is_kept(world: World) -> N
 async def test_the_sweep_wakes_what_was_forgotten(world: World) -> None:
     async with world.sessions() as sessions:
         gateway: Any = sessions.parts.gateway
-        gateway._wakes = Nobody()
+        gateway._creator._wakes = Nobody()
         await gateway.start(Start("s-lost", "pack-desk", "1", input="Hi"), Actor(kind="person", name="ann"))
     status, doc = await world.post("sweep", b"")
     assert (status, doc["woken"] >= 1) == (200, True)

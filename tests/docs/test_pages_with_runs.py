@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -12,11 +13,14 @@ from onward.core.comparing import Code
 from onward.evals import Suite
 from tests.docs.runs import Page, prepare
 from tests.docs.test_docs import ROOT
+from tests.logs import log_as_before
 
 
 @pytest.fixture(autouse=True)
-def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     prepare(tmp_path, monkeypatch)
+    with log_as_before():
+        yield
 
 
 def test_a_session_is_debugged(capsys: pytest.CaptureFixture[str]) -> None:

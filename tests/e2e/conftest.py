@@ -1,6 +1,5 @@
 """A desk with a command line."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from onward.surfaces.cli import _answer
 from tests.e2e.command import DONE, LOOKUP, REFUND, Answer, Desk, Here
+from tests.logs import log_as_before
 
 
 @pytest.fixture
@@ -30,7 +30,5 @@ def here(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
         code = _answer(list(words), "--json" in words)
         return Answer(code, *capsys.readouterr())
 
-    log = logging.getLogger("onward")
-    before = (log.handlers, log.level, log.propagate)
-    yield run
-    log.handlers, log.level, log.propagate = before
+    with log_as_before():
+        yield run

@@ -204,7 +204,7 @@ def test_a_run_advances_no_session_but_its_own(desk: Desk) -> None:
 
 
 def test_a_reader_who_has_seen_enough_ends_the_command_quietly(desk: Desk) -> None:
-    desk.write(*[says("", find_order={"order_id": str(number)}) for number in range(40)], DONE)
+    desk.write(*[says("", find_order={"order_id": f"{number:4096}"}) for number in range(40)], DONE)
     assert desk.run("run", APP, "Go", "--id", "s1").code == 0
     process = desk.start("events", "s1", "--json")
     assert process.stdout is not None

@@ -188,6 +188,7 @@ async def _branched(api: Noting) -> None:
         await api.rested(branch)
     await api.done("GET", "sessions/twig/branches")
     await api.done("GET", "sessions/whole/compare/branch")
+    await api.done("POST", "sessions/whole/replay")
     await api.page("/sessions/whole/compare/branch")
 
 
