@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ settings.register_profile("explore", max_examples=1000, print_blob=True)
 settings.load_profile("same")
 
 REQUIRED = os.environ.get("EMULATORS") == "required"
+LEFT_OUT = os.environ.pop("LEFT_OUT", None)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -28,11 +30,19 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """One line for each thing that is missing, with the suites that wait for it."""
+    """One line for each thing that is missing, with the suites that wait for it: here, or with those of the other parts
+    of a run in the file that LEFT_OUT names."""
     left_out: dict[str, Counter[str]] = defaultdict(Counter)
     for report in terminalreporter.stats.get("skipped", []):
         suite, reason = report.nodeid.split("::")[0], report.longrepr[2]
         left_out[reason.removeprefix("Skipped: ")][suite] += 1
     for reason, suites in left_out.items():
         names = ", ".join(f"{suite} ({count})" for suite, count in suites.items())
-        terminalreporter.write_line(f"left out: {names}: {reason}")
+        _say(terminalreporter, f"left out: {names}: {reason}")
+
+
+def _say(terminalreporter: Any, line: str) -> None:
+    if LEFT_OUT is None:
+        return terminalreporter.write_line(line)
+    with Path(LEFT_OUT).open("a") as file:
+        file.write(f"{line}\n")
