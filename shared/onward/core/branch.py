@@ -118,9 +118,8 @@ def _not_made(call: OpenCall, at: int) -> Entry:
 def _not_inherited(state: State) -> Iterable[NotInherited]:
     for call in state.calls.values():
         yield NotInherited(what="approval" if call.status == "asked" else "call", name=call.id, tool=call.tool)
-    for name in state.timers:
-        if ":" not in name or name.startswith("user:"):
-            yield NotInherited(what="timer", name=name.removeprefix("user:"))
+    for name in state.own_timers:
+        yield NotInherited(what="timer", name=name.removeprefix("user:"))
 
 
 # --- live branches ---------------------------------------------------------------------------------------------

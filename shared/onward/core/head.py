@@ -195,11 +195,7 @@ def waits_of(state: State) -> tuple[Wait, ...]:
     if state.ended:
         return ()
     waits = [_call_wait(state, id) for id in state.calls]
-    waits += [
-        Wait(kind="timer", note=name, until=at)
-        for name, at in state.timers.items()
-        if ":" not in name or name.startswith("user:")
-    ]
+    waits += [Wait(kind="timer", note=name, until=at) for name, at in state.own_timers.items()]
     if state.parked:
         waits.insert(0, Wait(kind="operator", note=f"{state.parked.code}: {state.parked.message}"))
     if state.paused:

@@ -43,6 +43,11 @@ class Commit:
     def last_seq(self) -> int:
         return self.first_seq + len(self.records) - 1
 
+    @property
+    def has_blobs(self) -> bool:
+        """Whether values of its events lie in blobs."""
+        return any(cell.encoding == "blob" for record in self.records for cell in record.private.values())
+
     def to_json(self) -> str:
         """The document that is stored."""
         return document(

@@ -280,6 +280,11 @@ class State(Value):
         return bool(self.trouble) and self.trouble[-1].code == TOO_LONG
 
     @property
+    def own_timers(self) -> dict[str, datetime]:
+        """The armed timers that are of no call."""
+        return {name: at for name, at in self.timers.items() if ":" not in name or name.startswith("user:")}
+
+    @property
     def detached(self) -> bool:
         """Whether nothing of the session reaches the world but its models: a branch that is not live."""
         return is_detached(self.effects)

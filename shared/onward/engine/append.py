@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from onward.core.codec import Cell, encode, format_of
+from onward.core.codec import encode, format_of
 from onward.core.draft import ENGINE
 from onward.core.duties import first_owed
 from onward.core.events import Body, Event, SessionParked
@@ -97,7 +97,7 @@ class Appender:
     def folded(self, base: State, drafted: State, commit: Commit, same: bool = True) -> State:
         """What the log amounts to with this commit: large values are references in it, as they will be for whoever
         reads it, and not what this process has at hand (G1). `same`: the draft began with `base` itself."""
-        if same and not any(cell.encoding == "blob" for cell in _cells(commit)):
+        if same and not commit.has_blobs:
             return drafted
         return fold(base, self._loader.events(commit))
 
@@ -199,7 +199,3 @@ def _readable(head: Head, events: Sequence[Event]) -> Head:
     """The head, kept from readers that can't fold these events (R21)."""
     needed = format_of(events)
     return replace(head, format=needed) if needed > head.format else head
-
-
-def _cells(commit: Commit) -> Iterator[Cell]:
-    return (cell for record in commit.records for cell in record.private.values())

@@ -60,7 +60,7 @@ class Creator:
         blank = blank_head(key, state, draft.now, format_of(draft.events))
         published = state.seq if self._store.embedded else 0
         head = await self._appender.head_after(
-            blank, folded, commit.hash, at_rest=folded.held, published=published, keep=_is_small(commit)
+            blank, folded, commit.hash, at_rest=folded.held, published=published, keep=not commit.has_blobs
         )
         return head, commit
 
@@ -82,11 +82,6 @@ def _folded(draft: Draft, stored: Sequence[Event]) -> State:
 
 def _is_large(event: Event) -> bool:
     return any(isinstance(getattr(event.body, name), Blob) for name in event.body.private)
-
-
-def _is_small(commit: Commit) -> bool:
-    """Whether the state it leads to may be small enough for a head."""
-    return all(cell.encoding != "blob" for record in commit.records for cell in record.private.values())
 
 
 def blank_head(key: str, state: State, began: datetime, format: int) -> Head:

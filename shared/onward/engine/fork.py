@@ -186,15 +186,11 @@ class Forker:
         if fork.exists == "reject" or there.status == "imported":
             raise Refused(f"session {fork.id} exists", "exists", f"it is {there.status}")
         first = await self._store.commits(there.key, limit=1)
-        bodies = [await self._said(there.key, event) for commit in first for event in self._loader.events(commit)]
-        if bodies != [_said(event.body) for event in draft.events]:
+        events = [event for commit in first for event in self._loader.events(commit)]
+        made = [await self._loader.with_values(there.key, event) for event in events]
+        if [_said(event.body) for event in made] != [_said(event.body) for event in draft.events]:
             stands = "it is no branch, or one of another session or event, or with other changes"
             raise Refused(f"session {fork.id} exists", "exists", stands)
-
-    async def _said(self, key: str, event: ev.Event) -> tuple[str, str]:
-        large = {name: value for name in event.body.private if isinstance(value := getattr(event.body, name), Blob)}
-        values = {name: await self._loader.resolve(key, value) for name, value in large.items()}
-        return _said(changed(event.body, **values))
 
 
 def _as_made(fork: Fork, there: Head | None) -> Fork:

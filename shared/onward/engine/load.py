@@ -225,11 +225,9 @@ class Loader:
                     self._stops.keep(head, Known(stop, commit.hash, state))
         return state
 
-    async def foldables(self, head: Head, upto: int, known: Known = NOTHING) -> AsyncIterator[Event]:
-        """The events behind a state that is known, up to event `upto`, as they can be folded. Raises CorruptLog."""
-        if known.seq >= upto:
-            return
-        async with aclosing(self.checked(head, known.seq, known.hash)) as commits:  # type: ignore[type-var]
+    async def foldables(self, head: Head, upto: int) -> AsyncIterator[Event]:
+        """The events up to event `upto`, as they can be folded. Raises CorruptLog."""
+        async with aclosing(self.checked(head, NOTHING.seq, NOTHING.hash)) as commits:  # type: ignore[type-var]
             async for commit in commits:
                 for event in self.events(commit):
                     if event.seq <= upto:
