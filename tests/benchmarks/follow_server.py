@@ -22,7 +22,7 @@ from onward.config import CloudSettings
 from onward.core.events import Actor
 from onward.core.ids import session_key
 from onward.core.program import Decision, Performer, Program, Rest
-from onward.core.state import State
+from onward.core.state import OpenCall, State
 from onward.engine.gateway import Start
 from onward.ports import Wake
 from onward.surfaces.http.roles import EVERYBODY
@@ -51,7 +51,7 @@ class Listener(Program):
     def decide(self, state: State) -> Decision:
         return Rest()
 
-    def performer(self, tool: str) -> Performer | None:
+    def performer(self, call: OpenCall, state: State) -> Performer | None:
         return None
 
 

@@ -11,7 +11,7 @@ from onward.core.canonical import digest
 from onward.core.events import Actor, Proposal
 from onward.core.model import ModelRequest
 from onward.core.program import Decision, Performer, Program, Record, Rest
-from onward.core.state import State
+from onward.core.state import OpenCall, State
 
 ACTOR = Actor(kind="program", name="chain")
 RESULT = "x" * 200
@@ -49,8 +49,8 @@ class Chain(Program):
         call = Proposal(tool=self.tool.name, effect=self.tool.effect, digest=digest([self.tool.name, arguments]))
         return Record((ev.CallsProposed(calls=[call], arguments=[arguments]),), ACTOR)
 
-    def performer(self, tool: str) -> Performer | None:
-        return self.tool if tool == self.tool.name else None
+    def performer(self, call: OpenCall, state: State) -> Performer | None:
+        return self.tool if call.tool == self.tool.name else None
 
 
 @tool(effect="idempotent")

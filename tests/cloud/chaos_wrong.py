@@ -26,7 +26,7 @@ def go_wrong() -> None:
         """Makes a call that can't be undone, and only then writes down that it was started."""
         if session.state.session != "w-repeats":
             return await start(self, session, program, effect)
-        tool = program.performer(effect.call.tool)
+        tool = program.performer(effect.call, session.state)
         await self.performing.admission.admit(session.hold, session.state, tool, effect.call)
         until = session.hold.now() + timedelta(seconds=tool.timeout)
         started = ev.CallStarted(call=effect.call.id, attempt=effect.call.attempt + 1, not_after=until)

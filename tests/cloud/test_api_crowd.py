@@ -10,7 +10,7 @@ from pathlib import Path
 
 from onward import App
 from onward.core.program import Decision, Performer, Program, Rest
-from onward.core.state import State
+from onward.core.state import OpenCall, State
 from tests.benchmarks import bench_follow
 from tests.cloud import servers
 from tests.cloud.http_client import Frame
@@ -29,7 +29,7 @@ class Listener(Program):
     def decide(self, state: State) -> Decision:
         return Rest()
 
-    def performer(self, tool: str) -> Performer | None:
+    def performer(self, call: OpenCall, state: State) -> Performer | None:
         return None
 
 

@@ -25,7 +25,7 @@ from onward.core.lease import TTL
 from onward.core.program import AskModel, Decision, Perform, Program, Record
 from onward.core.retry import STALLS_TO_PARK
 from onward.core.signals import Signal
-from onward.core.state import FOLD_VERSION, State
+from onward.core.state import FOLD_VERSION, OpenCall, State
 from onward.engine.gateway import Start
 from onward.errors import CorruptLog, LeaseLost, UsageError
 from onward.ports import Append, Lease, Wake
@@ -732,7 +732,7 @@ class _Broken(Program):
     def __init__(self, endless: bool) -> None:
         self._endless = endless
 
-    def performer(self, tool: str) -> Any:
+    def performer(self, call: OpenCall, state: State) -> Any:
         return None
 
     def decide(self, state: State) -> Decision:
@@ -924,7 +924,7 @@ class _HalfRight(Program):
 
     name, version, follows = "half", "1", False
 
-    def performer(self, tool: str) -> Any:
+    def performer(self, call: OpenCall, state: State) -> Any:
         return None
 
     def decide(self, state: State) -> Decision:

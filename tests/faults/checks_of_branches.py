@@ -10,7 +10,7 @@ from onward.core.canonical import digest
 from onward.core.events import Actor, CallsProposed, Proposal, SessionCompleted
 from onward.core.ids import session_key
 from onward.core.program import Decision, Program, Record, Rest
-from onward.core.state import State
+from onward.core.state import OpenCall, State
 from onward.engine.files import Files
 from onward.errors import CorruptLog
 from tests.faults.checks import check, expect, part, world
@@ -27,8 +27,8 @@ class Cashier(Program):
 
     name, version, follows = "cashier", "1", False
 
-    def performer(self, tool: str) -> Any:
-        return refund if tool == "refund" else None
+    def performer(self, call: OpenCall, state: State) -> Any:
+        return refund if call.tool == "refund" else None
 
     def decide(self, state: State) -> Decision:
         actor = Actor(kind="program", name=self.name)

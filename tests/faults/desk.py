@@ -35,7 +35,7 @@ from onward.core.events import Actor, CallsProposed, Proposal, SessionCompleted,
 from onward.core.files import File
 from onward.core.model import Model, ModelAnswer, ModelCall, ModelRequest
 from onward.core.program import Child, Decision, Handover, Program, Record, Rest
-from onward.core.state import State
+from onward.core.state import OpenCall, State
 from onward.errors import ModelUnavailable
 from tests.faults.world import SESSION, World
 
@@ -452,8 +452,8 @@ class Clerk(Program):
     version = "1"
     follows = False
 
-    def performer(self, tool: str) -> Any:
-        return refund if tool == "refund" else None
+    def performer(self, call: OpenCall, state: State) -> Any:
+        return refund if call.tool == "refund" else None
 
     def decide(self, state: State) -> Decision:
         actor = Actor(kind="program", name=self.name)
@@ -481,10 +481,10 @@ class Boss(Program):
         self._errands = errands
         self._inputs = inputs
 
-    def elsewhere(self, tool: str) -> Child | Handover | None:
-        return self._errands[int(tool.removeprefix("errand"))]
+    def elsewhere(self, call: OpenCall, state: State) -> Child | Handover | None:
+        return self._errands[int(call.tool.removeprefix("errand"))]
 
-    def performer(self, tool: str) -> None:
+    def performer(self, call: OpenCall, state: State) -> None:
         return None
 
     def decide(self, state: State) -> Decision:

@@ -17,7 +17,7 @@ from onward.core.ids import session_key
 from onward.core.log import verify
 from onward.core.program import Decision, Program, Record, Rest
 from onward.core.signals import Signal
-from onward.core.state import State
+from onward.core.state import OpenCall, State
 from onward.engine.gateway import Start
 from onward.engine.load import Loader
 from onward.engine.sweep import sweep
@@ -60,7 +60,7 @@ class Sleeper(Program):
 
     name, version, follows = "sleeper", "1", False
 
-    def performer(self, tool: str) -> Any:
+    def performer(self, call: OpenCall, state: State) -> Any:
         return None
 
     def decide(self, state: State) -> Decision:

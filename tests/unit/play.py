@@ -13,13 +13,18 @@ from onward.core.ids import session_key
 from onward.core.log import verify
 from onward.core.model import ModelRequest
 from onward.core.payload import Blob
-from onward.core.state import State
+from onward.core.state import OpenCall, State
 from onward.engine.gateway import Start
 from onward.engine.load import Loader
 from onward.testing.runner import Runner
 
 ANN, BEN, CAT = (Actor(kind="person", name=name) for name in ("ann@x", "ben@x", "cat@x"))
 OPERATOR = Actor(kind="operator", name="olga@x")
+
+
+def open_call(tool: str) -> OpenCall:
+    """An open call of this tool, as programs are asked about one."""
+    return OpenCall(id="2.0", tool=tool, effect="read", digest="", arguments={}, status="ready")
 
 
 def call(tool: str, **arguments: Any) -> dict[str, Any]:

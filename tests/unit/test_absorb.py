@@ -15,7 +15,7 @@ from onward.core.events import Actor, Failure, Limits
 from onward.core.payload import Blob, Erased
 from onward.core.program import Child, Handover, Perform, Program, Record, Rest, StartChild
 from onward.core.signals import Signal
-from onward.core.state import State, changed
+from onward.core.state import OpenCall, State, changed
 from onward.errors import BadInput, Refused
 from onward.testing.runner import START
 
@@ -201,11 +201,11 @@ class Strict(Program):
     def decide(self, state: State) -> Rest:
         return Rest()
 
-    def performer(self, tool: str) -> Any:
-        return Tool if tool in ("pay", "find") else None
+    def performer(self, call: OpenCall, state: State) -> Any:
+        return Tool if call.tool in ("pay", "find") else None
 
-    def elsewhere(self, tool: str) -> Child | Handover | None:
-        return {"ask": Child("helper", "1"), "give": Handover("other", "2", "reject")}.get(tool)
+    def elsewhere(self, call: OpenCall, state: State) -> Child | Handover | None:
+        return {"ask": Child("helper", "1"), "give": Handover("other", "2", "reject")}.get(call.tool)
 
     def check_edit(self, state: State, call: Any) -> tuple[ev.Body, ...]:
         amount = call.edited["amount"]

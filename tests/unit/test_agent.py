@@ -18,6 +18,7 @@ from onward.errors import BadInput, Permanent
 from onward.programs.agent import Agent
 from onward.programs.approvals import Approval
 from onward.programs.tools import tool
+from tests.unit.play import open_call
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 MODEL, PROGRAM, ENGINE = Actor(kind="model", name="silent"), Actor(kind="program", name="desk"), Actor(kind="engine")
@@ -97,8 +98,8 @@ def asked(state: State, agent: Agent | None = None) -> AskModel:
 def test_an_agent_is_a_program() -> None:
     program: Program = an_agent()
     assert (program.name, program.version, program.follows) == ("desk", "1", True)
-    assert program.performer("refund") is refund
-    assert program.performer("nothing") is None
+    assert program.performer(open_call("refund"), State()) is refund
+    assert program.performer(open_call("nothing"), State()) is None
 
 
 def test_it_waits_for_its_first_input() -> None:

@@ -13,8 +13,9 @@ from onward.core.absorb import bodies_of
 from onward.core.events import Actor
 from onward.core.program import Child, Handover
 from onward.core.signals import Signal
+from onward.core.state import State
 from onward.engine.gateway import Start
-from tests.unit.play import ANN, BEN, OPERATOR, Play, Watching, call
+from tests.unit.play import ANN, BEN, OPERATOR, Play, Watching, call, open_call
 
 
 @tool(effect="irreversible", approval=Approval(timeout="1h"))
@@ -247,7 +248,7 @@ async def test_children_that_start_together_share_what_their_parent_has_left() -
 
 def test_a_child_may_spend_what_it_may_itself_and_no_more_than_it_is_given() -> None:
     helper = agent("helper", limits=Limits(turns=5, tokens=900))
-    child = boss(helper.as_tool(limits=Limits(tokens=1000, calls=2, turns=3))).elsewhere("helper")
+    child = boss(helper.as_tool(limits=Limits(tokens=1000, calls=2, turns=3))).offers["helper"].elsewhere  # type: ignore[union-attr]
     assert isinstance(child, Child)
     assert child.limits == Limits(turns=3, tokens=900, calls=2)
     assert (child.program, child.version, child.on_close) == ("helper", "1", "cancel")
@@ -333,8 +334,9 @@ def test_a_handover_is_described_by_the_other_agent() -> None:
     front, back = front_and_back([], [])
     spec = front.offers["transfer_to_billing"].spec
     assert spec.description == "Hand the conversation over to billing: Knows all bills. It sees all that was said."
-    assert front.elsewhere("transfer_to_billing") == Handover("billing", "1", "enqueue")
-    assert (front.elsewhere("look"), front.performer("transfer_to_billing")) == (None, None)
+    over, look = open_call("transfer_to_billing"), open_call("look")
+    assert front.elsewhere(over, State()) == Handover("billing", "1", "enqueue")
+    assert (front.elsewhere(look, State()), front.performer(over, State())) == (None, None)
     named = agent("x", handovers=[back.as_handover(name="give_up", description="Give up.")])
     assert named.offers["give_up"].spec.description == "Give up."
 

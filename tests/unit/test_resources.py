@@ -16,10 +16,12 @@ from onward import Agent, App, Call, Done, Injected, NotDone, Pending, ScriptedM
 from onward.config import secret_from_env
 from onward.core.given import NOTHING, Given, NotPrepared
 from onward.core.outcomes import NotPerformed
+from onward.core.state import State
 from onward.errors import BadInput
 from onward.programs.resources import Resources
 from onward.programs.supply import ProcessSupply
 from onward.programs.tools import Tool
+from tests.unit.play import open_call
 
 
 class Clock:
@@ -286,7 +288,7 @@ async def test_faulty_programs_have_what_the_real_ones_have() -> None:
     from onward.testing.faults import Plan, Process
 
     here = Process("first", Plan()).programs(app(look, resources=[Clock()]))
-    tool = here.program("desk", "1").performer("look")  # type: ignore[union-attr]
+    tool = here.program("desk", "1").performer(open_call("look"), State())  # type: ignore[union-attr]
     assert tool is not None
     given = await here.supply().give(tool.needs())  # type: ignore[attr-defined]
     assert isinstance(given.values["clock"], Clock)

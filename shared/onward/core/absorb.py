@@ -15,6 +15,7 @@ from onward.core import events as ev
 from onward.core.draft import ENGINE, TIMER, Draft
 from onward.core.events import Actor, Body, Failure
 from onward.core.ids import is_among
+from onward.core.schemas import check_schema
 from onward.core.signals import (
     CancelBody,
     ChildBody,
@@ -107,17 +108,32 @@ def _too_late(state: State, signal: Signal, body: Any) -> Refused:
 
 
 def _input(state: State, signal: Signal, body: InputBody) -> Bodies:
+    check_input(state, body)
+    received = ev.InputReceived(content=body.content, signal=signal.id, name=body.name)
+    return [received, *_woken(state), *(_interrupted(state) if state.on_input == "interrupt" else ())]
+
+
+def check_input(state: State, body: InputBody) -> None:
+    """Raises Refused unless this input may be taken now, and BadInput where it is not what is waited for."""
     if state.closing:
         raise Refused("input refused", "session_closing", f"the session is being {_ending(state)}")
     if state.on_input == "reject" and not state.idle:
         raise Refused("input refused", "session_busy", "the session is at work, and takes an input only when it waits")
-    received = ev.InputReceived(content=body.content, signal=signal.id)
-    return [received, *_woken(state), *(_interrupted(state) if state.on_input == "interrupt" else ())]
+    if body.name is not None and state.on_input != "deliver":
+        stands = f"{state.program} is an agent, and takes inputs without a name"
+        raise Refused("input refused", "no_names", stands)
+    wait = next((call for call in state.calls.values() if _awaits(call, body.name)), None)
+    if wait is not None and wait.operation is not None:
+        check_schema(body.content, wait.operation.takes, "content")
+
+
+def _awaits(call: OpenCall, name: str | None) -> bool:
+    return call.operation is not None and call.operation.kind == "signal" and call.operation.signal == name
 
 
 def _woken(state: State) -> Bodies:
-    """Who only waits for time to pass is spoken to now."""
-    asleep = [call for call in state.calls.values() if call.asleep]
+    """Who only waits for time to pass is spoken to now, unless it is a workflow."""
+    asleep = [call for call in state.calls.values() if call.asleep and call.operation is None]
     waited = {"waited": "until an input came"}
     return [ev.CallCompleted(call=call.id, attempt=call.attempt, result=waited, by="input") for call in asleep]
 

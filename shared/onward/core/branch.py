@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -31,6 +31,8 @@ class Base(Value):
     refusals: int = 0
     trouble: tuple[Trouble, ...] = ()
     recalled: tuple[str, ...] = ()
+    generation: int = 0
+    began: datetime | None = None
 
     found_once = frozenset({"text"})
 
@@ -75,8 +77,9 @@ class Parting:
 def part(state: State, effects: Effects) -> Parting:
     """What a branch of this state with these effects takes over. No call, approval or timer goes with it: an open call
     is proposed anew where the parent's record is to answer it, and else the model is told that it was not made here."""
-    again = tuple(call for call in state.calls.values() if _answerable(call, effects))
-    left = [call for call in state.calls.values() if call not in again]
+    calls = [call for call in state.calls.values() if call.operation is None]  # a workflow asks for its own again
+    again = tuple(call for call in calls if _answerable(call, effects))
+    left = [call for call in calls if call not in again]
     transcript = [_shifted(entry, state.seq) for entry in state.transcript]
     transcript += [_not_made(call, state.seq) for call in left]
     base = Base.model_construct(  # what looks like a reference of ours in it is data
@@ -90,6 +93,8 @@ def part(state: State, effects: Effects) -> Parting:
         trouble=state.trouble,
         recalled=state.recalled,
     )
+    if state.on_input == "deliver":
+        base = changed(base, generation=state.generation, began=state.began or state.started_at)
     return Parting(base, again, state.queued, tuple(_not_inherited(state)))
 
 

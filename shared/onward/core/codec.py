@@ -17,11 +17,11 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from onward.core.canonical import canonical, sha256
-from onward.core.events import BODIES, Actor, Body, Event
+from onward.core.events import BODIES, DELIVERS, Actor, Body, Event
 from onward.core.payload import Blob, Erased
 from onward.errors import CorruptLog, UnreadableLog
 
-FORMAT = 3
+FORMAT = 4
 """The newest format of a log that this release folds (R21). What it writes is of the oldest that will do: see
 `format_of`."""
 
@@ -113,6 +113,8 @@ def format_of(events: Iterable[Event]) -> int:
 
 
 def _format(body: Body) -> int:
+    if getattr(body, "on_input", None) == "deliver":
+        return DELIVERS
     return max((body.later[name] for name in _said(body)), default=body.since) if body.later else body.since
 
 

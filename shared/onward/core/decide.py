@@ -14,6 +14,7 @@ from onward.core.payload import Erased
 from onward.core.program import (
     Child,
     Decision,
+    Effect,
     Handover,
     MakeCall,
     Perform,
@@ -28,13 +29,16 @@ from onward.core.program import (
 from onward.core.signals import OutcomeBody
 from onward.core.state import OpenCall, State, changed
 
+TOGETHER = 200
+"""Calls that are made at once: what they come to is one commit."""
+
 
 def decide(state: State, program: Program) -> Decision:
     """The next decision. Pure."""
     if state.ended:
         return Rest()
     if state.closing:
-        return _kept(state) or _doubts(state, program) or close(state)
+        return _kept(state) or _doubts(state, program) or _unwound(state, program) or close(state)
     if state.held:
         return Rest()
     return (
@@ -42,6 +46,7 @@ def decide(state: State, program: Program) -> Decision:
         or _doubts(state, program)
         or _edited(state, program)
         or _unasked(state, program)
+        or _led(state, program)
         or _recalls(state, program)
         or _calls(state, program)
         or _handover(state, program)
@@ -60,10 +65,30 @@ def close(state: State) -> Decision:
     return Record((*refusals, ev.SessionFailed(error=error)), ENGINE)
 
 
+def _unwound(state: State, program: Program) -> Decision | None:
+    """What is taken back before the end, once it is known of everything that was done."""
+    if any(call.unsettled for call in state.calls.values()):
+        return None
+    decision = program.unwind(state)
+    if decision is None:
+        return None
+    if state.held:
+        return Rest()
+    if isinstance(decision, Record):
+        return decision
+    return _edited(state, program) or _recalls(state, program) or _calls(state, program) or decision
+
+
+def _led(state: State, program: Program) -> Decision | None:
+    """A program that leads hears what its calls came to before others of them are made."""
+    decision = program.decide(state) if program.leads else None
+    return None if isinstance(decision, Rest) else decision
+
+
 def _doubts(state: State, program: Program) -> Decision | None:
     for call in state.calls.values():
         if call.status == "doubt":
-            tool = program.performer(call.tool)
+            tool = program.performer(call, state)
             if tool is not None and tool.reconciles():
                 return Perform((Reconcile(call),))
             error = Failure(code="no_reconciler", message=f"{call.tool} can't tell whether it happened")
@@ -92,7 +117,7 @@ def _edited(state: State, program: Program) -> Decision | None:
 def _unasked(state: State, program: Program) -> Decision | None:
     """In a live branch a person is asked about each call that can't simply be made again, whoever proposed it."""
     calls = [call for call in state.calls.values() if call.status == "ready" and must_ask(state, call.effect)]
-    calls = [call for call in calls if program.performer(call.tool) and not call.approved_by]
+    calls = [call for call in calls if not call.approved_by and program.performer(call, state)]
     return Record(tuple(_request(state, call) for call in calls), ENGINE) if calls else None
 
 
@@ -116,9 +141,10 @@ def _request(state: State, call: OpenCall) -> Body:
 
 def _recalls(state: State, program: Program) -> Decision | None:
     """A branch that is not live performs no call (G14). To hand over is none: nothing happens in the world."""
-    if not (state.detached and state.calls):
+    open = [call for call in state.calls.values() if not (call.waits and call.status == "pending")]
+    if not (state.detached and open):
         return None
-    targets = [(call, program.elsewhere(call.tool)) for call in state.calls.values()]
+    targets = [(call, program.elsewhere(call, state)) for call in open]
     calls = tuple(call for call, target in targets if not isinstance(target, Handover))
     if calls:
         return Perform((Recall(calls),))
@@ -130,8 +156,9 @@ def _recalls(state: State, program: Program) -> Decision | None:
 def _calls(state: State, program: Program) -> Decision | None:
     """What can run together runs together; each irreversible call is a step of its own (R9)."""
     ready = [call for call in state.calls.values() if call.status == "ready"]
-    own = [call for call in ready if program.performer(call.tool)]
-    others = [(call, program.elsewhere(call.tool)) for call in ready if call not in own]
+    performed = [(call, program.performer(call, state)) for call in ready]
+    own = [call for call, tool in performed if tool is not None]
+    others = [(call, program.elsewhere(call, state)) for call, tool in performed if tool is None]
     unknown = [call for call, target in others if target is None]
     if unknown:
         return Record(tuple(_no_such_tool(call, program) for call in unknown), ENGINE)
@@ -141,7 +168,8 @@ def _calls(state: State, program: Program) -> Decision | None:
     children = [_start(state, call, target, len(starting)) for call, target in starting]
     together = [MakeCall(call) for call in own if call.repeatable]
     if polls or together or children:
-        return Perform((*polls, *together, *children))
+        effects: list[Effect] = [*polls, *together, *children]
+        return Perform(tuple(effects[:TOGETHER]))
     irreversible = [call for call in own if not call.repeatable]
     return Perform((MakeCall(irreversible[0]),)) if irreversible else None
 
@@ -168,7 +196,7 @@ def _handover(state: State, program: Program) -> Decision | None:
     """A handover settles its call and changes the program in one event, once no other call is open. Of several only
     one can be: the next program knows nothing of the others."""
     ready = [call for call in state.calls.values() if call.status == "ready"]
-    targets = [target for call in ready if isinstance(target := program.elsewhere(call.tool), Handover)]
+    targets = [target for call in ready if isinstance(target := program.elsewhere(call, state), Handover)]
     if not targets or len(targets) < len(state.calls):
         return None
     to, call = targets[0], ready[0].id

@@ -19,9 +19,13 @@ ActorKind = Literal["program", "model", "tool", "person", "unverified", "timer",
 
 EffectClass = Literal["read", "idempotent", "compensatable", "irreversible"]
 Cause = Literal["tool", "reconcile", "outcome", "operator", "skip", "timer", "input", "record"]
-OnInput = Literal["enqueue", "interrupt", "reject"]
+OnInput = Literal["enqueue", "interrupt", "reject", "deliver"]
 """What becomes of an input that comes while the program is at work on an earlier one: it waits for the results of the
-calls under way, or it takes the place of those not yet started, or it is refused."""
+calls under way, or it takes the place of those not yet started, or it is refused. Only a workflow has it delivered: it
+is there at once, among the results of calls, for whichever wait wants it."""
+
+DELIVERS = 4
+"""The format of logs that inputs which are delivered came with, and everything else of workflows."""
 
 
 Effects = Literal["recorded", "live-model", "blocked", "live"]
@@ -124,6 +128,23 @@ class Proposal(Value):
     rule: str | None = None
 
 
+OperationKind = Literal["step", "undo", "sleep", "approval", "signal", "child", "start", "patch"]
+"""What a workflow asks for: a step, or what takes one back · a time to pass · a person's decision · an input · another
+session, waited for or only started · to know whether it is newer than its log."""
+
+
+class Operation(Value):
+    """What a workflow knows one of its calls by: its `name` among all that it asked for, which is the same whenever the
+    workflow is run again. A `sleep` ends, and a `signal` is waited for, `until` then. What is waited for is an input
+    of name `signal`, or one without a name, and fits the JSON Schema `takes`."""
+
+    name: str
+    kind: OperationKind
+    until: datetime | None = None
+    signal: str | None = None
+    takes: Any = None
+
+
 class Body(Value):
     """What an event says. `kind` tells the class, `schema_version` its shape. `since` is the format of logs that the
     kind came with; `later` has the fields that came with a later one, and which: they are written only where they say
@@ -181,11 +202,14 @@ class SessionForked(Body):
 
 
 class SessionContinued(Body):
-    """The program starts afresh in the same session (`continued_as`): the fold is reset, ids and inbox stay."""
+    """The program starts afresh in the same session (`continued_as`): the fold is reset, ids and inbox stay, and so do
+    the inputs that nobody had waited for yet: those of the events `kept`."""
 
     kind: Literal["session_continued"] = "session_continued"
     private = frozenset({"input"})
+    later = MappingProxyType({"kept": DELIVERS})
     input: Any = None
+    kept: list[int] = []
 
 
 class SessionCompleted(Body):
@@ -321,12 +345,15 @@ class FieldErased(Body):
 
 
 class InputReceived(Body):
-    """Somebody said something. In the middle of a turn it is shown to the model behind the results under way."""
+    """Somebody said something. In the middle of a turn it is shown to the model behind the results under way. With a
+    `name` it is for the wait of a workflow that asks for that one."""
 
     kind: Literal["input_received"] = "input_received"
     private = frozenset({"content"})
+    later = MappingProxyType({"name": DELIVERS})
     content: Any
     signal: str
+    name: str | None = None
 
 
 class SignalRefused(Body):
@@ -352,7 +379,7 @@ class SignalKept(Body):
 
 
 class TimerSet(Body):
-    """A program asked to be woken."""
+    """A program asked to be woken; by the timer `deadline`, to be ended as failed."""
 
     kind: Literal["timer_set"] = "timer_set"
     timer: str
@@ -434,12 +461,15 @@ class TranscriptCompacted(Body):
 
 
 class CallsProposed(Body):
-    """Calls a program wants made; call `i` is named `<seq of this event>.<i>`."""
+    """Calls a program wants made; call `i` is named `<seq of this event>.<i>`. A workflow's have `operations`, at the
+    same indexes."""
 
     kind: Literal["calls_proposed"] = "calls_proposed"
     private = frozenset({"arguments"})
+    later = MappingProxyType({"operations": DELIVERS})
     calls: list[Proposal]
     arguments: Any
+    operations: list[Operation] = []
 
 
 class ApprovalRequested(Body):

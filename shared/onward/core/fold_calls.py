@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from onward.core import events as ev
-from onward.core.folding import CALL, folds, settle, spend, update, update_keeping, with_timer
+from onward.core.folding import CALL, folds, settle, spend, update, update_keeping, with_call, with_timer
 from onward.core.ids import call_id, is_among
 from onward.core.payload import Blob, Erased
-from onward.core.state import State, changed
+from onward.core.state import OpenCall, State, changed
 
 # --- calls -----------------------------------------------------------------------------------------------------
 
@@ -29,10 +29,25 @@ def _proposed(state: State, event: ev.Event, body: ev.CallsProposed) -> State:
             status="asked" if proposal.rule and not state.detached else "ready",
             rule=proposal.rule,
         )
-        state = changed(state, calls={**state.calls, id: call})
+        if body.operations:
+            state = _operated(state, event, call, body.operations[index])
+        else:
+            state = changed(state, calls={**state.calls, id: call})
         if proposal.refusal:
             state = settle(state, event, id, proposal.refusal.model_dump(), failed=True)
     return state
+
+
+def _operated(state: State, event: ev.Event, call: OpenCall, operation: ev.Operation) -> State:
+    """A workflow's call. What only waits does so from now on; in a branch that is not live, it may be that its parent's
+    record says how long a time was."""
+    call = changed(call, operation=operation, asked=call.digest)
+    if operation.kind == "signal" or (operation.kind == "sleep" and not state.detached):
+        ends = "done" if operation.kind == "sleep" else "failed"
+        call = changed(call, status="pending", ends=ends, expires_at=operation.until)
+        return with_call(state, call, pending=operation.until)
+    state = with_call(state, call)
+    return settle(state, event, call.id, True, failed=False) if operation.kind == "patch" else state
 
 
 def _item(values: Any, index: int) -> Any:
@@ -60,6 +75,8 @@ def _asked(state: State, event: ev.Event, body: ev.ApprovalRequested) -> State:
 @folds(ev.ApprovalDecided)
 def _decided(state: State, event: ev.Event, body: ev.ApprovalDecided) -> State:
     state = _stands(state, body.call, f"{body.verdict} by {event.actor.name or event.actor.kind} (event {event.seq})")
+    if is_question(state.calls[body.call]):
+        return _answered(state, event, body)
     if body.verdict == "rejected":
         message = body.reason or "a person said no"
         return settle(state, event, body.call, {"code": "rejected", "message": message}, failed=True)
@@ -68,6 +85,21 @@ def _decided(state: State, event: ev.Event, body: ev.ApprovalDecided) -> State:
     if body.arguments is not None:
         return update(state, body.call, {"status": "edited", "edited": body.arguments, "approved_by": (event.actor,)})
     return _approved(state, body.call, (*state.calls[body.call].approved_by, event.actor))
+
+
+def is_question(call: OpenCall) -> bool:
+    """Whether a workflow only asks: the decision itself is what the call comes to."""
+    return call.operation is not None and call.operation.kind == "approval"
+
+
+def _answered(state: State, event: ev.Event, body: ev.ApprovalDecided) -> State:
+    call = state.calls[body.call]
+    by = (*call.approved_by, event.actor)
+    if body.verdict == "approved" and len(by) < call.needed:
+        return update_keeping(state, call.id, approved_by=by)
+    names = [actor.name for actor in (by if body.verdict == "approved" else (event.actor,))]
+    decision = {"verdict": body.verdict, "by": names, "reason": body.reason, "result": body.result}
+    return settle(state, event, call.id, decision, failed=False)
 
 
 def _approved(state: State, id: str, by: tuple[ev.Actor, ...]) -> State:
@@ -107,6 +139,8 @@ def _edited(state: State, event: ev.Event, body: ev.CallEdited) -> State:
 @folds(ev.ApprovalExpired)
 def _expired(state: State, event: ev.Event, body: ev.ApprovalExpired) -> State:
     state = _stands(state, body.call, f"it expired and was {body.verdict} (event {event.seq})")
+    if is_question(state.calls[body.call]):
+        return settle(state, event, body.call, {"verdict": "expired", "by": [], "reason": "", "result": None}, False)
     if body.verdict == "approved":
         return update(state, body.call, {"status": "ready", "approved_by": (event.actor,), "expires_at": None})
     return settle(
@@ -198,6 +232,8 @@ def _pending(state: State, event: ev.Event, body: ev.CallPending) -> State:
 def _child_started(state: State, event: ev.Event, body: ev.ChildStarted) -> State:
     call, tokens = state.calls[body.call], body.allotted.tokens or 0
     state = spend(state, calls=1, tokens=tokens)
+    if call.operation is not None and call.operation.kind == "start":
+        return settle(state, event, call.id, {"session": body.session}, failed=False)
     fields = {"status": "child", "attempt": 1, "counted": 1, "on_close": body.on_close, "allotted": tokens}
     return update(changed(state, children={**state.children, call.id: body.session}), call.id, fields)
 

@@ -55,6 +55,7 @@ def _forked(state: State, event: ev.Event, body: ev.SessionForked) -> State:
         gone = ev.Failure(code=BASE_ERASED, message="what the session branched from was erased")
         return changed(state, parked=gone)
     base = Base.model_validate(body.base)
+    state = changed(state, generation=base.generation, began=base.began) if base.began else state
     return changed(
         state,
         input=base.input,
@@ -73,8 +74,12 @@ def _forked(state: State, event: ev.Event, body: ev.SessionForked) -> State:
 def _continued(state: State, event: ev.Event, body: ev.SessionContinued) -> State:
     fresh: dict[str, Any] = {"transcript": (), "queued": (), "fired": (), "trouble": (), "calls": {}, "children": {}}
     fresh |= {"kept": {}, "context": 0, "proposed": 0, "model_failures": 0, "bad_answers": 0, "refusals": 0}
+    if state.on_input == "deliver":
+        fresh |= {"generation": state.generation + 1, "began": event.at}
     deadline = {name: at for name, at in state.timers.items() if name == "deadline"}
-    return _begin(changed(state, timers=deadline, **fresh), event, body.input)
+    kept = tuple(entry for entry in state.transcript if entry.seq in body.kept)
+    state = _begin(changed(state, timers=deadline, **fresh), event, body.input)
+    return changed(state, transcript=(*state.transcript, *kept)) if kept else state
 
 
 def _end(state: State, how: str, **fields: Any) -> State:
@@ -177,6 +182,8 @@ def _field_erased(state: State, event: ev.Event, body: ev.FieldErased) -> State:
 @folds(ev.InputReceived)
 def _input(state: State, event: ev.Event, body: ev.InputReceived) -> State:
     entry = changed(ENTRY, seq=event.seq, value=body.content)
+    if state.on_input == "deliver":
+        return add(state, changed(entry, name=body.name, at=event.at))
     return changed(state, queued=(*state.queued, entry), refusals=0)
 
 
@@ -193,7 +200,7 @@ def _signal_kept(state: State, event: ev.Event, body: ev.SignalKept) -> State:
 
 @folds(ev.TimerSet)
 def _timer_set(state: State, event: ev.Event, body: ev.TimerSet) -> State:
-    return with_timer(state, f"user:{body.timer}", body.due_at)
+    return with_timer(state, "deadline" if body.timer == "deadline" else f"user:{body.timer}", body.due_at)
 
 
 @folds(ev.TimerFired)

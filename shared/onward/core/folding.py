@@ -59,6 +59,8 @@ def settle(state: State, event: ev.Event, id: str, value: Any, failed: bool) -> 
     entry = changed(ENTRY, kind="result", seq=event.seq, value=value, call=id, tool=call.tool, failed=failed)
     if call.changed:
         entry = changed(entry, arguments=call.arguments)
+    if call.operation is not None:
+        entry = changed(entry, name=call.operation.name, digest=call.asked, at=event.at)
     state = with_call(state, call)
     calls = {key: other for key, other in state.calls.items() if key != id}
     kept = {key: signal for key, signal in state.kept.items() if key != id}

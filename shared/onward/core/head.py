@@ -213,6 +213,9 @@ def _call_wait(state: State, id: str) -> Wait:
         return Wait(kind="child", call=id, tool=call.tool, session=state.children.get(id))
     if call.asleep:
         return Wait(kind="timer", call=id, tool=call.tool, until=call.expires_at)
+    if call.waits and call.status == "pending" and call.operation is not None:
+        name = call.operation.signal or ""
+        return Wait(kind="input", call=id, tool=call.tool, until=call.expires_at, note=name)
     if call.status == "pending":
         return Wait(kind="external", call=id, tool=call.tool, until=call.expires_at)
     if call.status in ("person", "doubt"):

@@ -87,6 +87,11 @@ class Handover:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """A call that the program has not come to yet: it was proposed by another version of it, and is not made now."""
+
+
+@dataclass(frozen=True, slots=True)
 class StartChild:
     """Start the session that a call is."""
 
@@ -158,19 +163,27 @@ class Program(Protocol):
     Who inherits from it gets what a program without children, handovers and editing says.
 
     P1: `decide` is pure: the same state gives the same decision, on any machine, at any time.
-    P2: it is asked only when no call is due, and answers Rest while it has nothing to do.
+    P2: it is asked only when no call is due, and answers Rest while it has nothing to do. One that `leads` is asked
+    also before its calls are made.
     """
 
     name: str
     version: str
     follows: bool
     """Whether a session takes up the newest version at its next model turn (G12)."""
+    leads: bool = False
+    """Whether what its calls came to is told to it before others of them are made: they may not be wanted any more."""
     on_input: OnInput = "enqueue"
 
     def decide(self, state: State) -> Decision: ...
-    def performer(self, tool: str) -> Performer | None: ...
-    def elsewhere(self, tool: str) -> Child | Handover | None:
-        """What a call of this name is, where it is no tool that is performed here."""
+    def performer(self, call: OpenCall, state: State) -> Performer | None: ...
+    def elsewhere(self, call: OpenCall, state: State) -> Child | Handover | Withheld | None:
+        """What a call is, where it is no tool that is performed here."""
+        return None
+
+    def unwind(self, state: State) -> Record | Rest | None:
+        """What is to be taken back before a session that is closing ends; None where that is nothing, any more. Asked
+        once nothing is unsettled."""
         return None
 
     def check_edit(self, state: State, call: OpenCall) -> Sequence[Body]:

@@ -15,7 +15,7 @@ from onward.core.events import Event
 from onward.core.fold import evolve
 from onward.core.ids import call_id
 from onward.core.payload import Erased
-from onward.core.state import TOO_LONG, Entry, State
+from onward.core.state import LEFT, TAKEN, TOO_LONG, Entry, State
 
 Told = ev.ModelAnswered | ev.TranscriptCompacted | ev.ModelFailed
 """What a model came to: an answer, a summary, or that it can't take a prompt of this length."""
@@ -81,6 +81,8 @@ class Record:
                 return
             if entry.kind != "result" or entry.call not in self._digests or isinstance(entry.value, Erased):
                 continue
+            if _was_left(entry):
+                continue
             if not isinstance(event.body, ev.CallsProposed) or _gave_way(entry):
                 self._keep(entry, entry.call, source or f"{self.session}/{entry.call}")
 
@@ -92,6 +94,12 @@ class Record:
             same = self.outcomes.setdefault(each, [])
             same.append(found)
             same.sort(key=lambda outcome: outcome.proposed)
+
+
+def _was_left(entry: Entry) -> bool:
+    """Whether a workflow did not want it any more, or took an input for it: a branch finds that out by itself."""
+    value = entry.value if isinstance(entry.value, dict) else {}
+    return entry.name is not None and (value.get("code") == LEFT or value.keys() == {TAKEN})
 
 
 def _gave_way(entry: Entry) -> bool:

@@ -68,9 +68,11 @@ class StartBody(Value):
 
 
 class InputBody(Value):
-    """Something said to the session: any JSON value; a file in it carries its bytes (`core.files`)."""
+    """Something said to the session: any JSON value; a file in it carries its bytes (`core.files`). With a `name` it is
+    for the wait of a workflow that asks for that one."""
 
     content: Any
+    name: Annotated[str, Field(min_length=1, max_length=256)] | None = None
 
 
 Verdict = Literal["approved", "rejected", "responded", "delegated"]

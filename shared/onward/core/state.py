@@ -20,6 +20,7 @@ from onward.core.events import (
     Limits,
     OnClose,
     OnInput,
+    Operation,
     Origin,
     Parent,
     Usage,
@@ -75,6 +76,10 @@ class OpenCall(Value):
     poll_due: bool = False
     polls: int = 0
     error: Failure | None = None
+    operation: Operation | None = None
+    """What a workflow knows the call by."""
+    asked: str = ""
+    """The digest under which a workflow asked for it, whatever its arguments were changed to."""
 
     @property
     def repeatable(self) -> bool:
@@ -91,6 +96,11 @@ class OpenCall(Value):
         """Whether all there is to do is to wait."""
         return self.status == "pending" and self.ends == "done"
 
+    @property
+    def waits(self) -> bool:
+        """Whether it is a workflow's wait, for a time or an input: nothing is done in the world for it."""
+        return self.operation is not None and self.operation.kind in ("sleep", "signal")
+
 
 class Entry(Value):
     """One thing a program decides on, and a model is shown.
@@ -98,6 +108,9 @@ class Entry(Value):
     input: what somebody said · answer: a model's, of `model`, with its own form of it in `content` · result: what
     became of a call, with its `arguments` where a person changed them · notice: what the engine tells the model ·
     summary: stands for all entries before it.
+
+    A workflow is run again from its entries. Those have the time `at` which they were recorded; a result has the `name`
+    of its operation and the `digest` that it was asked for under, an input its own name.
     """
 
     kind: Literal["input", "answer", "result", "notice", "summary"]
@@ -113,8 +126,16 @@ class Entry(Value):
     """How many calls an answer asks for."""
     cut: bool = False
     """Whether an answer ended because it was as long as it may be."""
+    name: str | None = None
+    digest: str = ""
+    at: datetime | None = None
 
-    found_once = frozenset({"text", "elsewhere", "size", "line"})
+    found_once = frozenset({"text", "elsewhere", "size", "line", "fetched"})
+
+    @property
+    def known(self) -> Any:
+        """The value: itself, or as it was fetched from where it lies."""
+        return self.__dict__.get("fetched", self.value)
 
     @cached_property
     def text(self) -> str:
@@ -178,6 +199,12 @@ class Kept(Value):
     body: Payload
     sender: Actor
 
+
+LEFT = "left"
+"""The code of a call that a workflow does not want any more."""
+
+TAKEN = "event"
+"""What the result of a wait for an input has: the event of the input that was taken for it."""
 
 TOO_LONG = "prompt_too_long"
 """The code of a model that does not take a prompt of this length."""
@@ -271,6 +298,10 @@ class State(Value):
     """What a branch has had from the record, and its parent before it: each is one outcome of one call."""
     had: int = 0
     """Turns of models that a branch has from its parent and from the record: it did not pay for them."""
+    generation: int = 0
+    """How often the program started afresh."""
+    began: datetime | None = None
+    """When it last did, or what a branch goes on from began; None where that is when the session started."""
     unlooked: int | None = None
     """The incarnation for whose sake somebody is to look, where the session is parked for that."""
 

@@ -280,7 +280,7 @@ class Engine:
 
         If saying so took too long, nothing is done, and that is written down.
         """
-        tool = program.performer(effect.call.tool)
+        tool = program.performer(effect.call, session.state)
         assert tool is not None
         refused = await self.performing.admission.admit(session.hold, session.state, tool, effect.call)
         if self.performing.stopping:

@@ -145,7 +145,7 @@ def _limited(session: Session, program: Program, decision: Perform) -> Decision:
         return _lost(session, effects)
     if session.state.effects == "recorded":
         return decision  # a turn that is in the record costs nothing: who asks the model looks there first
-    longest = max(_time_limit(effect, program) for effect in effects)
+    longest = max(_time_limit(effect, program, session.state) for effect in effects)
     over = exceeded(session.state, effects, session.hold.now(), longest)
     return _record(over) if over else decision
 
@@ -172,12 +172,12 @@ def suspicious(state: State, effects: Sequence[Effect]) -> bool:
     return state.deaths >= ALONE_AFTER or bool(silent)
 
 
-def _time_limit(effect: Effect, program: Program) -> float:
+def _time_limit(effect: Effect, program: Program, state: State) -> float:
     if isinstance(effect, AskModel):
         return effect.timeout
     if isinstance(effect, StartChild | Recall):
         return 0.0
-    tool = program.performer(effect.call.tool)
+    tool = program.performer(effect.call, state)
     return tool.timeout if tool else 0.0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from json import loads
@@ -18,7 +18,7 @@ from onward.core.head import Head, unfold
 from onward.core.log import ROOT, Commit, check
 from onward.core.payload import Blob, Erased
 from onward.core.recording import Recording
-from onward.core.state import State, changed
+from onward.core.state import Entry, State, changed
 from onward.errors import CorruptLog
 from onward.ports import Blobs, SessionStore
 
@@ -72,6 +72,7 @@ class Cache:
         self._size = size
         self._states: OrderedDict[str, Known] = OrderedDict()
         self._texts: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._fetched: OrderedDict[str, tuple[int, Entry]] = OrderedDict()
         self._room = text_bytes if size else 0
 
     def get(self, key: str) -> Known | None:
@@ -95,9 +96,22 @@ class Cache:
         while self._room < 0:
             self._room += len(self._texts.popitem(last=False)[1])
 
+    def fetched(self, key: str, transcript: Sequence[Entry]) -> int:
+        """How many of the first entries are known to have their values at hand."""
+        count, last = self._fetched.get(key, (0, None))
+        return count if 0 < count <= len(transcript) and transcript[count - 1] is last else 0
+
+    def note_fetched(self, key: str, transcript: Sequence[Entry]) -> None:
+        self._fetched.pop(key, None)
+        if transcript and self._size:
+            self._fetched[key] = len(transcript), transcript[-1]
+        if len(self._fetched) > self._size:
+            self._fetched.popitem(last=False)
+
     def drop(self, key: str) -> None:
         """Forget everything of a session."""
         self._states.pop(key, None)
+        self._fetched.pop(key, None)
         for owner, digest in [name for name in self._texts if name[0] == key]:
             self._room += len(self._texts.pop((owner, digest)))
 
@@ -136,11 +150,11 @@ class Loader:
 
     async def decidable(self, key: str, state: State) -> State:
         """The state with the large values that are decided on at hand: an answer not yet acted on, arguments that a
-        person changed, an outcome that came early. The very state where there are none."""
-        newest = next(
-            (at for at in reversed(range(len(state.transcript))) if state.transcript[at].kind == "answer"), None
-        )
-        if newest is not None and state.transcript[newest].seq > state.proposed:
+        person changed, an outcome that came early, and of a workflow all that it was ever given. The very state where
+        there are none."""
+        if state.on_input == "deliver":
+            await self._fetch(key, state)
+        elif (newest := _unproposed(state)) is not None:
             state = await self._with_answer(key, state, newest)
         for call in state.calls.values():
             if call.status == "edited" and isinstance(call.edited, Blob):
@@ -156,6 +170,14 @@ class Loader:
                 said = changed(kept, body=await self.resolve(key, kept.body))
                 state = changed(state, kept={**state.kept, id: said})
         return state
+
+    async def _fetch(self, key: str, state: State) -> None:
+        """What a workflow is run again from. Each entry is asked for its value once, as long as it is at hand."""
+        before = self.cache.fetched(key, state.transcript)
+        for entry in state.transcript[before:]:
+            if isinstance(entry.value, Blob) and "fetched" not in entry.__dict__:
+                entry.__dict__["fetched"] = await self.resolve(key, entry.value)
+        self.cache.note_fetched(key, state.transcript)
 
     async def _with_answer(self, key: str, state: State, at: int) -> State:
         answer = state.transcript[at]
@@ -294,6 +316,15 @@ class Loader:
             return value
         found = loads(self.cache.text(key, value.digest) or await self.text(key, value))
         return _item(found, value.index)
+
+
+def _unproposed(state: State) -> int | None:
+    """Where the newest answer stands, if nothing of it was proposed yet."""
+    for at in reversed(range(len(state.transcript))):
+        entry = state.transcript[at]
+        if entry.kind == "answer":
+            return at if entry.seq > state.proposed else None
+    return None
 
 
 def _item(value: Any, index: int | None) -> Any:

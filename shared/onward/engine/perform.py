@@ -132,7 +132,7 @@ class Performing:
             return await self._start_child(hold, program, effect)
         if isinstance(effect, Recall):
             return await self._records.recall(hold.key, state, effect)
-        tool = program.performer(effect.call.tool)
+        tool = program.performer(effect.call, state)
         assert tool is not None, "decide gives no effect for a tool that is not there"
         if isinstance(effect, MakeCall):
             return await self._make_call(hold, state, tool, effect.call)

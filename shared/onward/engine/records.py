@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,12 +60,14 @@ class Records:
         """What calls of a branch come to; the files that their results name are the branch's own by then."""
         asked = state.effects in ANSWERED_FROM_RECORD
         line, used, facts = await self._line(state) if asked else [], list(state.recalled), list[Fact]()
-        for call in effect.calls:
+        for call in _first(effect.calls, line, used):
             found = find(line, call.digest, used, call.repeatable)
             if found is not None:
                 await self._copy_files(state, key, found)
                 used.append(found.source)
                 facts += [(ENGINE, body) for body in _recalled(call, found)]
+            elif call.waits:
+                facts.append((ENGINE, _waited(state, call)))
             elif effect.handover is not None:
                 facts.append((Actor(kind="program", name=state.program), _handed_over(call, effect.handover)))
             else:
@@ -202,6 +205,22 @@ def _failure(value: Any) -> Failure:
 
 def _handed_over(call: OpenCall, to: Handover) -> Body:
     return ev.ProgramChanged(program=to.program, version=to.version, on_input=to.on_input, call=call.id)
+
+
+def _first(calls: Sequence[OpenCall], line: list[Ancestor], used: Sequence[str]) -> Sequence[OpenCall]:
+    """What is recalled together. What a workflow asked for comes to it in the order in which it came to its parent, one
+    by one, as it may then want the others no more; what its parent never had comes last."""
+    if any(call.operation is None for call in calls):
+        return calls
+    found = [(outcome.seq, call) for call in calls if (outcome := find(line, call.digest, used, call.repeatable))]
+    return [min(found, key=lambda each: each[0])[1]] if found else calls
+
+
+def _waited(state: State, call: OpenCall) -> Body:
+    """A time that the record says nothing of is waited for."""
+    until = call.operation.until if call.operation else None
+    assert until is not None, "a sleep has an end"
+    return ev.CallPending(call=call.id, attempt=0, expires_at=until, ends="done")
 
 
 def _blocked(state: State, call: OpenCall, there: bool) -> Body:

@@ -24,7 +24,7 @@ from onward.core.events import (
 )
 from onward.core.model import Model, ModelRequest, ToolSpec
 from onward.core.payload import Blob, Erased, bytes_of
-from onward.core.program import AskModel, Child, Decision, Handover, Perform, Record, Rest
+from onward.core.program import AskModel, Child, Decision, Handover, Perform, Program, Record, Rest
 from onward.core.state import TOO_LONG, Entry, OpenCall, State
 from onward.errors import BadInput
 from onward.programs import declaring
@@ -46,7 +46,7 @@ _DEFAULT_LIMITS = Limits.model_construct(turns=50)
 Handovers = Sequence["Agent | HandoverTool"]
 
 
-class Agent:
+class Agent(Program):
     """A model that works with tools until it answers in words (`core.program.Program`).
 
     model              a Model, the name of one, which the application resolves, a Route, or a list of these: the first
@@ -208,13 +208,13 @@ class Agent:
         """This agent as one that others can hand their session over to. Raises BadInput."""
         return HandoverTool(self, name=name, description=description, approval=approval)
 
-    def performer(self, tool: str) -> Tool[..., Any] | None:
-        """The tool of this name, if the agent has it."""
-        return self.tools.get(tool)
+    def performer(self, call: OpenCall, state: State) -> Tool[..., Any] | None:
+        """The tool that is called, if the agent has it."""
+        return self.tools.get(call.tool)
 
-    def elsewhere(self, tool: str) -> Child | Handover | None:
-        """The agent that a tool of this name stands for."""
-        offer = self.offers.get(tool)
+    def elsewhere(self, call: OpenCall, state: State) -> Child | Handover | None:
+        """The program that the tool which is called stands for."""
+        offer = self.offers.get(call.tool)
         return None if offer is None or isinstance(offer, Tool) else offer.elsewhere
 
     def check_edit(self, state: State, call: OpenCall) -> Sequence[Body]:

@@ -22,7 +22,7 @@ from onward.core.given import NOTHING, EmptySupply, Given, Needs, Role, Supply
 from onward.core.model import Model, ModelAnswer, ModelRequest
 from onward.core.outcomes import Call
 from onward.core.program import AskModel, Decision, Effect, Perform, Performer, Program
-from onward.core.state import State
+from onward.core.state import OpenCall, State
 from onward.core.webhooks import Webhook
 from onward.engine.deciding import Registry
 from onward.errors import Ambiguous, ModelUnavailable, NotDelivered, OnwardError, StoreUnavailable
@@ -293,7 +293,8 @@ class FaultyPrograms:
 class _Program:
     def __init__(self, real: Program, process: Process) -> None:
         self.name, self.version, self.follows, self.on_input = real.name, real.version, real.follows, real.on_input
-        self.elsewhere, self.check_edit = real.elsewhere, real.check_edit
+        self.elsewhere, self.check_edit, self.unwind = real.elsewhere, real.check_edit, real.unwind
+        self.leads = real.leads
         self._real = real
         self._process = process
 
@@ -306,8 +307,8 @@ class _Program:
     def _effect(self, effect: Effect) -> Effect:
         return replace(effect, model=_Model(effect.model, self._process)) if isinstance(effect, AskModel) else effect
 
-    def performer(self, tool: str) -> Performer | None:
-        real = self._real.performer(tool)
+    def performer(self, call: OpenCall, state: State) -> Performer | None:
+        real = self._real.performer(call, state)
         return None if real is None else _Tool(real, self._process)
 
 

@@ -131,8 +131,8 @@ async def _card(asked: Asked, head: Head, question: Question, requests: Mapping[
 
 def _does(asked: Asked, head: Head, tool: str) -> str:
     program = asked.service.app.program(head.program, head.version)
-    performer = program.performer(tool) if program is not None else None
-    return performer.spec.description if isinstance(performer, Tool) else ""
+    known = getattr(program, "tools", {}).get(tool)
+    return known.spec.description if isinstance(known, Tool) else ""
 
 
 async def _requests(caller: Caller, head: Head, first: int) -> dict[tuple[str, str], Event]:
