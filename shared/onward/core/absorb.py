@@ -29,7 +29,7 @@ from onward.core.signals import (
     SkipBody,
 )
 from onward.core.state import OpenCall, State
-from onward.errors import Refused, UsageError
+from onward.errors import BadInput, Refused, UsageError
 
 Bodies = list[Body]
 
@@ -108,7 +108,10 @@ def _too_late(state: State, signal: Signal, body: Any) -> Refused:
 
 
 def _input(state: State, signal: Signal, body: InputBody) -> Bodies:
-    check_input(state, body)
+    try:
+        check_input(state, body)
+    except BadInput as exc:  # what is recorded of it can't be erased, and so says nothing of what was in it
+        raise BadInput("content: it is not of the form that is waited for") from exc
     received = ev.InputReceived(content=body.content, signal=signal.id, name=body.name)
     return [received, *_woken(state), *(_interrupted(state) if state.on_input == "interrupt" else ())]
 

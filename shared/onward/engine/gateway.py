@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from onward.core import events as ev
-from onward.core.absorb import check_decision
+from onward.core.absorb import check_decision, check_input
 from onward.core.canonical import digest
 from onward.core.draft import Draft
 from onward.core.events import (
+    DELIVERS,
     FIRST_INCARNATION,
     NO_LIMITS,
     Actor,
@@ -29,7 +30,7 @@ from onward.core.ids import check_id, completion_token, session_key
 from onward.core.incarnation import Restores
 from onward.core.payload import Erased
 from onward.core.schemas import check_schema
-from onward.core.signals import NO_TIME, DecisionBody, Signal, filed_as, is_bearable, parse
+from onward.core.signals import NO_TIME, DecisionBody, InputBody, Signal, filed_as, is_bearable, parse
 from onward.core.state import State
 from onward.engine.creating import Creator, stamped
 from onward.engine.files import Files
@@ -157,7 +158,7 @@ class Gateway:
         signal = _signal(kind, stash(body, taken), sender, idempotency_key)
         try:
             await self._check(head, signal, form)
-        except Refused:
+        except (Refused, BadInput):
             if not await self._taken(key, signal.id):
                 raise
         await self._files.put(key, taken)
@@ -194,6 +195,8 @@ class Gateway:
             raise Refused(f"{signal.kind} refused", "session_ended", f"session {head.id} is {head.status}")
         if isinstance(form, DecisionBody):
             await self._check_decision(head, signal, form)
+        if isinstance(form, InputBody) and (form.name is not None or head.format >= DELIVERS):
+            check_input(await self._loader.fold(head), signal.parsed())
 
     async def _taken(self, key: str, id: str) -> bool:
         """Whether this very signal is in the log: who got no answer asks again, and is not to be refused (R16)."""
@@ -216,7 +219,7 @@ class Gateway:
             return
         if any(wait.id == signal.id for wait in (await self._store.pending(head.key)).signals):
             return
-        state = await self._loader.load(head)
+        state = await self._loader.fold(head)
         check_decision(state, signal.sender, body)
 
     async def _check_edit(self, head: Head, body: DecisionBody) -> None:

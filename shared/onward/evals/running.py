@@ -10,7 +10,7 @@ from pathlib import Path
 
 from onward.core.canonical import digest
 from onward.core.comparing import compare as differs
-from onward.core.head import Head
+from onward.core.head import Head, Wait
 from onward.core.trajectory import trajectory
 from onward.core.turns import Trajectory
 from onward.errors import BadInput, OnwardError
@@ -191,9 +191,14 @@ async def _graded(scorer: Scorer, run: Run, help: Help) -> Graded:
 
 def _unfinished(head: Head) -> str | None:
     """Why a run came to no end that could count; a conversation is at its end when it waits for more."""
-    if head.status == "completed" or (head.status == "waiting" and {wait.kind for wait in head.waits} == {"input"}):
+    if head.status == "completed" or (head.status == "waiting" and all(_for_more(wait) for wait in head.waits)):
         return None
     if head.error is not None:
         return f"{head.status.replace('_', ' ')}: {head.error.code}: {head.error.message}"
     waits = ", ".join(sorted({wait.kind for wait in head.waits}))
     return f"it is {head.status.replace('_', ' ')}{f', for {waits}, and nothing will come' if waits else ''}"
+
+
+def _for_more(wait: Wait) -> bool:
+    """Whether a conversation could go on; a workflow is in the middle of something."""
+    return wait.kind == "input" and wait.call is None

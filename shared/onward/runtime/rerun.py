@@ -82,6 +82,7 @@ class _Due:
 
     seq: int
     content: Any
+    name: str | None
     place: tuple[int, int]
 
 
@@ -100,7 +101,7 @@ async def _feeder(runtime: Runtime, id: str, branch: str, effects: Effects, at: 
 def _inputs(state: State, place: _Place, events: Iterable[Event]) -> Iterable[_Due]:
     for event in events:
         if isinstance(event.body, ev.InputReceived):
-            yield _Due(event.seq, event.body.content, place.reached)
+            yield _Due(event.seq, event.body.content, event.body.name, place.reached)
         state = evolve(state, event)
         place = place.after(state, event)
 
@@ -143,7 +144,8 @@ class _Feeder:
             return False
         each = self._due.popleft()
         try:
-            await self._runtime.send(self._branch, await self._content(each), key=_key(each), tenant=self._tenant)
+            content, key = await self._content(each), _key(each)
+            await self._runtime.send(self._branch, content, name=each.name, key=key, tenant=self._tenant)
         except Refused:
             return bool(self._due)
         return True
@@ -151,7 +153,8 @@ class _Feeder:
     async def _file(self, due: _Due) -> None:
         """The same signal as `send` makes, without waiting for what becomes of it."""
         try:
-            await self._runtime.file_input(self._branch, await self._content(due), _key(due), self._tenant)
+            content = await self._content(due)
+            await self._runtime.file_input(self._branch, content, _key(due), self._tenant, name=due.name)
         except Refused:
             return  # it was taken up before, or the branch has ended
 

@@ -42,14 +42,19 @@ class Outcome:
 class Signals(Sessions):
     """What a runtime can tell a session. Every method raises NotFound, and Refused with what stands instead."""
 
-    async def send(self, id: str, content: Any, *, key: str | None = None, tenant: str = "default") -> Outcome:
-        """Give a session an input. The same `key` again is the same input."""
-        return await self._signal(id, "input", {"content": content}, key or secrets.token_hex(8), tenant)
+    async def send(
+        self, id: str, content: Any, *, name: str | None = None, key: str | None = None, tenant: str = "default"
+    ) -> Outcome:
+        """Give a session an input: with a `name`, the wait of a workflow that asks for that one. It may come before its
+        wait. The same `key` again is the same input. Raises BadInput where it is not of the form that is waited for."""
+        return await self._signal(id, "input", _said(content, name), key or secrets.token_hex(8), tenant)
 
-    async def file_input(self, id: str, content: Any, key: str, tenant: str = "default") -> None:
+    async def file_input(
+        self, id: str, content: Any, key: str, tenant: str = "default", *, name: str | None = None
+    ) -> None:
         """File an input as `send` does, and do not wait for what becomes of it."""
         session = await self.get(id, tenant)
-        await self.parts.gateway.signal(session.key, "input", {"content": content}, self._sender(None), key)
+        await self.parts.gateway.signal(session.key, "input", _said(content, name), self._sender(None), key)
 
     # --- approvals ---------------------------------------------------------------------------------------------
 
@@ -284,6 +289,10 @@ class Signals(Sessions):
                 if event.seq > after and wanted(event.body):
                     return event
         return None
+
+
+def _said(content: Any, name: str | None) -> dict[str, Any]:
+    return {"content": content} if name is None else {"content": content, "name": name}
 
 
 def _of(body: ev.Body, signal: str) -> bool:

@@ -148,9 +148,10 @@ async def cancel(runtime: Access, id: str, reason: str) -> Told:
     return await _told(runtime, id, outcome, f"cancel asked for by {_by(runtime, outcome)}")
 
 
-async def send(runtime: Access, id: str, content: Any, key: str | None) -> Told:
-    outcome = await runtime.send(id, content, key=key)
-    return await _told(runtime, id, outcome, f"input by {_by(runtime, outcome)}")
+async def send(runtime: Access, id: str, content: Any, name: str | None, key: str | None) -> Told:
+    outcome = await runtime.send(id, content, name=name, key=key)
+    named = "" if name is None else f" {name}"
+    return await _told(runtime, id, outcome, f"input{named} by {_by(runtime, outcome)}")
 
 
 async def retry(runtime: Access, id: str, raised: dict[str, Any], reason: str) -> Told:

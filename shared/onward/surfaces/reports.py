@@ -13,7 +13,7 @@ from onward.surfaces.telling import quoted, who
 from onward.surfaces.telling_branches import EFFECTS, origin_text
 from onward.surfaces.text import Paper, Tone, ago, brief, columns, moment, safe, said, shown, span, table, until
 from onward.surfaces.timeline import Telling
-from onward.surfaces.verbs import Place, Verb, decisions, needs_attention, verbs, wait_verbs
+from onward.surfaces.verbs import Place, Verb, decisions, input_text, needs_attention, verbs, wait_verbs
 
 _TONES: dict[str, Tone] = {"completed": "good", "failed": "bad", "cancelled": "bad", "needs_attention": "bad"}
 _TIMERS = {
@@ -29,9 +29,14 @@ _TIMERS = {
 
 def status_text(head: Head) -> str:
     """The status in words, with what a waiting session waits for."""
-    kinds = list(dict.fromkeys(wait.kind for wait in head.waits if wait.note != "deadline" or len(head.waits) == 1))
+    waits = [wait for wait in head.waits if wait.note != "deadline" or wait.kind != "timer" or len(head.waits) == 1]
+    kinds = list(dict.fromkeys(_kind_text(wait) for wait in waits))
     words = head.status.replace("_", " ")
     return f"{words}: {', '.join(kinds)}" if head.status == "waiting" and kinds else words
+
+
+def _kind_text(wait: Wait) -> str:
+    return f"input {safe(wait.note)}" if wait.kind == "input" and wait.note else wait.kind
 
 
 def wait_text(wait: Wait, now: datetime) -> str:
@@ -45,7 +50,9 @@ def wait_text(wait: Wait, now: datetime) -> str:
         return _operator_text(wait, of)
     if wait.kind == "timer":
         return _timer_text(wait, of, now)
-    return f"session {wait.session}" if wait.kind == "child" else "an input"
+    if wait.kind == "child":
+        return f"session {wait.session}"
+    return f"{safe(input_text(wait))}{_until(wait, now)}"
 
 
 def _people(wait: Wait) -> str:

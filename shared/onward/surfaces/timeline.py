@@ -129,7 +129,8 @@ def _erased(tell: Tools, event: Event, body: ev.FieldErased) -> Note:
 
 @tells(ev.InputReceived)
 def _input(tell: Tools, event: Event, body: ev.InputReceived) -> Note:
-    return Note("input", f"by {who(event.actor)}", "strong", (said(body.content),))
+    named = f"{said(body.name)}, " if body.name is not None else ""
+    return Note("input", f"{named}by {who(event.actor)}", "strong", (said(body.content),))
 
 
 @tells(ev.SignalRefused)

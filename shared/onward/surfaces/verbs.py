@@ -48,12 +48,24 @@ def wait_verbs(head: Head, wait: Wait, place: Place) -> list[Verb]:
     if wait.kind == "approval":
         return decisions(head.id, wait.call or "", wait.digest or "", place, alone=_alone(head, "approval"))
     if wait.kind == "input":
-        return [Verb(place.command("send", head.id, more=("TEXT",)), "give it an input")]
+        return [_input(head, wait, place)]
     if wait.kind == "child":
         return [Verb(place.command("show", wait.session or ""), "see the session it waits for")]
     if wait.kind in ("operator", "external") and wait.call:
         return _outcomes(head, wait, place)
     return _stopped(head, place) if wait.kind == "operator" else []
+
+
+def _input(head: Head, wait: Wait, place: Place) -> Verb:
+    """An agent is told something; a workflow's wait is for a value of some form, and may have a name."""
+    named = ("--name", wait.note) if wait.note else ()
+    content = ("TEXT",) if wait.call is None else ("--value", "JSON")
+    return Verb(place.command("send", head.id, more=(*named, *content)), f"give it {input_text(wait)}")
+
+
+def input_text(wait: Wait) -> str:
+    """What is waited for, where that is an input."""
+    return f"the input {wait.note}" if wait.note else "an input"
 
 
 def _alone(head: Head, kind: str) -> bool:

@@ -190,16 +190,32 @@ def skip(here: Surroundings, id: str, result: Any, call: str | None, reason: str
 @click.command()
 @click.argument("id")
 @click.argument("text", callback=storable, required=False)
+@click.option("--value", callback=from_json, metavar="JSON", help="Another value than a text, as '{\"amount\": 40}'.")
 @click.option("--file", "files", multiple=True, type=EXISTING, help="A file that goes with it; may be repeated.")
+@click.option("--name", callback=storable, metavar="NAME", help="Which of the inputs that a workflow waits for it is.")
 @click.option("--key", callback=storable, metavar="KEY", help="The same key again is the same input.")
 @surrounded
-def send(here: Surroundings, id: str, text: str | None, files: tuple[Path, ...], key: str | None) -> None:
-    """Give a session an input: a text, files, or both."""
+def send(
+    here: Surroundings,
+    id: str,
+    text: str | None,
+    value: Any,
+    files: tuple[Path, ...],
+    name: str | None,
+    key: str | None,
+) -> None:
+    """Give a session an input: a text, files, or both.
+
+    A workflow may wait for inputs by their names, and for a value of some form; of that say --value. A name alone says
+    that something has happened.
+    """
     from onward.surfaces.attached import attached
 
-    if text is None and not files:
-        raise click.UsageError("say TEXT, or --file")
-    _decided(here, "send", id, attached(text, files), key)
+    if value is not None and (text is not None or files):
+        raise click.UsageError("--value goes without TEXT and --file")
+    if value is None and text is None and not files and name is None:
+        raise click.UsageError("say TEXT, --value or --file")
+    _decided(here, "send", id, attached(text, files) if value is None else value, name, key)
 
 
 @click.command()

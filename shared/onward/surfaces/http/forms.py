@@ -73,6 +73,9 @@ class InputRequest(Asking):
     """Something said to the session."""
 
     content: Any = Field(description="Any JSON value; a file is `{$file: {media_type, name, data}}`.", examples=["Hi"])
+    name: str | None = Field(
+        default=None, min_length=1, max_length=256, description="Which of the inputs that a workflow waits for it is."
+    )
 
 
 class LinkDecisionRequest(Asking):
