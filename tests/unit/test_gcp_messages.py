@@ -89,7 +89,12 @@ def test_a_signal_has_the_key_that_it_gives_or_is_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "body"),
-    [("input", {"content": [1, None]}), ("cancel", {}), ("cancel", {"reason": "never mind"})],
+    [
+        ("input", {"content": [1, None]}),
+        ("input", {"content": {"amount": 5}, "name": "paid"}),
+        ("cancel", {}),
+        ("cancel", {"reason": "never mind"}),
+    ],
 )
 def test_signals_that_anybody_may_send_are_taken(kind: str, body: dict[str, Any]) -> None:
     assert told(kind=kind, body=body) == Told("default", "order-7", kind, "17", body)

@@ -76,7 +76,7 @@ def test_what_it_says_before_it_can_not_be_applied_counts() -> None:
 def test_a_pattern_is_that_of_the_program_and_takes_no_longer_than_the_text_is_long() -> None:
     names = {"properties": {"name": {"pattern": r"^\p{Lu}\p{L}+$"}}}
     check_schema({"name": "Émile"}, names, "arguments")
-    with pytest.raises(BadInput, match=r"arguments\.name: 'emile' does not match"):
+    with pytest.raises(BadInput, match=r"arguments\.name: it does not match"):
         check_schema({"name": "emile"}, names, "arguments")
     with pytest.raises(BadInput, match="does not match"):  # an engine that goes back is not done before the sun is out
         check_schema("a" * 60 + "!", {"pattern": "^(a+)+$"}, "arguments")

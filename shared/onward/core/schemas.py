@@ -18,7 +18,12 @@ def check_schema(value: Any, schema: Any, field: str) -> None:
     """Raises BadInput, naming the field, where the value does not fit; no schema takes every value."""
     first = min(errors_of(value, schema), key=lambda error: len(error.absolute_path), default=None)
     if first is not None:
-        raise BadInput(f"{'.'.join((field, *map(str, first.absolute_path)))}: {first.message[:300]}")
+        raise BadInput(f"{'.'.join((field, *map(str, first.absolute_path)))}: {complaint(first)}")
+
+
+def complaint(error: Any) -> str:
+    """What such an error says. What the value is is left out: who gave it knows, and an error may be logged."""
+    return str(error.message.replace(repr(error.instance), "it", 1))[:300]
 
 
 def errors_of(value: Any, schema: Any) -> list[Any]:

@@ -75,6 +75,13 @@ def from_json(ctx: click.Context, param: click.Parameter, value: str | None) -> 
         raise click.BadParameter(f"it is not JSON ({exc}); a text is written in quotes: '\"text\"'") from exc
 
 
+def one_json(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[Any, ...]:
+    """One JSON value, which may be null, or none."""
+    if len(value) > 1:
+        raise click.BadParameter("it is there twice")
+    return tuple(from_json(ctx, param, text) for text in value)
+
+
 class Surroundings:
     """What every command needs: where it works, and where its answer goes."""
 

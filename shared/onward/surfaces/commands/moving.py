@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from onward.surfaces.options import EXISTING, Surroundings, from_json, in_seconds, storable, surrounded
+from onward.surfaces.options import EXISTING, Surroundings, from_json, in_seconds, one_json, storable, surrounded
 
 
 def _decided(here: Surroundings, name: str, *arguments: Any, **more: Any) -> None:
@@ -190,7 +190,14 @@ def skip(here: Surroundings, id: str, result: Any, call: str | None, reason: str
 @click.command()
 @click.argument("id")
 @click.argument("text", callback=storable, required=False)
-@click.option("--value", callback=from_json, metavar="JSON", help="Another value than a text, as '{\"amount\": 40}'.")
+@click.option(
+    "--value",
+    "values",
+    multiple=True,
+    callback=one_json,
+    metavar="JSON",
+    help="Another value than a text, as '{\"amount\": 40}'.",
+)
 @click.option("--file", "files", multiple=True, type=EXISTING, help="A file that goes with it; may be repeated.")
 @click.option("--name", callback=storable, metavar="NAME", help="Which of the inputs that a workflow waits for it is.")
 @click.option("--key", callback=storable, metavar="KEY", help="The same key again is the same input.")
@@ -199,7 +206,7 @@ def send(
     here: Surroundings,
     id: str,
     text: str | None,
-    value: Any,
+    values: tuple[Any, ...],
     files: tuple[Path, ...],
     name: str | None,
     key: str | None,
@@ -211,11 +218,11 @@ def send(
     """
     from onward.surfaces.attached import attached
 
-    if value is not None and (text is not None or files):
+    if values and (text is not None or files):
         raise click.UsageError("--value goes without TEXT and --file")
-    if value is None and text is None and not files and name is None:
-        raise click.UsageError("say TEXT, --value or --file")
-    _decided(here, "send", id, attached(text, files) if value is None else value, name, key)
+    if not values and text is None and not files and name is None:
+        raise click.UsageError("say TEXT, --value, --file or --name")
+    _decided(here, "send", id, values[0] if values else attached(text, files), name, key)
 
 
 @click.command()

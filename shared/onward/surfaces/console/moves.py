@@ -11,6 +11,7 @@ from onward.core.head import Head
 from onward.core.signals import parse
 from onward.errors import BadInput, NotFound
 from onward.surfaces.console.page import Form, Visit, value, wanted
+from onward.surfaces.console.saying import said
 from onward.surfaces.verbs import limit_reached
 
 LIMITS = ("turns", "calls", "tokens", "time")
@@ -78,20 +79,14 @@ def _text(limit: float | None) -> str:
 
 async def moved(visit: Visit, form: Form, id: str, name: str) -> str:
     """Tell a session so, and answer the code of what became of it. Raises UsageError."""
-    if name not in _BODIES:
+    if name != "input" and name not in _BODIES:
         raise NotFound(f"there is nothing to do by the name {name[:60]}")
     tenant = visit.asked.tenant("operator")
-    body = _BODIES[name](form)
+    body = _BODIES[name](form) if name != "input" else await said(visit, await visit.asked.caller.get(id, tenant), form)
     kind = "resume" if name == "retry" else name
     parse(kind, body)
     outcome = await visit.asked.caller.tell(id, kind, body, wanted(form, "key"), tenant)
     return name if outcome.decided else "accepted"
-
-
-def _input(form: Form) -> dict[str, Any]:
-    if not form.get("content", "").strip():
-        raise BadInput("content: it is empty")
-    return {"content": value(form, "content")}
 
 
 def _reason(form: Form) -> dict[str, Any]:
@@ -124,7 +119,6 @@ def _finish(form: Form) -> dict[str, Any]:
 
 _BODIES: Mapping[str, Callable[[Form], dict[str, Any]]] = MappingProxyType(
     {
-        "input": _input,
         "pause": _reason,
         "resume": _reason,
         "retry": _retry,

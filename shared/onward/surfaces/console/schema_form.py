@@ -86,11 +86,11 @@ class Field:
             yield from field.all()
 
 
-def drawn(schema: Any, value: Any) -> Field:
-    """The form of this value."""
-    field = _field((), schema, value, schema, required=True)
+def drawn(schema: Any, value: Any, path: tuple[str, ...] = ()) -> Field:
+    """The form of this value. With a path it can stand beside others."""
+    field = _field(path, schema, value, schema, required=True)
     many = field.kind == "group" and sum(1 for _ in field.all()) > MOST
-    return _json((), value) if many else field
+    return _json(path, value) if many else field
 
 
 def _json(path: tuple[str, ...], value: Any) -> Field:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from onward.core.canonical import DEEPEST, canonical
 from onward.core.payload import Erased
-from onward.core.schemas import errors_of
+from onward.core.schemas import complaint, errors_of
 from onward.errors import BadInput
 from onward.surfaces.console.schema_form import MISSING, Field
 from onward.surfaces.text import cut, safe, shown
@@ -185,7 +185,7 @@ def complaints(schema: Any, field: Field, value: Any) -> Errors:
     for error in errors_of(value, schema):
         best = best_match([error])
         for path in _blamed(best):
-            errors.setdefault(_nearest(field, path).name, cut(safe(best.message), LONGEST))
+            errors.setdefault(_nearest(field, (*field.path, *path)).name, cut(safe(complaint(best)), LONGEST))
     return errors
 
 

@@ -22,6 +22,7 @@ from onward.surfaces.console.kin import kin
 from onward.surfaces.console.moves import DONE, LIMITS, moved, moves, raised, standing
 from onward.surfaces.console.page import Form, Visit, address, part, redirect
 from onward.surfaces.console.reading import Window
+from onward.surfaces.console.saying import sayings
 from onward.surfaces.console.talk import talk
 from onward.surfaces.console.values import raw, written
 from onward.surfaces.http.problems import noted
@@ -33,7 +34,7 @@ from onward.surfaces.text import said, shown
 CHILDREN = 20
 """Sessions that it started which are shown: those that moved last."""
 
-FIELDS = ("content", "json", "reason", "output", *LIMITS)
+FIELDS = ("json", "reason", "output", *LIMITS)
 
 
 async def show(visit: Visit) -> Response:
@@ -114,7 +115,7 @@ async def _values(visit: Visit, head: Head, window: Window, error: Permanent | N
         "waits": [] if head.ended else [_wait(head, wait, visit.now) for wait in head.waits],
         "children": await _children(visit, head),
         "moves": moves(head, closing, error is None) if operates else [],
-        "speaks": operates and not head.ended and not closing and error is None,
+        "sayings": await sayings(visit, head, form) if operates and not (head.ended or closing or error) else [],
         "limits": raised(head),
         "standing": standing(head),
         "said": {name: form.get(name, "") for name in FIELDS},
@@ -166,7 +167,7 @@ async def _last(visit: Visit, head: Head) -> Sequence[Event]:
 
 
 def _takes_input(head: Head, window: Window) -> bool:
-    return not window.more and any(wait.kind == "input" for wait in head.waits)
+    return not window.more and any(wait.kind == "input" and wait.call is None for wait in head.waits)
 
 
 def _drawn(rows: Sequence[Row], visit: Visit) -> dict[str, Any]:

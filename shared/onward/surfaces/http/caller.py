@@ -8,7 +8,7 @@ from typing import Any
 
 from onward.core import events as ev
 from onward.core.canonical import digest
-from onward.core.events import Actor, Proposal
+from onward.core.events import Actor, Operation, Proposal
 from onward.core.head import Head
 from onward.core.ids import check_id, session_key
 from onward.core.ledger import LedgerEntry
@@ -82,14 +82,26 @@ class Caller(Elsewhere):
         """Whether a person was to be asked about a call when it was proposed. Raises Refused where there is none."""
         return (await self._proposal(head, call)).rule is not None
 
+    async def operation(self, head: Head, call: str) -> Operation | None:
+        """What a workflow asked for by this call; None where it is no call of one."""
+        body, index = await self._proposed(head, call)
+        return body.operations[index] if index < len(body.operations) else None
+
     async def _proposal(self, head: Head, call: str) -> Proposal:
         """A call as it was proposed: recorded, and the same for ever."""
+        body, index = await self._proposed(head, call)
+        if index >= len(body.calls):
+            raise _not_open(call)
+        return body.calls[index]
+
+    async def _proposed(self, head: Head, call: str) -> tuple[ev.CallsProposed, int]:
+        """The event that proposed a call, and which of its calls that is. Raises Refused where there is none."""
         seq, _, index = call.partition(".")
-        if seq.isdecimal() and index.isdecimal() and 0 < int(seq[:12]) <= head.seq:
+        if call.isascii() and seq.isdecimal() and index.isdecimal() and 0 < int(seq[:12]) <= head.seq:
             for commit in await self.parts.backend.store.commits(head.key, after=int(seq) - 1, limit=1):
                 for event in self.parts.loader.events(commit):
                     if event.seq == int(seq) and isinstance(event.body, ev.CallsProposed):
-                        return _item(event.body, int(index), call)
+                        return event.body, int(index[:12])
         raise _not_open(call)
 
     async def _check_no_requester(self, head: Head, tool: str) -> None:
@@ -122,12 +134,6 @@ class Caller(Elsewhere):
             name = head.origin.session if head.origin else head.parent
             raise NotAllowed(f"who asked for session {head.id} can't be told: {name} is gone", "requester")
         return found
-
-
-def _item(body: ev.CallsProposed, index: int, call: str) -> Proposal:
-    if index >= len(body.calls):
-        raise _not_open(call)
-    return body.calls[index]
 
 
 def _not_open(call: str) -> Refused:

@@ -56,13 +56,6 @@ function sayLeft() {
   }
 }
 
-// --- what is filled in is given ---------------------------------------------------------------------------------
-
-document.addEventListener("input", (event) => {
-  const how = event.target.closest(".field")?.querySelector("[data-how]");
-  if (how && how !== event.target) how.value = "given";
-});
-
 if (cards().length) document.getElementById("keys")?.removeAttribute("hidden");
 sayLeft();
 setInterval(sayLeft, 1000);

@@ -99,6 +99,10 @@ function every(seconds) {
 }
 
 document.addEventListener("input", (event) => event.target.closest("[data-part]")?.setAttribute("data-filled", ""));
+document.addEventListener("input", (event) => { // what is filled in is given
+  const how = event.target.closest(".field")?.querySelector("[data-how]");
+  if (how && how !== event.target) how.value = "given";
+});
 document.addEventListener("submit", (event) => { // once is enough
   const form = event.target;
   if (!form.matches("[data-form]")) return;

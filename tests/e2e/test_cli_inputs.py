@@ -1,0 +1,109 @@
+"""Inputs that a workflow waits for by their names, on the command line and by the API."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from onward import App
+from tests.console.house import opened
+from tests.e2e.command import Desk, Here
+from tests.waiting import AMOUNT, Waiting
+
+APP = "waits.py"
+FILE = """
+from onward import App
+from tests.waiting import AMOUNT, Waiting
+
+app = App(programs=[Waiting(("paid", AMOUNT), ("note", {"type": "string"}), (None, {"type": "null"}))])
+"""
+
+
+@pytest.fixture
+def waits(desk: Desk, here: Here) -> Here:
+    (desk.path / APP).write_text(FILE)
+    ran = here("run", APP, "Go", "--id", "s1")
+    assert ran.code == 0
+    assert "Waits for the input paid" in ran.out
+    return here
+
+
+def test_a_session_says_which_input_it_waits_for_and_takes_it(waits: Here) -> None:
+    assert "waiting: input paid" in waits("list").out
+    assert "onward send s1 --name paid --value JSON" in waits("show", "s1").out
+    sent = waits("send", "s1", "--name", "paid", "--value", '{"amount": 5}')
+    assert (sent.code, "input paid by ann" in sent.out) == (0, True)
+    assert waits("send", "s1", "Fine.", "--name", "note").code == 0
+    done = waits("run", APP, "--id", "s1")
+    assert "Waits for an input" in done.out
+    assert "paid, by ann" in done.out
+    assert waits("send", "s1", "--value", "null").code == 0
+    ended = waits("run", APP, "--id", "s1", "--json").docs[-1]
+    assert (ended["status"], ended["output"]) == ("completed", [{"amount": 5}, "Fine.", None])
+
+
+def test_g15_what_is_not_of_the_form_that_is_waited_for_is_refused_at_once(waits: Here) -> None:
+    before = waits("events", "s1", "--json").out
+    wrong = waits("send", "s1", "five", "--name", "paid")
+    assert (wrong.code, wrong.err.startswith("onward: bad_input: content: it is not of type")) == (2, True)
+    assert waits("send", "s1", "--name", "paid", "--value", '{"amount": "5"}').err.startswith(
+        "onward: bad_input: content.amount: "
+    )
+    assert waits("events", "s1", "--json").out == before
+
+
+def test_an_agent_takes_no_name(desk: Desk, here: Here) -> None:
+    here("run", "desk.py:desk", "Go", "--id", "s2")
+    refused = here("send", "s2", "Hi", "--name", "paid")
+    assert (refused.code, "no_names" in refused.err) == (4, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--value", "5", "text"), "--value goes without TEXT and --file"),
+        (("--value", "{"), "it is not JSON"),
+        ((), "say TEXT, --value, --file or --name"),
+        (("text", "--name", ""), "name: "),
+    ],
+)
+def test_a_mistake_is_one_clear_error(waits: Here, words: tuple[str, ...], says: str) -> None:
+    told = waits("send", "s1", *words)
+    assert told.code == 2
+    assert says in told.err
+
+
+def test_a_name_alone_says_that_something_has_happened(waits: Here) -> None:
+    assert waits("send", "s1", "--name", "later").code == 0
+    (sent,) = [doc for doc in waits("events", "s1", "--json").docs if doc["kind"] == "input_received"]
+    assert (sent["body"]["name"], sent["body"]["content"]) == ("later", None)
+
+
+# --- the API -----------------------------------------------------------------------------------------------------
+
+
+async def test_the_api_takes_the_name_and_shows_what_is_waited_for(tmp_path: Path) -> None:
+    async with opened(tmp_path, App(programs=[Waiting(("paid", AMOUNT))])) as house:
+        await house.api.ask("POST", "sessions", {"id": "a-1", "program": "waiting"})
+        (wait,) = (await house.rests("a-1", "waiting"))["waits"]
+        assert (wait["kind"], wait["note"], "call" in wait) == ("input", "paid", True)
+        path = "sessions/a-1/inputs"
+        wrong = await house.api.ask("POST", path, {"content": {"amount": "5"}, "name": "paid"})
+        assert wrong.said == (400, "bad_input")
+        assert "content.amount" in json.dumps(wrong.doc)
+        for name in ("", "x" * 257, 5):
+            assert (await house.api.ask("POST", path, {"content": 5, "name": name})).said == (400, "bad_input")
+        assert "input_received" not in await house.kinds("a-1")
+        told = await house.api.ask("POST", path, {"content": {"amount": 5}, "name": "paid"})
+        assert (told.status, told.doc["event"]["kind"]) == (200, "input_received")
+        await house.rests("a-1", "completed")
+
+
+async def test_by_the_api_an_agent_takes_no_name(tmp_path: Path) -> None:
+    async with opened(tmp_path) as house:
+        await house.asking("a-2")
+        told = await house.api.ask("POST", "sessions/a-2/inputs", {"content": 5, "name": "paid"})
+        assert told.said == (409, "no_names")
+        assert (await house.api.ask("POST", "sessions/a-2/inputs", {"content": 5, "name": None})).status == 200
