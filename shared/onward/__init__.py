@@ -1,4 +1,4 @@
-"""Onward: agents as durable sessions that move by steps and cost nothing while they wait.
+"""Onward: agents and workflows as durable sessions that move by steps and cost nothing while they wait.
 
 Every public name is loaded when it is first used: `import onward` itself costs next to nothing.
 """
@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
     from onward.core.retry import Retry
     from onward.core.webhooks import Webhook
-    from onward.errors import BadInput, NotFound, OnwardError, Refused
+    from onward.errors import BadInput, ChildFailed, NotFound, OnwardError, Refused, StepFailed
     from onward.programs.agent import Agent
     from onward.programs.app import App
     from onward.programs.approvals import Approval
     from onward.programs.compaction import Compaction
+    from onward.programs.context import Context
     from onward.programs.injection import Injected, Secret
+    from onward.programs.replies import Decision, Settled
     from onward.programs.routing import Route, Turn
     from onward.programs.timers import sleep
     from onward.programs.tools import tool
+    from onward.programs.workflow import workflow
     from onward.runtime import Runtime, run
 
 __all__ = [
@@ -34,7 +37,10 @@ __all__ = [
     "BadInput",
     "Breaker",
     "Call",
+    "ChildFailed",
     "Compaction",
+    "Context",
+    "Decision",
     "Done",
     "File",
     "Gemini",
@@ -51,12 +57,15 @@ __all__ = [
     "Runtime",
     "ScriptedModel",
     "Secret",
+    "Settled",
+    "StepFailed",
     "Turn",
     "Unknown",
     "Webhook",
     "run",
     "sleep",
     "tool",
+    "workflow",
 ]
 
 _HOME = {
@@ -66,7 +75,10 @@ _HOME = {
     "BadInput": "onward.errors",
     "Breaker": "onward.core.bounds",
     "Call": "onward.core.outcomes",
+    "ChildFailed": "onward.errors",
     "Compaction": "onward.programs.compaction",
+    "Context": "onward.programs.context",
+    "Decision": "onward.programs.replies",
     "Done": "onward.core.outcomes",
     "File": "onward.core.files",
     "Gemini": "onward.adapters.gcp.gemini",
@@ -83,12 +95,15 @@ _HOME = {
     "Runtime": "onward.runtime",
     "ScriptedModel": "onward.adapters.local.scripted",
     "Secret": "onward.programs.injection",
+    "Settled": "onward.programs.replies",
+    "StepFailed": "onward.errors",
     "Turn": "onward.programs.routing",
     "Unknown": "onward.core.outcomes",
     "Webhook": "onward.core.webhooks",
     "run": "onward.runtime",
     "sleep": "onward.programs.timers",
     "tool": "onward.programs.tools",
+    "workflow": "onward.programs.workflow",
 }
 
 if not TYPE_CHECKING:  # a type checker would take any name for a public one

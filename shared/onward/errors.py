@@ -12,6 +12,8 @@ OnwardError                  .code: stable, the same in logs, the command line a
 ├─ Permanent                 recorded as an event; trying again would not help
 │   ├─ CorruptLog            the log does not verify
 │   ├─ UnreadableLog         written by a newer release, or by one this release no longer reads
+│   ├─ StepFailed            in a workflow: a step of it failed for good
+│   │  └─ ChildFailed        a session that it started did
 │   └─ ModelRefused          the model will not answer this request, however often it is asked
 │      ├─ ModelBlocked       for what it says or would say
 │      └─ PromptTooLong      it does not fit into the model's window
@@ -106,6 +108,22 @@ class UnreadableLog(Permanent):
     """The log holds something that this release cannot read."""
 
     code = "unreadable_log"
+
+
+class StepFailed(Permanent):
+    """Raised in a workflow: what it asked for failed for good, was refused, or was not approved. `name` is the step's,
+    `code` and the message say what was recorded."""
+
+    code = "step_failed"
+
+    def __init__(self, message: str, code: str = "step_failed", name: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.name = name
+
+
+class ChildFailed(StepFailed):
+    """Raised in a workflow: a session that it started failed, or was cancelled."""
 
 
 class ModelRefused(Permanent):

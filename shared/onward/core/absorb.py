@@ -147,7 +147,7 @@ def _interrupted(state: State) -> Bodies:
     bodies: Bodies = []
     for call in state.calls.values():
         if call.status in ("asked", "edited", "ready", "backoff", "child"):
-            bodies += [*_left(state, call, cancel=True), ev.CallRefused(call=call.id, error=error)]
+            bodies += [*left(state, call, cancel=True), ev.CallRefused(call=call.id, error=error)]
     return bodies
 
 
@@ -155,16 +155,16 @@ def dropped(state: State, error: Failure) -> Bodies:
     """Refuse every open call, because the session ends. A child is cancelled, or abandoned if it was started so."""
     bodies: Bodies = []
     for call in state.calls.values():
-        bodies += [*_left(state, call, call.on_close == "cancel"), ev.CallRefused(call=call.id, error=error)]
+        bodies += [*left(state, call, call.on_close == "cancel"), ev.CallRefused(call=call.id, error=error)]
     return bodies
 
 
 def _leave_children(state: State) -> Bodies:
     """A session that is to end waits for no child any more, however long its own end takes."""
-    return [body for call in state.calls.values() for body in _left(state, call, call.on_close == "cancel")]
+    return [body for call in state.calls.values() for body in left(state, call, call.on_close == "cancel")]
 
 
-def _left(state: State, call: OpenCall, cancel: bool) -> Bodies:
+def left(state: State, call: OpenCall, cancel: bool) -> Bodies:
     child = state.children.get(call.id)
     return [] if child is None else [ev.ChildLeft(call=call.id, session=child, cancel=cancel)]
 
@@ -283,7 +283,7 @@ def _skip(state: State, signal: Signal, body: SkipBody) -> Bodies:
         who = "it waits for a decision, which is made by who is known: respond, or reject"
         raise Refused("skip refused", "unverified", f"call {body.call}: {who}")
     outcome = OutcomeBody(call=call.id, status="done", result=body.result, reason=body.reason)
-    return [*_left(state, call, cancel=True), *settle(call, signal.id, outcome, "skip")]
+    return [*left(state, call, cancel=True), *settle(call, signal.id, outcome, "skip")]
 
 
 def _child(state: State, signal: Signal, body: ChildBody) -> Bodies:

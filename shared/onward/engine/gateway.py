@@ -72,7 +72,10 @@ class Start:
     @classmethod
     def of(cls, program: Any, id: str, *, version: str | None, limits: Limits | None, **said: Any) -> Start:
         """A session of this program, with what the program says of version, limits and inputs where that is left
-        open."""
+        open. Raises BadInput for an input that the program does not take."""
+        check = getattr(program, "check_start", None)
+        if check is not None and version in (None, program.version):
+            check(said.get("input"))
         return cls(
             id,
             program.name,

@@ -17,21 +17,22 @@ from onward.programs.tools import Tool
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
-def checked_name(name: Any) -> str:
+def checked_name(name: Any, what: str = "agent") -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise BadInput(f"agent {name!r}: a name has 1 to 63 of a-z, 0-9 and -, and starts with a letter")
+        raise BadInput(f"{what} {name!r}: a name has 1 to 63 of a-z, 0-9 and -, and starts with a letter")
     return name
 
 
-def checked_version(name: str, version: Any) -> str:
+def checked_version(name: str, version: Any, what: str = "agent") -> str:
     if not isinstance(version, str) or not 1 <= len(version) <= 64:
-        raise BadInput(f"agent {name}: version {version!r} is no text of 1 to 64 characters")
+        raise BadInput(f"{what} {name}: version {version!r} is no text of 1 to 64 characters")
     return version
 
 
 def checked_on_input(name: str, on_input: Any) -> OnInput:
-    if on_input not in get_args(OnInput):
-        raise BadInput(f"agent {name}: on_input {on_input!r} is none of {', '.join(get_args(OnInput))}")
+    of_agents = [known for known in get_args(OnInput) if known != "deliver"]
+    if on_input not in of_agents:
+        raise BadInput(f"agent {name}: on_input {on_input!r} is none of {', '.join(of_agents)}")
     return cast(OnInput, on_input)
 
 

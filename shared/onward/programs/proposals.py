@@ -128,20 +128,28 @@ def _no_such_tool(name: str, tools: Offers) -> str:
 
 
 def _request(state: State, id: str, one: _Checked, tool: Offer) -> ApprovalRequested:
+    undo = tool.undo.name if tool.undo else None
     approval = tool.approval or Approval()
-    assert state.at is not None, "an answer has a time"
+    return requested(state, id, one.proposal, one.arguments, approval, undo, tool.form.schema)
+
+
+def requested(
+    state: State, id: str, proposal: Proposal, arguments: Any, approval: Approval, undo: str | None, schema: Any
+) -> ApprovalRequested:
+    """The question whether a call is to be made, as people are asked it from now on."""
+    assert state.at is not None, "what proposed it has a time"
     expires_at = state.at + approval.lifetime
     return ApprovalRequested(
         call=id,
-        tool=tool.name,
-        digest=one.proposal.digest,
-        arguments=one.arguments,
-        rule=one.proposal.rule or "",
-        effect=tool.effect,
-        undo=tool.undo.name if tool.undo else None,
+        tool=proposal.tool,
+        digest=proposal.digest,
+        arguments=arguments,
+        rule=proposal.rule or "",
+        effect=proposal.effect,
+        undo=undo,
         expires_at=expires_at,
         on_timeout="deny" if state.effects == "live" else approval.on_timeout,
-        input_schema=tool.form.schema,
+        input_schema=schema,
         needed=approval.people,
         approvers=list(approval.by or ()),
         remind_at=approval.reminded_at(expires_at),

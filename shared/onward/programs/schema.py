@@ -75,7 +75,7 @@ class Form:
         try:
             data = self._adapter.dump_python(value, mode="json", by_alias=True, warnings=False)
             if self._has_sets:
-                data = _ordered(value, data)
+                data = ordered(value, data)
             canonical(data, DEEPEST)
         except Exception as exc:
             raise BadInput(f"{self.tool}: the arguments can't be written as JSON: {exc}") from exc
@@ -120,13 +120,13 @@ def _alias(info: FieldInfo) -> str | None:
     return read
 
 
-def _ordered(value: Any, data: Any) -> Any:
+def ordered(value: Any, data: Any) -> Any:
     """The JSON of a value with every set in a fixed order: a set's own differs from process to process."""
     if isinstance(data, list) and isinstance(value, list | tuple | set | frozenset):
-        items = [_ordered(inner, plain) for inner, plain in zip(value, data, strict=True)]
+        items = [ordered(inner, plain) for inner, plain in zip(value, data, strict=True)]
         return sorted(items, key=canonical) if isinstance(value, set | frozenset) else items
     if isinstance(data, dict) and (inner := _fields(value)) and len(inner) == len(data):
-        return {key: _ordered(part, plain) for part, (key, plain) in zip(inner, data.items(), strict=True)}
+        return {key: ordered(part, plain) for part, (key, plain) in zip(inner, data.items(), strict=True)}
     return data
 
 
@@ -144,12 +144,15 @@ def _fields(value: Any) -> list[Any]:
 # --- signatures ------------------------------------------------------------------------------------------------
 
 
-def form_of(function: Callable[..., Any], tool: str, notes: Mapping[str, str] = _NO_NOTES) -> Form:
-    """The form of a function's arguments; `notes` are what its docstring says of them.
+def form_of(
+    function: Callable[..., Any], tool: str, notes: Mapping[str, str] = _NO_NOTES, *, typed: bool = True
+) -> Form:
+    """The form of a function's arguments; `notes` are what its docstring says of them. Where it need not be `typed`, a
+    parameter without an annotation takes any JSON.
 
     Raises BadInput, naming the tool and the parameter.
     """
-    return _form(tool, signature_of(function, tool), notes)
+    return _form(tool, signature_of(function, tool, typed=typed), notes)
 
 
 def _form(tool: str, signature: Signature, notes: Mapping[str, str]) -> Form:
@@ -201,7 +204,7 @@ def _check_default(tool: str, name: str, annotation: Any, info: FieldInfo) -> No
     if info.is_required() or info.default_factory is not None:
         return
     try:
-        adapter = _adapter(annotation)
+        adapter = adapter_of(annotation)
         canonical(adapter.dump_python(adapter.validate_python(info.default), mode="json"))
     except ValidationError as exc:
         wrong = exc.errors()[0]["msg"]
@@ -218,10 +221,10 @@ def _secret(tool: str, fields: Mapping[str, Any]) -> BadInput:
 
 
 def _schema(annotation: Any) -> dict[str, Any]:
-    return _adapter(annotation).json_schema()
+    return adapter_of(annotation).json_schema()
 
 
-def _adapter(annotation: Any) -> TypeAdapter[Any]:
+def adapter_of(annotation: Any) -> TypeAdapter[Any]:
     """For this type; bytes are base64, unless it is a class that has its own say."""
     try:
         return TypeAdapter(annotation, config=_BYTES)
@@ -239,10 +242,11 @@ class Results:
 
     def __init__(self, function: Callable[..., Any], tool: str) -> None:
         hints = hints_of(function, f"tool {tool}")
+        self._tool = tool
         self._adapter: TypeAdapter[Any] | None = None
         if "return" in hints:
             try:
-                self._adapter = _adapter(hints["return"])
+                self._adapter = adapter_of(hints["return"])
             except _NO_SCHEMA as exc:
                 what = _named(hints["return"])
                 raise BadInput(
@@ -262,6 +266,15 @@ class Results:
             except Exception:  # then the next way, down to words
                 continue
         return {"type": type(value).__name__, "repr": _words(value, given)}
+
+    def read(self, value: Any) -> Any:
+        """The typed value that was written so; what is not annotated is as it was written. Raises BadInput."""
+        if self._adapter is None:
+            return value
+        try:
+            return self._adapter.validate_json(canonical(value))
+        except ValidationError as exc:
+            raise BadInput(f"{self._tool}: what is recorded is not what it returns: {exc.errors()[0]['msg']}") from exc
 
     def _by_annotation(self, value: Any) -> bytes:
         if self._adapter is None:

@@ -36,11 +36,14 @@ class Signature:
             self.resources[name] = need.type
 
 
-def signature_of(function: Callable[..., Any], tool: str) -> Signature:
-    """What a tool's function takes. Raises BadInput, naming the tool and the parameter."""
+def signature_of(function: Callable[..., Any], tool: str, *, typed: bool = True) -> Signature:
+    """What a tool's function takes, anything where a parameter need not be `typed`. Raises BadInput, naming the tool
+    and the parameter."""
     hints = hints_of(function, f"tool {tool}")
     taken = Signature()
     for parameter in inspect.signature(function).parameters.values():
+        if not typed:
+            hints.setdefault(parameter.name, Any)
         try:
             _take(taken, parameter, hints)
         except BadInput as exc:

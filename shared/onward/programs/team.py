@@ -53,7 +53,7 @@ class AgentTool:
         self.agent = agent
         self.name = _tool_name(agent, name, "")
         self.approval = checked_approval(self.name, approval)
-        self.form = form_of(_ask, self.name) if input_type is None else _fields_of(self.name, input_type)
+        self.form = _form_of(self.name, input_type)
         told = description or agent.description or f"Give a task to the agent {agent.name}, and get its answer."
         self.spec = ToolSpec(self.name, told, self.form.schema)
         self.child = Child(
@@ -123,6 +123,20 @@ def _least(agent: Member, limits: Limits | None) -> Limits:
         name: [getattr(one, name) for one in both if getattr(one, name) is not None] for name in Limits.model_fields
     }
     return Limits(**{name: min(given) for name, given in bounds.items() if given})
+
+
+def _form_of(tool: str, input_type: Any) -> Form:
+    """The fields of a pydantic model or a dataclass; else an `input`, of this type or a text."""
+    if isinstance(input_type, type) and (issubclass(input_type, BaseModel) or dataclasses.is_dataclass(input_type)):
+        return _fields_of(tool, input_type)
+    if input_type is None:
+        return form_of(_ask, tool)
+
+    def ask(input: Any) -> None:
+        """What the program starts with."""
+
+    ask.__annotations__["input"] = input_type
+    return form_of(ask, tool)
 
 
 def _fields_of(tool: str, input_type: Any) -> Form:

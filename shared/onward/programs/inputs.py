@@ -1,0 +1,43 @@
+"""What a workflow takes from outside: JSON, checked against a type."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from onward.core.canonical import canonical
+from onward.errors import BadInput
+from onward.programs.schema import adapter_of
+
+
+class InputForm:
+    """Values of one type. `schema` is its JSON Schema, None where it takes everything. Raises BadInput for a type that
+    JSON can't have."""
+
+    def __init__(self, type: Any, what: str = "input") -> None:
+        self._type, self._what = type, what
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Any]:
+        try:
+            return adapter_of(self._type)
+        except Exception as exc:
+            raise BadInput(f"{self._what}: {self._type!r} has no JSON form: {exc}") from exc
+
+    @cached_property
+    def schema(self) -> Any:
+        try:
+            return self._adapter.json_schema() or None
+        except Exception as exc:
+            raise BadInput(f"{self._what}: {self._type!r} has no JSON Schema: {exc}") from exc
+
+    def read(self, value: Any) -> Any:
+        """The typed value. Raises BadInput, naming the field."""
+        try:
+            return self._adapter.validate_json(canonical(value))
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            where = ".".join((self._what, *map(str, first["loc"])))
+            raise BadInput(f"{where}: {first['msg']}") from exc

@@ -1,0 +1,111 @@
+"""From what a workflow wants to events: what it asks for is proposed, what it let go of is settled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from onward.core import events as ev
+from onward.core.absorb import dropped, left
+from onward.core.branch import BRANCH_ASKS, must_ask
+from onward.core.events import Body, CallsProposed, EffectClass, Failure, Operation, OperationKind, Proposal
+from onward.core.ids import call_id
+from onward.core.state import LEFT, TAKEN, OpenCall, State, changed
+from onward.programs.approvals import Approval
+from onward.programs.operations import Ask
+from onward.programs.proposals import requested
+from onward.programs.running import Run
+from onward.programs.tools import Tool
+
+MOST_OPEN = 1000
+"""Calls of one session that are open at once; what is wanted beyond them is proposed as others are settled."""
+
+_EFFECTS: Mapping[OperationKind, EffectClass] = {
+    "sleep": "read",
+    "approval": "read",
+    "signal": "read",
+    "patch": "read",
+    "child": "idempotent",
+    "start": "idempotent",
+}
+
+
+def proposed(run: Run, state: State, before: int) -> list[Body]:
+    """What is newly wanted, behind so many bodies of the same record: the calls, then a request for each that people
+    decide on."""
+    asks = list(run.wanted.values())[: max(0, MOST_OPEN - len(state.calls))]
+    return propose(state, asks, before) if asks else []
+
+
+def propose(state: State, asks: Sequence[Ask], before: int) -> list[Body]:
+    """The events that these become."""
+    seq = state.seq + before + 1
+    rules = [_rule(state, ask) for ask in asks]
+    calls = [_proposal(ask, rule) for ask, rule in zip(asks, rules, strict=True)]
+    proposal = CallsProposed(
+        calls=calls, arguments=[ask.arguments for ask in asks], operations=[_operation(ask) for ask in asks]
+    )
+    named = enumerate(zip(asks, calls, strict=True))
+    asked = [_request(state, call_id(seq, at), ask, call) for at, (ask, call) in named if call.rule]
+    return [proposal, *(() if state.detached else asked)]
+
+
+def _proposal(ask: Ask, rule: str | None) -> Proposal:
+    effect = ask.step.effect if ask.step is not None else _EFFECTS[ask.kind]
+    return Proposal(tool=ask.tool, effect=effect, digest=ask.digest, rule=rule)
+
+
+def _operation(ask: Ask) -> Operation:
+    return Operation(name=ask.path, kind=ask.kind, until=ask.until, signal=ask.signal, takes=ask.takes)
+
+
+def _rule(state: State, ask: Ask) -> str | None:
+    """Why people decide, where they do."""
+    if ask.kind == "approval":
+        return _approval_of(ask).rule
+    if ask.step is None:
+        return None
+    own = ask.step.approval if isinstance(ask.step, Tool) else None
+    rule = own.asks(ask.step.form.parse(ask.arguments)) if own else None
+    return rule or (BRANCH_ASKS if must_ask(state, ask.step.effect) else None)
+
+
+def _approval_of(ask: Ask) -> Approval:
+    own = ask.step.approval if isinstance(ask.step, Tool) else None
+    return ask.approval or own or Approval()
+
+
+def _request(state: State, id: str, ask: Ask, proposal: Proposal) -> Body:
+    undo = ask.undo.name if ask.undo else None
+    editable = isinstance(ask.step, Tool)
+    schema = ask.step.form.schema if ask.step is not None and editable else {}
+    return requested(state, id, proposal, ask.arguments, _approval_of(ask), undo, schema)
+
+
+# --- what is let go of -----------------------------------------------------------------------------------------
+
+
+def let_go(run: Run) -> list[Body]:
+    """Settle what nobody waits for any more: what an input was taken for, and what was left. What is under way in the
+    world goes on, and is only taken down."""
+    bodies: list[Body] = []
+    for call, ask in run.left_open():
+        if ask.taken is not None:
+            bodies.append(_taken(call, ask.taken))
+        elif not call.unsettled:
+            error = Failure(code=LEFT, message="the workflow does not wait for it any more")
+            bodies += [*left(run.state, call, cancel=True), ev.CallRefused(call=call.id, error=error)]
+    return bodies
+
+
+def _taken(call: OpenCall, event: int) -> Body:
+    return ev.CallCompleted(call=call.id, attempt=call.attempt, result={TAKEN: event}, by="input")
+
+
+def let_all_go(run: Run, state: State, error: Failure) -> list[Body]:
+    """Settle everything that is open but what takes something back, because the workflow has come to its end."""
+    bodies = let_go(run)
+    known: set[Any] = {getattr(body, "call", None) for body in bodies}
+    open = {id: call for id, call in state.calls.items() if id not in known and not call.unsettled}
+    others = {id: call for id, call in open.items() if call.operation is None or call.operation.kind != "undo"}
+    return [*bodies, *dropped(changed(state, calls=others), error)]

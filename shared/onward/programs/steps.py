@@ -1,0 +1,149 @@
+"""Steps: functions that a workflow has performed, each with its arguments as they are recorded."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from onward.core.bounds import Bounds
+from onward.core.canonical import canonical
+from onward.core.durations import Span, seconds
+from onward.core.events import EffectClass
+from onward.core.retry import Retry
+from onward.errors import BadInput
+from onward.programs.functions import Function
+from onward.programs.names import step_name
+from onward.programs.schema import Form, Results, form_of, ordered
+from onward.programs.tools import Tool, checked_effect, checked_retry
+
+TIMEOUT = 300.0
+"""Seconds that one attempt at a step may take, where nothing else is said."""
+
+_PLAIN = (str, int, float, bool, type(None))
+_shapes: dict[CodeType, tuple[Form, Results]] = {}
+"""What is known of a function's arguments and result, by its code: a closure is made anew each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `ctx.step` says of one step; None leaves it as the function has it."""
+
+    effect: EffectClass | None = None
+    undo: Callable[..., Any] | None = None
+    retry: Retry | int | None = None
+    timeout: Span | None = None
+    name: str | None = None
+
+
+class Step(Function):
+    """A plain function as a step. Undeclared its effect is irreversible, as everywhere."""
+
+    def __init__(self, function: Callable[..., Any], name: str, effect: EffectClass) -> None:
+        self.name, self.effect = name, effect
+        self.timeout, self.retry, self.bounds = TIMEOUT, Retry(), Bounds(name, None, None)
+        self.blocking = not inspect.iscoroutinefunction(function)
+        self.form, self._results = _shape_of(function, name)
+        self._function = function
+
+
+def step_of(function: Callable[..., Any], options: Options) -> Function:
+    """The function as a step under these options. Raises BadInput, naming the step."""
+    name = step_name(function, options.name)
+    step = function if isinstance(function, Tool) else Step(function, name, _effect(options))
+    if options == _NOTHING or (isinstance(function, Tool) and options == Options(name=options.name)):
+        return step
+    step = copy.copy(step)
+    effect = step.effect if options.effect is None and options.undo is None else _effect(options)
+    step.effect = effect if isinstance(options.undo, Tool) or options.undo is None else _checked(name, effect)
+    if options.timeout is not None:
+        step.timeout = seconds(options.timeout, f"step {name}: timeout")
+    if options.retry is not None:
+        step.retry = _retry(name, options.retry, step.effect)
+    return step
+
+
+_NOTHING = Options()
+
+
+def _effect(options: Options) -> EffectClass:
+    return options.effect or ("compensatable" if options.undo is not None else "irreversible")
+
+
+def _checked(name: str, effect: Any) -> EffectClass:
+    return effect if effect == "compensatable" else checked_effect(name, effect, None)
+
+
+def _retry(name: str, retry: Any, effect: EffectClass) -> Retry:
+    policy = checked_retry(name, retry)
+    if effect in ("irreversible", "compensatable") and policy.attempts > 1:
+        raise BadInput(f"step {name}: retry= is for effect='read' or 'idempotent', and this one is {effect}")
+    return policy
+
+
+def _shape_of(function: Callable[..., Any], name: str) -> tuple[Form, Results]:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise BadInput(f"step {name}: {function!r} is no function that returns a result")
+    if code not in _shapes:
+        _shapes[code] = form_of(function, name, typed=False), Results(function, name)
+    return _shapes[code]
+
+
+# --- arguments -------------------------------------------------------------------------------------------------
+
+
+def recorded_arguments(step: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as JSON, by the names of the function's parameters. Raises BadInput for what JSON can't hold, and
+    for more arguments than there are parameters."""
+    names = step.form.parameters
+    if len(args) > len(names):
+        raise BadInput(f"step {step.name}: takes {len(names)} arguments, and was given {len(args)}")
+    taken = dict(zip(names, args, strict=False))
+    twice = [name for name in kwargs if name in taken]
+    if twice:
+        raise BadInput(f"step {step.name}: {twice[0]} is given twice")
+    return {name: plain(value, f"step {step.name}: {name}") for name, value in {**taken, **kwargs}.items()}
+
+
+def plain(value: Any, field: str) -> Any:
+    """The value as JSON, the same in every process. Raises BadInput, naming the field."""
+    if isinstance(value, _PLAIN):
+        return value
+    try:
+        data = ordered(value, to_jsonable_python(value, by_alias=True, bytes_mode="base64"))
+        canonical(data)
+    except Exception as exc:
+        raise BadInput(f"{field}: a {type(value).__name__} can't be written as JSON: {exc}") from exc
+    return data
+
+
+# --- undoing ---------------------------------------------------------------------------------------------------
+
+RESULT = "result"
+"""The parameter of an undo that is given what the step came to."""
+
+
+def undo_of(step: Function, options: Options) -> Function | None:
+    """What takes the step back, if anything does. Raises BadInput for one that wants what nobody can give it."""
+    undo = options.undo if options.undo is not None else getattr(step, "undo", None)
+    if undo is None:
+        return None
+    undoing = step_of(undo, _NOTHING)
+    wanted = undoing.form.schema.get("required", ())
+    unknown = [name for name in wanted if name != RESULT and name not in step.form.parameters]
+    if unknown:
+        says = f"its undo {undoing.name} wants {unknown[0]}, which is no parameter of the step, and not {RESULT!r}"
+        raise BadInput(f"step {step.name}: {says}")
+    return undoing
+
+
+def undo_arguments(undo: Function, step: Function, arguments: Any, result: Any) -> dict[str, Any]:
+    """What an undo is called with: what it asks for of the step's arguments, and the result."""
+    given = {**step.form.dump(step.form.parse(arguments)), RESULT: result}
+    return {name: given[name] for name in undo.form.parameters if name in given}

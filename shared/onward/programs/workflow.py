@@ -1,0 +1,351 @@
+"""Workflows: ordinary coroutines, run again from their logs, as programs."""
+
+from __future__ import annotations
+
+import inspect
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import timedelta
+from functools import cached_property, update_wrapper
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from onward.core.durations import Span, seconds
+from onward.core.events import (
+    Actor,
+    Body,
+    Failure,
+    Limits,
+    OnClose,
+    OnInput,
+    SessionCompleted,
+    SessionContinued,
+    SessionFailed,
+    SessionParked,
+    TimerSet,
+)
+from onward.core.payload import Blob, Erased
+from onward.core.program import Child, Decision, Handover, Program, Record, Rest, Withheld
+from onward.core.state import OpenCall, State
+from onward.errors import BadInput, OnwardError
+from onward.programs.approvals import Approval
+from onward.programs.declaring import checked_name, checked_version
+from onward.programs.functions import Function
+from onward.programs.injection import hints_of
+from onward.programs.inputs import InputForm
+from onward.programs.naming import programs_named_in, tools_named_in
+from onward.programs.replies import Continued
+from onward.programs.schema import Results
+from onward.programs.team import AgentTool
+from onward.programs.tools import Tool
+
+if TYPE_CHECKING:
+    from onward.programs.context import Context
+    from onward.programs.running import Run
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Coro = Callable[Concatenate["Context", P], Coroutine[Any, Any, R]]
+
+AT_HAND = 1000
+"""Coroutines that a workflow keeps in memory; others are run again from their logs."""
+
+LONGEST_ERROR = 2000
+
+
+class Workflow(Program, Generic[P, R]):
+    """A coroutine function as a program (`core.program.Program`), made by `workflow`.
+
+    Called directly it is the plain function: awaited with a context of its own, another workflow runs it inline.
+    """
+
+    leads = True
+    follows = False
+    on_input: OnInput = "deliver"
+
+    def __init__(
+        self,
+        function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]],
+        *,
+        name: str | None = None,
+        version: str = "1",
+        deadline: Span | None = None,
+        limits: Limits | None = None,
+        description: str | None = None,
+    ) -> None:
+        update_wrapper(self, function)
+        self.name = checked_name(function.__name__.replace("_", "-") if name is None else name, "workflow")
+        self.version = checked_version(self.name, version, "workflow")
+        self.limits = limits or Limits()
+        self.lifetime = None if deadline is None else timedelta(seconds=seconds(deadline, f"{self}: deadline"))
+        self.description = description or (inspect.getdoc(function) or "").partition("\n\n")[0]
+        self.origin: object = self
+        self._function = function
+        self._input = _input_of(function, self.name)
+        self._results = Results(function, self.name)
+        self._runs: OrderedDict[tuple[str, str], Run] = OrderedDict()
+        self.checked = False
+        """Whether each decision is made by a run from the log's beginning, and what is not deterministic is noticed."""
+
+    def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        return self._function(ctx, *args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<workflow {self.name} {self.version}>"
+
+    # --- what it takes and gives -------------------------------------------------------------------------------
+
+    def check_start(self, input: Any) -> None:
+        """Raises BadInput for what it can't be started with."""
+        self._typed_input(input)
+
+    def _typed_input(self, input: Any) -> tuple[Any, ...]:
+        """The arguments of the body behind its context."""
+        if self._input is None:
+            if input is not None:
+                raise BadInput(f"input: workflow {self.name} takes none")
+            return ()
+        form, optional = self._input
+        return () if input is None and optional else (form.read(input),)
+
+    def typed(self, output: Any) -> Any:
+        """The value that a session's output stands for. Raises BadInput where it is of another type."""
+        return self._results.read(output)
+
+    def output(self, state: State) -> Any:
+        """What a completed session came to. Raises BadInput for one that did not, or whose output lies elsewhere."""
+        if state.ended != "completed":
+            raise BadInput(f"session {state.session} has no output: it is {state.ended or 'not at its end'}")
+        if isinstance(state.output, Blob | Erased):
+            raise BadInput(f"the output of session {state.session} was erased, or lies elsewhere: see Runtime.value")
+        return self.typed(state.output)
+
+    def as_tool(
+        self,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        limits: Limits | None = None,
+        on_close: OnClose = "cancel",
+        approval: Approval | None = None,
+    ) -> AgentTool:
+        """This workflow as a tool of an agent: each call is a session of its own, and its output the call's result. The
+        tool takes the fields of the workflow's input where that is a pydantic model or a dataclass, and else `input`.
+        Raises BadInput."""
+        taken = hints_of(self._function, self.name).get(_parameters(self._function)[1].name) if self._input else None
+        more: dict[str, Any] = {"limits": limits, "on_close": on_close, "approval": approval, "input_type": taken}
+        return AgentTool(self, name=name, description=description, **more)
+
+    @cached_property
+    def tools(self) -> Mapping[str, Tool[..., Any]]:
+        """The tools that its body names."""
+        return tools_named_in(self._function)
+
+    @cached_property
+    def team(self) -> tuple[Any, ...]:
+        """The agents and workflows that its body names."""
+        return programs_named_in(self._function)
+
+    # --- deciding ----------------------------------------------------------------------------------------------
+
+    def decide(self, state: State) -> Decision:
+        """Run on from what the log has, and write down what is newly wanted, or the end; else rest. Pure."""
+        if self.lifetime is not None and "deadline" not in state.timers and state.started_at is not None:
+            return self._record([TimerSet(timer="deadline", due_at=state.started_at + self.lifetime)])
+        run = self._led_to(state)
+        if run.stuck is not None:
+            self._forget(state)
+            return self._record([SessionParked(error=run.stuck)])
+        return self._record(self._ending(run, state) if run.ended else self._wants(run, state))
+
+    def _record(self, bodies: list[Body]) -> Record | Rest:
+        return Record(tuple(bodies), Actor(kind="program", name=self.name)) if bodies else Rest()
+
+    def _wants(self, run: Run, state: State) -> list[Body]:
+        from onward.programs.proposing import let_go, proposed
+
+        gone = let_go(run)
+        return [*gone, *proposed(run, state, len(gone))]
+
+    def _ending(self, run: Run, state: State) -> list[Body]:
+        """The body has come to its end: first nothing is to be open that was done or may have been."""
+        from onward.programs.proposing import let_all_go
+
+        error = run.error()
+        gone = let_all_go(run, state, _over(error))
+        if gone or any(call.unsettled for call in state.calls.values()):
+            return gone
+        return self._completed(run, state) if error is None else self._failed(run, state, error)
+
+    def _completed(self, run: Run, state: State) -> list[Body]:
+        from onward.programs.operations import never_asked
+        from onward.programs.running import NONDETERMINISTIC
+
+        if run.unasked:
+            path = next(iter(run.unasked))
+            self._forget(state)
+            message = never_asked(path, run.recorded[path], run.after)
+            return [SessionParked(error=Failure(code=NONDETERMINISTIC, message=message))]
+        assert run.main is not None, "what has ended was begun"
+        result: Any = run.main.result()
+        self._forget(state)
+        if isinstance(result, Continued):
+            return [SessionContinued(input=result.input, kept=run.kept_inputs())]
+        return [SessionCompleted(output=self._results.dump(result))]
+
+    def _failed(self, run: Run, state: State, error: BaseException) -> list[Body]:
+        """What it did is taken back before it has failed."""
+        from onward.programs.unwinding import taken_back
+
+        bodies = taken_back(run, state, 0)
+        return [SessionFailed(error=_failure(error))] if bodies is None else bodies
+
+    def unwind(self, state: State) -> Record | Rest | None:
+        """Take back what was done, because the session is closing; None once all is."""
+        from onward.programs.proposing import let_all_go
+        from onward.programs.unwinding import taken_back
+
+        assert state.closing is not None, "only what is closing is unwound"
+        run = self._led_to(state)
+        if not run.undone:
+            return None
+        bodies = let_all_go(run, state, state.closing.error) or taken_back(run, state, 0)
+        return None if bodies is None else self._record(bodies)
+
+    # --- calls -------------------------------------------------------------------------------------------------
+
+    def performer(self, call: OpenCall, state: State) -> Function | None:
+        """The step that is performed, if the body has come to it."""
+        ask = self._asked(call, state)
+        return ask.step if ask is not None else None
+
+    def elsewhere(self, call: OpenCall, state: State) -> Child | Handover | Withheld | None:
+        """The session that a call is; what the body has not come to is withheld until it has."""
+        ask = self._asked(call, state)
+        return ask.child if ask is not None and ask.child is not None else Withheld()
+
+    def check_edit(self, state: State, call: OpenCall) -> Any:
+        """What becomes of a step whose arguments a person changed: a tool's are checked again, others take none."""
+        from onward.programs.proposals import check_edit
+
+        step = self.performer(call, state)
+        if not isinstance(step, Tool):
+            return super().check_edit(state, call)
+        return check_edit(state, call, {step.name: step})
+
+    def _asked(self, call: OpenCall, state: State) -> Any:
+        return None if call.operation is None else self._led_to(state).asks.get(call.operation.name)
+
+    # --- runs --------------------------------------------------------------------------------------------------
+
+    def _led_to(self, state: State) -> Run:
+        """The run of this session, led on to this state: the one at hand, or else one from the log's beginning."""
+        key = (state.tenant, state.session)
+        run = self._runs.pop(key, None)
+        if run is not None and (self.checked or not run.leads_to(state)):
+            run.drop()
+            run = None
+        run = run or self._new(state)
+        run.advance(state)
+        self._runs[key] = run
+        if len(self._runs) > AT_HAND:
+            self._runs.popitem(last=False)[1].drop()
+        return run
+
+    def _forget(self, state: State) -> None:
+        run = self._runs.pop((state.tenant, state.session), None)
+        if run is not None:
+            run.drop()
+
+    def _new(self, state: State) -> Run:
+        from onward.programs.running import Run
+
+        run = Run(self._body, state)
+        if isinstance(state.input, Erased):
+            run.stop("input_erased", "what the session was started with was erased, and it can't be run again without")
+        return run
+
+    async def _body(self, run: Run) -> Any:
+        from onward.programs.context import Context
+
+        body: Callable[..., Coroutine[Any, Any, Any]] = self._function
+        return await body(Context(run), *self._typed_input(run.input))
+
+
+def _over(error: BaseException | None) -> Failure:
+    says = "the workflow has ended" if error is None else "the workflow has failed"
+    return Failure(code="workflow_ended" if error is None else "workflow_failed", message=says)
+
+
+def _failure(error: BaseException) -> Failure:
+    """What a session fails with. Ours say themselves what went wrong."""
+    if isinstance(error, OnwardError):
+        return Failure(code=error.code, message=str(error)[:LONGEST_ERROR])
+    if isinstance(error, TimeoutError):
+        return Failure(code="timed_out", message=str(error)[:LONGEST_ERROR] or "it took too long")
+    return Failure(code="workflow_failed", message=f"{type(error).__name__}: {error}"[:LONGEST_ERROR])
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    return list(inspect.signature(function).parameters.values())
+
+
+def _input_of(function: Callable[..., Any], name: str) -> tuple[InputForm, bool] | None:
+    """The form of what it is started with, and whether it may be left out; None where it takes nothing."""
+    parameters = _parameters(function)
+    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if not 1 <= len(parameters) <= 2 or any(each.kind not in plain for each in parameters):
+        raise BadInput(f"workflow {name}: its function takes the context, and at most one input: (ctx, input)")
+    if len(parameters) == 1:
+        return None
+    hints, taken = hints_of(function, f"workflow {name}"), parameters[1]
+    form = InputForm(hints.get(taken.name, Any))
+    _ = form.schema
+    return form, taken.default is not taken.empty
+
+
+# --- declaring -------------------------------------------------------------------------------------------------
+
+
+@overload
+def workflow(function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
+@overload
+def workflow(
+    *,
+    name: str | None = None,
+    version: str = "1",
+    deadline: Span | None = None,
+    limits: Limits | None = None,
+    description: str | None = None,
+) -> Callable[[Callable[Concatenate[Context, P], Coroutine[Any, Any, R]]], Workflow[P, R]]: ...
+def workflow(function: Any = None, /, **options: Any) -> Any:
+    """Make a workflow of an `async def` that takes a Context and at most one input, typed for pydantic.
+
+    Its body is run again from its log whenever it is not in memory, so whatever it does, waits for or finds out it asks
+    of its context; between two waits it is plain Python. What it raises is what its session fails with.
+
+    name      of the program; the function's otherwise
+    version   a session stays on the version that it began on, so keep it registered while sessions run on it
+    deadline  how long after its start a session fails, and what it did is taken back
+    limits    what a session may spend
+
+    Warns of clean-up around an `await` (WorkflowCaution). Raises BadInput, naming the workflow.
+    """
+    if function is None:
+        return lambda function: _declared(function, options)
+    return _declared(function, options)
+
+
+def _declared(function: Any, options: Mapping[str, Any]) -> Workflow[Any, Any]:
+    if not inspect.iscoroutinefunction(function):
+        raise BadInput(f"workflow: {function!r} is no async function; write `async def name(ctx: Context, input)`")
+    return Workflow(function, **options)
+
+
+def in_check_mode(program: Any) -> Any:
+    """The same program, each decision of it made by a run from the log's beginning; an agent as it is."""
+    if not isinstance(program, Workflow):
+        return program
+    other = object.__new__(Workflow)
+    other.__dict__.update(program.__dict__)
+    other._runs, other.checked = OrderedDict(), True
+    return other
