@@ -56,8 +56,8 @@ _WRITTEN = {
 }
 _MODULES = frozenset(module for module, _ in _WRITTEN) | {"random"}
 
-# What these look up for themselves decides nothing in a workflow: when a line was logged, where a module or a time zone
-# lies on the disk.
+# What these look up for themselves decides nothing in a workflow: when a line was logged, where a module lies on the
+# disk, how the source in a traceback reads.
 _HARMLESS = (
     "_pytest",
     "asyncio",
@@ -69,9 +69,6 @@ _HARMLESS = (
     "opentelemetry",
     "pydantic.plugin",
     "structlog",
-    "traceback",
-    "warnings",
-    "zoneinfo",
 )
 _GENERATED = ("<frozen ", "<string>", "<attrs generated")
 _ONWARD = str(Path(__file__).parent.parent) + os.sep
