@@ -17,21 +17,21 @@ class InputForm:
     JSON can't have."""
 
     def __init__(self, type: Any, what: str = "input") -> None:
-        self._type, self._what = type, what
+        self.type, self._what = type, what
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
         try:
-            return adapter_of(self._type)
+            return adapter_of(self.type)
         except Exception as exc:
-            raise BadInput(f"{self._what}: {self._type!r} has no JSON form: {exc}") from exc
+            raise BadInput(f"{self._what}: {self.type!r} has no JSON form: {exc}") from exc
 
     @cached_property
     def schema(self) -> Any:
         try:
             return self._adapter.json_schema() or None
         except Exception as exc:
-            raise BadInput(f"{self._what}: {self._type!r} has no JSON Schema: {exc}") from exc
+            raise BadInput(f"{self._what}: {self.type!r} has no JSON Schema: {exc}") from exc
 
     def read(self, value: Any) -> Any:
         """The typed value. Raises BadInput, naming the field."""

@@ -53,7 +53,7 @@ class AgentTool:
         self.agent = agent
         self.name = _tool_name(agent, name, "")
         self.approval = checked_approval(self.name, approval)
-        self.form = _form_of(self.name, input_type)
+        self.form = form_of(_ask, self.name) if input_type is None else _fields_of(self.name, input_type)
         told = description or agent.description or f"Give a task to the agent {agent.name}, and get its answer."
         self.spec = ToolSpec(self.name, told, self.form.schema)
         self.child = Child(
@@ -125,18 +125,12 @@ def _least(agent: Member, limits: Limits | None) -> Limits:
     return Limits(**{name: min(given) for name, given in bounds.items() if given})
 
 
-def _form_of(tool: str, input_type: Any) -> Form:
-    """The fields of a pydantic model or a dataclass; else an `input`, of this type or a text."""
+def wrapped(input_type: Any) -> type[Any]:
+    """A type whose fields are what a tool takes that stands for this one: its own, where it has some, else `input`."""
     if isinstance(input_type, type) and (issubclass(input_type, BaseModel) or dataclasses.is_dataclass(input_type)):
-        return _fields_of(tool, input_type)
-    if input_type is None:
-        return form_of(_ask, tool)
-
-    def ask(input: Any) -> None:
-        """What the program starts with."""
-
-    ask.__annotations__["input"] = input_type
-    return form_of(ask, tool)
+        return input_type
+    fields: Any = {"input": (input_type, ...)}
+    return cast("type[Any]", create_model("input", __config__=CONFIG, **fields))
 
 
 def _fields_of(tool: str, input_type: Any) -> Form:

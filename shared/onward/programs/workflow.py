@@ -35,7 +35,7 @@ from onward.programs.inputs import InputForm
 from onward.programs.naming import programs_named_in, tools_named_in
 from onward.programs.replies import Continued
 from onward.programs.schema import Results
-from onward.programs.team import AgentTool
+from onward.programs.team import AgentTool, wrapped
 from onward.programs.tools import Tool
 
 if TYPE_CHECKING:
@@ -131,9 +131,10 @@ class Workflow(Program, Generic[P, R]):
         """This workflow as a tool of an agent: each call is a session of its own, and its output the call's result. The
         tool takes the fields of the workflow's input where that is a pydantic model or a dataclass, and else `input`.
         Raises BadInput."""
-        taken = hints_of(self._function, self.name).get(_parameters(self._function)[1].name) if self._input else None
-        more: dict[str, Any] = {"limits": limits, "on_close": on_close, "approval": approval, "input_type": taken}
-        return AgentTool(self, name=name, description=description, **more)
+        if self._input is None:
+            raise BadInput(f"workflow {self.name}: as a tool it needs an input: give its function one behind ctx")
+        more: dict[str, Any] = {"limits": limits, "on_close": on_close, "approval": approval}
+        return AgentTool(self, name=name, description=description, input_type=wrapped(self._input[0].type), **more)
 
     @cached_property
     def tools(self) -> Mapping[str, Tool[..., Any]]:
