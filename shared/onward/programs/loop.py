@@ -134,13 +134,14 @@ class Loop(asyncio.AbstractEventLoop):
         return asyncio.Future(loop=self)
 
     def create_task(self, coro: Any, *, name: str | None = None, context: Any = None, **more: Any) -> asyncio.Task[Any]:
-        """A task with a scope of its own, called as the task or its coroutine is."""
+        """A task with a scope of its own, called as its coroutine is: what a task is called is not known in every
+        release of Python when it is made."""
         if self.dropped:
             coro.close()
             raise Dropped
         scope = SCOPE.get()
         if getattr(coro, "cr_code", None) not in _OURS and not _is_awaited():
-            scope = Scope(scope.name(name or str(getattr(coro, "__name__", "task"))))
+            scope = Scope(scope.name(str(getattr(coro, "__name__", "task"))))
         return self.spawn(coro, scope, name=name, context=context)
 
     def spawn(

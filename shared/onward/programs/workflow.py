@@ -73,7 +73,7 @@ class Workflow(Program, Generic[P, R]):
         description: str | None = None,
     ) -> None:
         update_wrapper(self, function)
-        self.name = checked_name(function.__name__.replace("_", "-") if name is None else name, "workflow")
+        self.name = checked_name(function.__name__.strip("_").replace("_", "-") if name is None else name, "workflow")
         self.version = checked_version(self.name, version, "workflow")
         self.limits = limits or Limits()
         self.lifetime = None if deadline is None else timedelta(seconds=seconds(deadline, f"{self}: deadline"))
