@@ -4,6 +4,7 @@ import asyncio
 import asyncio as aio
 import contextlib
 import functools
+import inspect
 import linecache
 import os
 import threading
@@ -19,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from onward import Context as Given
 from onward.programs.cautions import WorkflowCaution, cautions
 
 CLEANED: list[str] = []
@@ -509,3 +511,14 @@ def test_they_can_be_filtered_by_their_kind() -> None:
         warnings.warn("one", WorkflowCaution, stacklevel=1)
         with pytest.raises(UserWarning, match="two"):
             warnings.warn("two", UserWarning, stacklevel=1)
+
+
+def test_all_that_a_context_can_be_awaited_for_is_known(tmp_path: Path) -> None:
+    calls = {name: call.__annotations__["return"] for name, call in vars(Given).items() if inspect.isfunction(call)}
+    calls = {name: answer for name, answer in calls.items() if not name.startswith("_")}
+    source = "".join(["async def forgets(ctx):\n", *(f"    ctx.{name}()\n" for name in calls)])
+    file, names = tmp_path / "forgets.py", dict[str, Any]()
+    file.write_text(source)
+    exec(compile(source, str(file), "exec"), names)
+    said = {text.split(" ")[1] for text in cautions(names["forgets"])}
+    assert said == {f"ctx.{name}(...)" for name, answer in calls.items() if answer.startswith("Wait[")}

@@ -25,7 +25,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 from decimal import Decimal
 from random import choice
 from time import perf_counter as ticks
@@ -35,8 +35,15 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter
 
-from onward.errors import Refused
+from onward import App, Context, workflow
+from onward.core.events import Actor
+from onward.core.program import Decision
+from onward.core.state import State
+from onward.engine.gateway import Start
+from onward.errors import BadInput, Refused
 from onward.programs.noticing import Notice, noticing
+from onward.programs.workflow import Workflow, in_check_mode
+from onward.testing.runner import Runner
 
 NULL = pathlib.Path(os.devnull)
 
@@ -273,6 +280,70 @@ def test_coroutines_and_their_tasks_are_noticed_at_their_own_lines() -> None:
     assert found == [
         ("uuid.uuid4", branch.__code__.co_firstlineno + 2),
         ("asyncio.to_thread", body.__code__.co_firstlineno + 2),
+    ]
+
+
+async def fetch(number: int) -> Parcel:
+    time.time()
+    return Parcel()
+
+
+async def repeatable(ctx: Context, who: str) -> str:
+    parcel = await ctx.step(fetch, 1, effect="read")
+    ctx.log.info("%s at %s for %s", parcel.id, ctx.now(), who)
+    await ctx.sleep(timedelta(days=ctx.random.choice([1, 2])))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(asyncio.sleep(3))
+    await ctx.map([1, 2, 3], lambda number: ctx.step(fetch, number, effect="read"), concurrency=2)
+    return str(ctx.uuid())
+
+
+async def unrepeatable(ctx: Context, who: str) -> str:
+    async def branch() -> None:
+        await ctx.step(fetch, 1, effect="read")
+        random.randint(1, 3)
+
+    Parcel()
+    await asyncio.gather(branch())
+    await ctx.sleep(timedelta(days=1))
+    with suppress(BadInput):
+        await asyncio.to_thread(int)
+    return f"{who}, {os.environ.get('NO_SUCH')}"
+
+
+async def decided(function: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> list[Notice]:
+    """What is noticed of a session of this workflow, whose every decision runs its body from the beginning."""
+    program = in_check_mode(workflow(function))
+    found: list[Notice] = []
+
+    def decide(state: State) -> Decision:
+        with noticing() as notices:
+            decision = Workflow.decide(program, state)
+        found.extend(notices)
+        return decision
+
+    monkeypatch.setattr(program, "decide", decide)
+    runner = Runner(App([program]))
+    await runner.parts.gateway.start(
+        Start("s1", program.name, "1", "Ann"), Actor(kind="person", name="ann@example.com")
+    )
+    await runner.finish()
+    assert (await runner.state("s1")).ended == "completed"
+    return list(dict.fromkeys(found))
+
+
+async def test_a_repeatable_workflow_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await decided(repeatable, monkeypatch) == []
+
+
+@pytest.mark.filterwarnings("ignore::onward.programs.cautions.WorkflowCaution")
+async def test_all_that_is_unrepeatable_in_a_workflow_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [(notice.what, notice.text) for notice in await decided(unrepeatable, monkeypatch)]
+    assert found == [
+        ("uuid.uuid4", "Parcel()"),
+        ("random.randint", "random.randint(1, 3)"),
+        ("asyncio.to_thread", "await asyncio.to_thread(int)"),
+        ("os.environ", """return f"{who}, {os.environ.get('NO_SUCH')}\""""),
     ]
 
 
