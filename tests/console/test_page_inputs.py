@@ -8,7 +8,7 @@ from typing import Any
 from onward import App
 from tests.console.house import House, opened
 from tests.console.visitor import Page
-from tests.waiting import AMOUNT, Waiting
+from tests.waiting import Amount, waiting
 
 PAGE = "/sessions/i?tenant=default"
 
@@ -21,7 +21,7 @@ async def begun(house: House) -> Page:
 
 
 def app(*waits: tuple[str | None, Any]) -> App:
-    return App(programs=[Waiting(*waits)])
+    return App(programs=[waiting(*waits)])
 
 
 async def output(house: House) -> Any:
@@ -30,7 +30,7 @@ async def output(house: House) -> Any:
 
 
 async def test_a_form_has_the_fields_of_what_is_waited_for_and_gives_it_its_name(tmp_path: Path) -> None:
-    async with opened(tmp_path, app(("paid", AMOUNT))) as house:
+    async with opened(tmp_path, app(("paid", Amount))) as house:
         page, me = await begun(house), house.visitor()
         assert "the input paid" in page.root.one("section", data_part="waits").text
         form = page.form("/sessions/i/input")
@@ -45,8 +45,8 @@ async def test_a_form_has_the_fields_of_what_is_waited_for_and_gives_it_its_name
 
 async def test_each_input_that_is_waited_for_has_its_own_form(tmp_path: Path) -> None:
     """A text, any JSON, a number, nothing at all, and one without a name."""
-    waits = [("a text", {"type": "string"}), ("any", {}), ("number", {"type": "integer"}), ("go", {"type": "null"})]
-    async with opened(tmp_path, app(*waits, (None, None))) as house:
+    waits = [("text", str), ("any", Any), ("number", int), ("go", None)]
+    async with opened(tmp_path, app(*waits, (None, Any))) as house:
         said = [{"content": "5"}, {"content": "[5]", "json": "1"}, {"number": "5"}, {}, {"content": "bye"}]
         page, me = await begun(house), house.visitor()
         for given in said:
@@ -62,7 +62,7 @@ async def test_each_input_that_is_waited_for_has_its_own_form(tmp_path: Path) ->
 
 async def test_a_form_means_what_it_was_drawn_for_whatever_is_waited_for_by_then(tmp_path: Path) -> None:
     """Sent twice it is one input."""
-    async with opened(tmp_path, app(("paid", AMOUNT), ("paid", {"type": "string"}))) as house:
+    async with opened(tmp_path, app(("paid", Amount), ("paid", str))) as house:
         page, me = await begun(house), house.visitor()
         form = page.form("/sessions/i/input")
         (name,) = [name for name in page.fields(form) if name.endswith("/amount")]
@@ -75,7 +75,7 @@ async def test_a_form_means_what_it_was_drawn_for_whatever_is_waited_for_by_then
 
 
 async def test_g15_a_form_for_what_is_no_wait_is_refused(tmp_path: Path) -> None:
-    async with opened(tmp_path, app((None, None))) as house:
+    async with opened(tmp_path, app((None, Any))) as house:
         page, me = await begun(house), house.visitor()
         for call in ("1.0", "2.7", "99.0", "x", "2", "2.x", "\u0662.0", f"{'9' * 5000}.0", f"2.{'9' * 5000}"):
             sent = await me.send(page, page.form("/sessions/i/input"), call=call, content="x")
@@ -84,7 +84,7 @@ async def test_g15_a_form_for_what_is_no_wait_is_refused(tmp_path: Path) -> None
 
 
 async def test_an_input_may_be_given_before_it_is_waited_for(tmp_path: Path) -> None:
-    async with opened(tmp_path, app(("paid", {}), ("seen", {}))) as house:
+    async with opened(tmp_path, app(("paid", Any), ("seen", Any))) as house:
         page, me = await begun(house), house.visitor()
         sent = await me.send(page, page.form("/sessions/i/input"), call=None, content="early", name="seen", json=None)
         assert sent.status == 303

@@ -10,14 +10,14 @@ import pytest
 from onward import App
 from tests.console.house import opened
 from tests.e2e.command import Desk, Here
-from tests.waiting import AMOUNT, Waiting
+from tests.waiting import Amount, waiting
 
 APP = "waits.py"
 FILE = """
 from onward import App
-from tests.waiting import AMOUNT, Waiting
+from tests.waiting import Amount, waiting
 
-app = App(programs=[Waiting(("paid", AMOUNT), ("note", {"type": "string"}), (None, {"type": "null"}))])
+app = App(programs=[waiting(("paid", Amount), ("note", str), (None, None))])
 """
 
 
@@ -85,7 +85,7 @@ def test_a_name_alone_says_that_something_has_happened(waits: Here) -> None:
 
 
 async def test_the_api_takes_the_name_and_shows_what_is_waited_for(tmp_path: Path) -> None:
-    async with opened(tmp_path, App(programs=[Waiting(("paid", AMOUNT))])) as house:
+    async with opened(tmp_path, App(programs=[waiting(("paid", Amount))])) as house:
         await house.api.ask("POST", "sessions", {"id": "a-1", "program": "waiting"})
         (wait,) = (await house.rests("a-1", "waiting"))["waits"]
         assert (wait["kind"], wait["note"], "call" in wait) == ("input", "paid", True)

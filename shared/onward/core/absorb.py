@@ -15,6 +15,7 @@ from onward.core import events as ev
 from onward.core.draft import ENGINE, TIMER, Draft
 from onward.core.events import Actor, Body, Failure
 from onward.core.ids import is_among
+from onward.core.inputs import wait_for
 from onward.core.schemas import check_schema
 from onward.core.signals import (
     CancelBody,
@@ -125,13 +126,9 @@ def check_input(state: State, body: InputBody) -> None:
     if body.name is not None and state.on_input != "deliver":
         stands = f"{state.program} is an agent, and takes inputs without a name"
         raise Refused("input refused", "no_names", stands)
-    wait = next((call for call in state.calls.values() if _awaits(call, body.name)), None)
-    if wait is not None and wait.operation is not None:
-        check_schema(body.content, wait.operation.takes, "content")
-
-
-def _awaits(call: OpenCall, name: str | None) -> bool:
-    return call.operation is not None and call.operation.kind == "signal" and call.operation.signal == name
+    wait = wait_for(state, body.name)
+    if wait is not None:
+        check_schema(body.content, wait.takes, "content")
 
 
 def _woken(state: State) -> Bodies:

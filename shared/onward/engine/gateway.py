@@ -199,7 +199,18 @@ class Gateway:
         if isinstance(form, DecisionBody):
             await self._check_decision(head, signal, form)
         if isinstance(form, InputBody) and (form.name is not None or head.format >= DELIVERS):
-            check_input(await self._loader.fold(head), signal.parsed())
+            await self._check_input(head, signal)
+
+    async def _check_input(self, head: Head, signal: Signal) -> None:
+        """What can't be taken is said at once. While another of the name is on its way, that one is for the wait which
+        is open, and it is not known yet what this one is for."""
+        body = signal.parsed()
+        try:
+            check_input(await self._loader.fold(head), body)
+        except BadInput:
+            filed = (await self._store.pending(head.key)).signals
+            if not any(each.kind == "input" and each.body.get("name") == body.name for each in filed):
+                raise
 
     async def _taken(self, key: str, id: str) -> bool:
         """Whether this very signal is in the log: who got no answer asks again, and is not to be refused (R16)."""
