@@ -21,6 +21,25 @@ app = App(programs=[waiting(("paid", Amount), ("note", str), (None, None))])
 """
 
 
+STARTS = """
+from onward import App, Context, workflow
+from tests.waiting import Amount
+
+
+@workflow
+async def sums(ctx: Context, sum: Amount) -> int:
+    return sum.amount
+
+
+@workflow
+async def bare(ctx: Context) -> str:
+    return "done"
+
+
+app = App(programs=[sums, bare])
+"""
+
+
 @pytest.fixture
 def waits(desk: Desk, here: Here) -> Here:
     (desk.path / APP).write_text(FILE)
@@ -79,6 +98,21 @@ def test_a_name_alone_says_that_something_has_happened(waits: Here) -> None:
     assert waits("send", "s1", "--name", "later").code == 0
     (sent,) = [doc for doc in waits("events", "s1", "--json").docs if doc["kind"] == "input_received"]
     assert (sent["body"]["name"], sent["body"]["content"]) == ("later", None)
+
+
+def test_a_workflow_is_started_with_a_value_or_without_an_input(waits: Here, desk: Desk) -> None:
+    (desk.path / "starts.py").write_text(STARTS)
+    assert waits("run", "starts.py:sums", "--value", '{"amount": 5}', "--json").docs[-1]["output"] == 5
+    assert waits("run", "starts.py:bare", "--json").docs[-1]["output"] == "done"
+    assert waits("run", "starts.py:bare", "--value", "null", "--json").docs[-1]["output"] == "done"
+    for words, says in (
+        ((), "INPUT is missing: a new session starts with one, and sums takes one"),
+        (("--value", '{"amount": "x"}'), "input.amount: "),
+        (("--value", "5", "6"), "--value goes without INPUT and --file"),
+        (("--value", "5", "--value", "6"), "it is there twice"),
+    ):
+        told = waits("run", "starts.py:sums", *words)
+        assert (told.code, says in told.err) == (2, True), told.err
 
 
 # --- the API -----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from onward import Agent, Context, ScriptedModel, tool, workflow
 from onward.core.ids import session_key
 from onward.core.signals import Signal, filed_as
 from onward.errors import BadInput, Refused
+from onward.surfaces.console.chart import chart
 from onward.surfaces.reports import status_text, wait_text
 from onward.surfaces.timeline import Telling
 from onward.surfaces.verbs import Place, verbs
@@ -185,3 +187,35 @@ async def test_a_name_is_shown_in_the_log_and_nothing_that_a_terminal_would_obey
     await one.signal("input", {"content": 5, "name": "\x1b[2Jseen"})
     (told,) = [Telling().note(event) for event in await one.events() if event.kind == "input_received"]
     assert told.text == "\\x1b[2Jseen, by ann@x"
+
+
+@workflow
+async def dawdling(ctx: Context) -> None:
+    """Waits in all ways."""
+    ctx.patched("slower")
+    await ctx.sleep("1h")
+    with suppress(TimeoutError):
+        async with asyncio.timeout(60):
+            await ctx.signal("paid")
+    await ctx.input(timeout="2h")
+
+
+async def test_waits_are_told_and_drawn_as_what_they_are() -> None:
+    one = Play(dawdling)
+    await one.start(None)
+    await one.pass_time(3700)
+    await one.send("go on")
+    assert (await one.state()).ended == "completed"
+    events, telling = await one.events(), Telling()
+    told = [telling.note(event) for event in events]
+    waits = [text.partition(" until")[0] for note in told if note.label == "wait" for text in (note.text, *note.below)]
+    assert [text.rstrip(",") for text in waits][1:] == ["for the input paid", "for an input"]
+    assert "signal: the workflow does not wait for it any more" in [note.text for note in told if note.label == "left"]
+    bars = [(row.label.partition(" ")[0], bar.text) for row in chart([], events) for bar in row.bars]
+    assert bars == [
+        ("sleep", "waits for its time: it is over"),
+        ("sleep", "waits for its time: it is over"),
+        ("signal", "waits for the input paid: it was not wanted any more"),
+        ("input", "waits for an input: it came"),
+        ("input", "waited for; by ann@x"),
+    ]

@@ -30,24 +30,25 @@ def program_of(app: str) -> str:
     raise BadInput(f"APP: {app!r} names no program; a deployment runs its own application: write PROGRAM")
 
 
-async def run(place: Place, program: str | None, input: Any, id: str | None, output: Output) -> int:
-    """Start a session there, or take up one that is there, and follow it until it rests. Answers the exit code."""
+async def run(place: Place, program: str | None, input: Any, said: bool, id: str | None, output: Output) -> int:
+    """Start a session there, or take up one that is there, and follow it until it rests. An input of None is one if it
+    was `said`. Answers the exit code."""
     with interrupts() as stop:
         async with deployment(place.project or "") as sessions:
-            head, new = await _begun(sessions, program, input, id)
+            head, new = await _begun(sessions, program, input, said, id)
             seat = Seat.taken(place, output, await _person(sessions) if output.terminal else None)
             return await attend(stop, sessions, head, new, seat, place.command("run", "--id", head.id))
 
 
-async def _begun(sessions: Deployed, program: str | None, input: Any, id: str | None) -> tuple[Head, bool]:
+async def _begun(sessions: Deployed, program: str | None, input: Any, said: bool, id: str | None) -> tuple[Head, bool]:
     """The session, and whether it is new. Without an input only one that is there can be meant."""
     if input is None and id is not None and (there := await _there(sessions, id)):
         _check(there, program)
         return await sessions.rejoin(id), False
     if program is None:
         raise BadInput("APP is missing: the name of a program that the deployment has")
-    if input is None:
-        raise BadInput("INPUT is missing: a new session starts with one")
+    if input is None and not said:
+        raise BadInput("INPUT is missing: a new session starts with one; of a workflow without one say --value null")
     return await sessions.start(program, input, id=check_id(id) if id else secrets.token_hex(6))
 
 

@@ -11,9 +11,23 @@ from onward.core.state import Spent
 from onward.surfaces.questions import Question, people_text, question_lines
 from onward.surfaces.telling import quoted, who
 from onward.surfaces.telling_branches import EFFECTS, origin_text
-from onward.surfaces.text import Paper, Tone, ago, brief, columns, moment, safe, said, shown, span, table, until
+from onward.surfaces.text import (
+    Paper,
+    Tone,
+    ago,
+    brief,
+    columns,
+    input_text,
+    moment,
+    safe,
+    said,
+    shown,
+    span,
+    table,
+    until,
+)
 from onward.surfaces.timeline import Telling
-from onward.surfaces.verbs import Place, Verb, decisions, input_text, needs_attention, verbs, wait_verbs
+from onward.surfaces.verbs import Place, Verb, decisions, needs_attention, verbs, wait_verbs
 
 _TONES: dict[str, Tone] = {"completed": "good", "failed": "bad", "cancelled": "bad", "needs_attention": "bad"}
 _TIMERS = {
@@ -52,7 +66,7 @@ def wait_text(wait: Wait, now: datetime) -> str:
         return _timer_text(wait, of, now)
     if wait.kind == "child":
         return f"session {wait.session}"
-    return f"{safe(input_text(wait))}{_until(wait, now)}"
+    return f"{input_text(wait.note)}{_until(wait, now)}"
 
 
 def _people(wait: Wait) -> str:

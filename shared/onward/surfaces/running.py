@@ -61,8 +61,8 @@ class Plan:
         if head is None:
             check_id(id or "new")
             program: Any = self.app.choose(self.program)
-            if input is None and not getattr(program, "conversation", False):
-                raise BadInput("INPUT is missing: a new session starts with one, but for a conversation")
+            if input is None:
+                _check_bare(program)
         else:
             program = self._for(head)
         if head is None or not head.ended:
@@ -89,6 +89,17 @@ class Plan:
                 f"session {head.id} runs program {head.program!r}, and {self.source} has {', '.join(self.app.names)}"
             )
         return self.app.program(head.program, head.version) or newest
+
+
+def _check_bare(program: Any) -> None:
+    """Whether a session can be started without an input."""
+    missing = "INPUT is missing: a new session starts with one"
+    if not hasattr(program, "check_start") and not getattr(program, "conversation", False):
+        raise BadInput(f"{missing}, but for a conversation")
+    try:
+        getattr(program, "check_start", lambda input: None)(None)
+    except BadInput as exc:
+        raise BadInput(f"{missing}, and {program.name} takes one") from exc
 
 
 def _reachable(program: Any) -> None:

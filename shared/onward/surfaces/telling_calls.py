@@ -8,22 +8,33 @@ from typing import Any
 from onward.core import events as ev
 from onward.core.events import Event
 from onward.core.ids import call_id
+from onward.core.state import LEFT
 from onward.surfaces.telling import Note, Tools, due, quoted, tells, who, why
 from onward.surfaces.telling_branches import recorded
-from onward.surfaces.text import Tone, call_text, said, shown
+from onward.surfaces.text import Tone, call_text, input_text, said, shown
 
 # --- calls -----------------------------------------------------------------------------------------------------
 
 
 @tells(ev.CallsProposed)
 def _proposed(tell: Tools, event: Event, body: ev.CallsProposed) -> Note:
-    lines = []
+    lines, waits = [], [_waits(operation, event) for operation in body.operations]
+    only = bool(waits) and all(waits)
     for index, proposal in enumerate(body.calls):
-        id = call_id(event.seq, index)
-        tell.tools[id] = said(proposal.tool)
+        tell.tools[call_id(event.seq, index)] = said(proposal.tool)
         verdict = f"  refused: {why(proposal.refusal)}" if proposal.refusal else ""
-        lines.append(f"{_call(proposal.tool, body.arguments, index)}{verdict}")
-    return Note("call", lines[0] if lines else "", below=tuple(lines[1:]))
+        waited = waits[index] if waits else ""
+        words = f"waits {waited}" if waited else _call(proposal.tool, body.arguments, index)
+        lines.append(waited if only else f"{words}{verdict}")
+    return Note("wait" if only else "call", lines[0] if lines else "", below=tuple(lines[1:]))
+
+
+def _waits(operation: ev.Operation, event: Event) -> str:
+    """For what a workflow waits that asks for nothing to be done; no words for anything else."""
+    until = f"until {due(operation.until, event)}" if operation.until else ""
+    if operation.kind == "signal":
+        return f"for {input_text(operation.signal)}{', ' if until else ''}{until}"
+    return until if operation.kind == "sleep" else ""
 
 
 def _call(tool: str, arguments: Any, index: int) -> str:
@@ -110,6 +121,8 @@ def _call_failed(tell: Tools, event: Event, body: ev.CallFailed) -> Note:
 
 @tells(ev.CallRefused)
 def _call_refused(tell: Tools, event: Event, body: ev.CallRefused) -> Note:
+    if body.error.code == LEFT:
+        return Note("left", f"{tell.tool(body.call)}: {said(body.error.message)}", "dim")
     label = "blocked" if body.error.code == "blocked" else "refused"
     return Note(label, f"{tell.tool(body.call)}: {why(body.error)}", "bad")
 

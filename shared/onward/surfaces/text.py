@@ -89,6 +89,11 @@ def call_text(tool: str, arguments: Any) -> str:
     return f"{safe(tool)}({shown(arguments)})"
 
 
+def input_text(name: str | None) -> str:
+    """An input that is waited for, by its name if it has one."""
+    return f"the input {safe(name)}" if name else "an input"
+
+
 # --- times -----------------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from onward.core.head import Head, Wait
+from onward.surfaces.text import input_text
 
 DEFAULT_DB = "onward.db"
 DIGITS = 12
@@ -60,12 +61,7 @@ def _input(head: Head, wait: Wait, place: Place) -> Verb:
     """An agent is told something; a workflow's wait is for a value of some form, and may have a name."""
     named = ("--name", wait.note) if wait.note else ()
     content = ("TEXT",) if wait.call is None else ("--value", "JSON")
-    return Verb(place.command("send", head.id, more=(*named, *content)), f"give it {input_text(wait)}")
-
-
-def input_text(wait: Wait) -> str:
-    """What is waited for, where that is an input."""
-    return f"the input {wait.note}" if wait.note else "an input"
+    return Verb(place.command("send", head.id, more=(*named, *content)), f"give it {input_text(wait.note)}")
 
 
 def _alone(head: Head, kind: str) -> bool:

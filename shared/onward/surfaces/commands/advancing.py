@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
-from onward.surfaces.options import EXISTING, Surroundings, storable, surrounded
+from onward.surfaces.options import EXISTING, Surroundings, one_json, storable, surrounded
 
 
 @click.command()
 @click.argument("app", required=False)
 @click.argument("input", required=False, callback=storable)
+@click.option("--value", "values", multiple=True, callback=one_json, metavar="JSON", help="Another INPUT than a text.")
 @click.option("--file", "files", multiple=True, type=EXISTING, help="A file that goes with the input.")
 @click.option("--id", metavar="ID", help="Name the session; the same id again takes it up where it is.")
 @click.option("--model", metavar="scripted:FILE", help="Have every agent ask this model.")
@@ -23,6 +24,7 @@ def run(
     here: Surroundings,
     app: str | None,
     input: str | None,
+    values: tuple[Any, ...],
     files: tuple[Path, ...],
     id: str | None,
     model: str | None,
@@ -45,14 +47,16 @@ def run(
     from onward.surfaces.output import log_to_stderr
 
     log_to_stderr(verbose, told=frozenset({"step_failed"}))
-    text = _stdin() if input == "-" else input
+    if values and (input is not None or files):
+        raise click.UsageError("--value goes without INPUT and --file")
+    given = values[0] if values else attached(_stdin() if input == "-" else input, files)
     if here.place.project is not None:
-        return _run_there(here, app, attached(text, files), id, model)
+        return _run_there(here, app, given, bool(values), id, model)
     plan = running.Plan.load(app or here.settings.app, model, here.place)
-    return asyncio.run(running.run(plan, attached(text, files), id, here.output))
+    return asyncio.run(running.run(plan, given, id, here.output))
 
 
-def _run_there(here: Surroundings, app: str | None, input: Any, id: str | None, model: str | None) -> int:
+def _run_there(here: Surroundings, app: str | None, input: Any, said: bool, id: str | None, model: str | None) -> int:
     import asyncio
 
     from onward.surfaces import deployed
@@ -60,7 +64,7 @@ def _run_there(here: Surroundings, app: str | None, input: Any, id: str | None, 
     if model is not None:
         raise click.UsageError("--model is for programs that run here; a deployment's ask the models they name")
     program = deployed.program_of(app) if app else None
-    return asyncio.run(deployed.run(here.place, program, input, id, here.output))
+    return asyncio.run(deployed.run(here.place, program, input, said, id, here.output))
 
 
 def _stdin() -> str:

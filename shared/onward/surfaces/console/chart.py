@@ -13,8 +13,10 @@ from typing import Any
 from onward.core import events as ev
 from onward.core.events import Event
 from onward.core.ids import call_id
+from onward.core.state import LEFT
 from onward.surfaces.console.bars import Bar, Chart, Look, Row
 from onward.surfaces.telling import quoted, who, why
+from onward.surfaces.text import input_text
 
 
 def chart(proposals: Sequence[Event], events: Sequence[Event], waits_for_input: bool = False) -> list[Row]:
@@ -152,10 +154,16 @@ def _proposed(chart: Chart, event: Event, body: ev.CallsProposed) -> None:
     chart.idle = None
     for index, proposal in enumerate(body.calls):
         id = call_id(event.seq, index)
+        operation = body.operations[index] if body.operations else None
+        if operation is not None and operation.kind == "patch":
+            continue  # it takes no time
         track = chart.new(("call", id), event, f"{proposal.tool} {id}")
         track.row.call = id
         if proposal.refusal is not None:
             track.done("bad", event.at, f"refused: {why(proposal.refusal)}")
+        elif operation is not None and operation.kind in ("sleep", "signal"):
+            what = input_text(operation.signal) if operation.kind == "signal" else "its time"
+            track.begin("wait", event.at, f"waits for {what}")
         else:
             track.begin("work", event.at, "to be made", idle=True)
 
@@ -203,8 +211,12 @@ def _call_started(chart: Chart, event: Event, body: ev.CallStarted) -> None:
 
 
 def _call_completed(chart: Chart, event: Event, body: ev.CallCompleted) -> None:
-    text = "done" if body.by == "tool" else f"{body.by}, by {who(event.actor)}"
+    text = _OVER.get(event.actor.kind) or ("done" if body.by == "tool" else f"{body.by}, by {who(event.actor)}")
     chart.call(event, body.call).done("work", event.at, _attempt(body.attempt, text))
+
+
+_OVER = MappingProxyType({"program": "it came", "timer": "it is over"})
+"""How a wait ended, by who says so."""
 
 
 def _call_failed(chart: Chart, event: Event, body: ev.CallFailed) -> None:
@@ -219,6 +231,8 @@ def _attempt(number: int, text: str) -> str:
 
 
 def _call_refused(chart: Chart, event: Event, body: ev.CallRefused) -> None:
+    if body.error.code == LEFT:
+        return chart.call(event, body.call).end(event.at, ": it was not wanted any more")
     chart.call(event, body.call).done("bad", event.at, why(body.error))
 
 

@@ -16,8 +16,7 @@ from onward.errors import BadInput, Permanent, Refused
 from onward.surfaces.console.page import Form, Visit, value
 from onward.surfaces.console.schema_form import MISSING, Field, drawn
 from onward.surfaces.console.schema_read import Errors, again, complaints, read
-from onward.surfaces.text import safe
-from onward.surfaces.verbs import input_text
+from onward.surfaces.text import input_text
 
 FORMS = 10
 """Waits of a session that are given a form each: the oldest."""
@@ -60,7 +59,7 @@ def _ticked(form: Form) -> bool:
 
 
 async def _saying(visit: Visit, head: Head, wait: Wait, form: Form) -> Saying:
-    call, title = wait.call or "", f"Give it {safe(input_text(wait))}"
+    call, title = wait.call or "", f"Give it {input_text(wait.note)}"
     mine = form if form.get("call") == call else None
     try:
         operation = await _operation(visit, head, call)
