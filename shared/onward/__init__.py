@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from onward.programs.agent import Agent
     from onward.programs.app import App
     from onward.programs.approvals import Approval
+    from onward.programs.cautions import WorkflowCaution
     from onward.programs.compaction import Compaction
     from onward.programs.context import Context
     from onward.programs.injection import Injected, Secret
@@ -62,6 +63,7 @@ __all__ = [
     "Turn",
     "Unknown",
     "Webhook",
+    "WorkflowCaution",
     "run",
     "sleep",
     "tool",
@@ -100,6 +102,7 @@ _HOME = {
     "Turn": "onward.programs.routing",
     "Unknown": "onward.core.outcomes",
     "Webhook": "onward.core.webhooks",
+    "WorkflowCaution": "onward.programs.cautions",
     "run": "onward.runtime",
     "sleep": "onward.programs.timers",
     "tool": "onward.programs.tools",

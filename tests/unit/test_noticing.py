@@ -37,12 +37,11 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from onward import App, Context, workflow
 from onward.core.events import Actor
-from onward.core.program import Decision
-from onward.core.state import State
 from onward.engine.gateway import Start
 from onward.errors import BadInput, Refused
 from onward.programs.noticing import Notice, noticing
-from onward.programs.workflow import Workflow, in_check_mode
+from onward.programs.running import Run
+from onward.programs.workflow import in_check_mode
 from onward.testing.runner import Runner
 
 NULL = pathlib.Path(os.devnull)
@@ -311,18 +310,11 @@ async def unrepeatable(ctx: Context, who: str) -> str:
     return f"{who}, {os.environ.get('NO_SUCH')}"
 
 
-async def decided(function: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> list[Notice]:
-    """What is noticed of a session of this workflow, whose every decision runs its body from the beginning."""
+async def decided(function: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is noticed of a session of this workflow in check mode, which goes on all the same."""
     program = in_check_mode(workflow(function))
-    found: list[Notice] = []
-
-    def decide(state: State) -> Decision:
-        with noticing() as notices:
-            decision = Workflow.decide(program, state)
-        found.extend(notices)
-        return decision
-
-    monkeypatch.setattr(program, "decide", decide)
+    found: list[str] = []
+    monkeypatch.setattr(Run, "stop", lambda run, code, message: found.extend(message.splitlines()))
     runner = Runner(App([program]))
     await runner.parts.gateway.start(
         Start("s1", program.name, "1", "Ann"), Actor(kind="person", name="ann@example.com")
@@ -338,12 +330,13 @@ async def test_a_repeatable_workflow_is_left_alone(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.filterwarnings("ignore::onward.programs.cautions.WorkflowCaution")
 async def test_all_that_is_unrepeatable_in_a_workflow_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [(notice.what, notice.text) for notice in await decided(unrepeatable, monkeypatch)]
+    found = [line.partition(".py:")[2].partition(": ")[2] for line in await decided(unrepeatable, monkeypatch)]
+    says = "is not repeatable, and a workflow's body is replayed: use"
     assert found == [
-        ("uuid.uuid4", "Parcel()"),
-        ("random.randint", "random.randint(1, 3)"),
-        ("asyncio.to_thread", "await asyncio.to_thread(int)"),
-        ("os.environ", """return f"{who}, {os.environ.get('NO_SUCH')}\""""),
+        f"uuid.uuid4 {says} ctx.uuid() (Parcel())",
+        f"random.randint {says} ctx.random (random.randint(1, 3))",
+        f"asyncio.to_thread {says} a step (await asyncio.to_thread(int))",
+        f"""os.environ {says} a step (return f"{{who}}, {{os.environ.get('NO_SUCH')}}")""",
     ]
 
 

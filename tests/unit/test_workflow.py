@@ -255,6 +255,7 @@ async def test_tasks_count_their_names_for_themselves() -> None:
     assert await play.names() == [*slept, "branch/double", "branch#3/double", "branch#2/double"]
 
 
+@pytest.mark.filterwarnings("ignore::onward.WorkflowCaution")
 async def test_threads_and_sockets_are_refused() -> None:
     @workflow
     async def flow(ctx: Context) -> list[str]:

@@ -88,6 +88,15 @@ class App:
 
         return self._changed(lambda agent: agent.resolved(resolve))
 
+    def in_check_mode(self) -> App:
+        """The same application, for tests: each decision of its workflows is made by a run of the body from its log's
+        beginning, and what is not repeatable there is noticed (`Workflow.apart`)."""
+        from onward.programs.workflow import in_check_mode  # an application may have none
+
+        other = copy.copy(self)
+        other.programs = {key: in_check_mode(program) for key, program in self.programs.items()}
+        return other
+
     def _changed(self, change: Callable[[Agent], Agent]) -> App:
         other = copy.copy(self)
         other.programs = {

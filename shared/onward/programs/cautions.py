@@ -41,7 +41,7 @@ _CATCHES_ALL = frozenset({"builtins.BaseException", "builtins.GeneratorExit"})
 _HARMLESS = frozenset(
     f"asyncio.{name}"
     for name in ("timeout", "timeout_at", "TaskGroup", "Lock", "Semaphore", "BoundedSemaphore", "Condition")
-) | {"contextlib.nullcontext", "contextlib.suppress", "decimal.localcontext"}
+) | {"contextlib.nullcontext", "contextlib.suppress", "decimal.localcontext", "pytest.raises"}
 
 _Try = ast.Try | ast.TryStar
 _Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import cached_property, update_wrapper
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from onward.core.durations import Span, seconds
 from onward.core.events import (
@@ -28,6 +30,7 @@ from onward.core.program import Child, Decision, Handover, Program, Record, Rest
 from onward.core.state import OpenCall, State
 from onward.errors import BadInput, OnwardError
 from onward.programs.approvals import Approval
+from onward.programs.cautions import WorkflowCaution, cautions
 from onward.programs.declaring import checked_name, checked_version
 from onward.programs.functions import Function
 from onward.programs.injection import hints_of
@@ -84,13 +87,20 @@ class Workflow(Program, Generic[P, R]):
         self._results = Results(function, self.name)
         self._runs: OrderedDict[tuple[str, str], Run] = OrderedDict()
         self.checked = False
-        """Whether each decision is made by a run from the log's beginning, and what is not deterministic is noticed."""
 
     def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         return self._function(ctx, *args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<workflow {self.name} {self.version}>"
+
+    def apart(self, *, checked: bool = False) -> Self:
+        """The same program with coroutines of its own, as another process has it. `checked`, it is in check mode: each
+        decision is made by a run from the log's beginning, and a body that does what a replay would not do again in the
+        same way parks its session as `nondeterministic`, with the lines that do it."""
+        other = copy.copy(self)
+        other._runs, other.checked = OrderedDict(), checked
+        return other
 
     # --- what it takes and gives -------------------------------------------------------------------------------
 
@@ -152,7 +162,7 @@ class Workflow(Program, Generic[P, R]):
         """Run on from what the log has, and write down what is newly wanted, or the end; else rest. Pure."""
         if self.lifetime is not None and "deadline" not in state.timers and state.started_at is not None:
             return self._record([TimerSet(timer="deadline", due_at=state.started_at + self.lifetime)])
-        run = self._led_to(state)
+        run = self._led_to(state, afresh=self.checked)
         if run.stuck is not None:
             self._forget(state)
             return self._record([SessionParked(error=run.stuck)])
@@ -206,7 +216,7 @@ class Workflow(Program, Generic[P, R]):
         from onward.programs.unwinding import taken_back
 
         assert state.closing is not None, "only what is closing is unwound"
-        run = self._led_to(state)
+        run = self._led_to(state, afresh=self.checked)
         if not run.undone:
             return None
         bodies = let_all_go(run, state, state.closing.error) or taken_back(run, state, 0)
@@ -238,19 +248,27 @@ class Workflow(Program, Generic[P, R]):
 
     # --- runs --------------------------------------------------------------------------------------------------
 
-    def _led_to(self, state: State) -> Run:
-        """The run of this session, led on to this state: the one at hand, or else one from the log's beginning."""
+    def _led_to(self, state: State, *, afresh: bool = False) -> Run:
+        """The run of this session, led on to this state: the one at hand, or else (and always, where `afresh`) one from
+        the log's beginning."""
         key = (state.tenant, state.session)
         run = self._runs.pop(key, None)
-        if run is not None and (self.checked or not run.leads_to(state)):
+        if run is not None and (afresh or not run.leads_to(state)):
             run.drop()
             run = None
         run = run or self._new(state)
-        run.advance(state)
+        self._advance(run, state)
         self._runs[key] = run
         if len(self._runs) > AT_HAND:
             self._runs.popitem(last=False)[1].drop()
         return run
+
+    def _advance(self, run: Run, state: State) -> None:
+        if not self.checked:
+            return run.advance(state)
+        from onward.programs.checking import advance_checked
+
+        return advance_checked(run, state)
 
     def _forget(self, state: State) -> None:
         run = self._runs.pop((state.tenant, state.session), None)
@@ -329,7 +347,8 @@ def workflow(function: Any = None, /, **options: Any) -> Any:
     deadline  how long after its start a session fails, and what it did is taken back
     limits    what a session may spend
 
-    Warns of clean-up around an `await` (WorkflowCaution). Raises BadInput, naming the workflow.
+    Warns of what will surprise in its source (WorkflowCaution), such as clean-up around an `await`. Raises BadInput,
+    naming the workflow.
     """
     if function is None:
         return lambda function: _declared(function, options)
@@ -339,14 +358,12 @@ def workflow(function: Any = None, /, **options: Any) -> Any:
 def _declared(function: Any, options: Mapping[str, Any]) -> Workflow[Any, Any]:
     if not inspect.iscoroutinefunction(function):
         raise BadInput(f"workflow: {function!r} is no async function; write `async def name(ctx: Context, input)`")
-    return Workflow(function, **options)
+    declared = Workflow(function, **options)
+    for caution in cautions(function):
+        warnings.warn(caution, WorkflowCaution, stacklevel=3)  # of where it is declared
+    return declared
 
 
 def in_check_mode(program: Any) -> Any:
-    """The same program, each decision of it made by a run from the log's beginning; an agent as it is."""
-    if not isinstance(program, Workflow):
-        return program
-    other = object.__new__(Workflow)
-    other.__dict__.update(program.__dict__)
-    other._runs, other.checked = OrderedDict(), True
-    return other
+    """A workflow in check mode (`Workflow.apart`); another program as it is."""
+    return program.apart(checked=True) if isinstance(program, Workflow) else program

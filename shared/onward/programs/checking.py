@@ -1,0 +1,28 @@
+"""Check mode: a workflow's body is run from its log's beginning for each decision, and may do nothing that a replay
+would not do again in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from onward.core.state import State
+from onward.programs.noticing import Notice, noticing
+from onward.programs.running import NONDETERMINISTIC, Run
+
+_SHOWN = 10
+"""Notices that are said in full."""
+
+
+def advance_checked(run: Run, state: State) -> None:
+    """Lead the run on to this state. It can't go on where something was noticed: a person has to look at the lines that
+    are named."""
+    with noticing() as notices:
+        run.advance(state)
+    if notices:
+        run.stop(NONDETERMINISTIC, _said(notices))
+
+
+def _said(notices: Sequence[Notice]) -> str:
+    lines = [str(notice) for notice in notices[:_SHOWN]]
+    more = [f"and {len(notices) - _SHOWN} more"] if len(notices) > _SHOWN else []
+    return "\n".join([*lines, *more])
