@@ -15,6 +15,7 @@ from onward.surfaces.attending import Seat, attend
 from onward.surfaces.interrupts import interrupts
 from onward.surfaces.output import Output
 from onward.surfaces.verbs import Place
+from onward.surfaces.written import as_json
 
 
 def deployment(project: str) -> Deployed:
@@ -49,7 +50,16 @@ async def _begun(sessions: Deployed, program: str | None, input: Any, said: bool
         raise BadInput("APP is missing: the name of a program that the deployment has")
     if input is None and not said:
         raise BadInput("INPUT is missing: a new session starts with one; of a workflow without one say --value null")
-    return await sessions.start(program, input, id=check_id(id) if id else secrets.token_hex(6))
+    return await _started(sessions, program, input, check_id(id) if id else secrets.token_hex(6))
+
+
+async def _started(sessions: Deployed, program: str, input: Any, id: str) -> tuple[Head, bool]:
+    """Start it with a text where the program takes one, else with the JSON that it is. What the deployment refuses has
+    changed nothing there."""
+    try:
+        return await sessions.start(program, input, id=id)
+    except BadInput as exc:
+        return await sessions.start(program, as_json(input, exc), id=id)
 
 
 async def _there(sessions: Deployed, id: str) -> Head | None:

@@ -23,6 +23,7 @@ from onward.surfaces.output import Output
 from onward.surfaces.reports import status_text
 from onward.surfaces.text import moment
 from onward.surfaces.verbs import Place
+from onward.surfaces.written import taken
 from onward.wiring import Policy, local_model
 
 
@@ -67,6 +68,12 @@ class Plan:
             program = self._for(head)
         if head is None or not head.ended:
             _reachable(program)
+
+    def taken(self, head: Head | None, written: Any) -> Any:
+        """What is written, as the program of this session, or of a new one, takes it. Raises BadInput."""
+        if written is None:
+            return None
+        return taken(self.app.choose(self.program) if head is None else self._for(head), written)
 
     def check_branch(self, parent: Head, model: str | None) -> None:
         """Before anything is changed: whether a branch of this session, with this model of its own, can be run here.
@@ -114,6 +121,7 @@ async def run(plan: Plan, input: Any, id: str | None, output: Output) -> int:
     """Start or rejoin a session, and follow it until it rests. Answers the exit code."""
     there = await _existing(plan.place.db, id)
     plan.check(there, id, input)
+    input = plan.taken(there, input)
     id = id or secrets.token_hex(6)
     with interrupts() as stop:
         async with Runtime(plan.app, plan.place.db, only=id, policy=Policy(handover=0)) as runtime:

@@ -34,8 +34,9 @@ def run(
 
     It is followed until it rests or has ended; with the --id of one that is there, that one is taken up again.
 
-    INPUT is what its program is given; - reads it from standard input. A session that was started before needs none.
-    On a terminal you are asked about approvals. Ctrl-C leaves the session at rest, and says how to take it up again.
+    INPUT is what its program is given: a text, or for a workflow that takes something else the JSON of it; - reads it
+    from standard input. A session that was started before needs none. On a terminal you are asked about approvals.
+    Ctrl-C leaves the session at rest, and says how to take it up again.
 
     With --project the deployment starts and moves it, and APP is the name of one of its programs, with or without what
     stands before the colon. Ctrl-C then only ends the following.
