@@ -35,7 +35,7 @@ def _undo(run: Run, state: State, ask: Ask, entry: Entry, before: int) -> list[B
             return None
         _ask(run, path, ask, entry)
         attempt, last = attempt + 1, found
-        path = f"undo:{ask.path}#{attempt}"
+        path = f"undo#{attempt}:{ask.path}"  # as no step is called: `a#2` may be one
     undo = _ask(run, path, ask, entry)
     if path in run.recorded:
         return []
