@@ -103,11 +103,13 @@ def test_a_name_alone_says_that_something_has_happened(waits: Here) -> None:
 def test_a_workflow_is_started_with_a_value_or_without_an_input(waits: Here, desk: Desk) -> None:
     (desk.path / "starts.py").write_text(STARTS)
     assert waits("run", "starts.py:sums", "--value", '{"amount": 5}', "--json").docs[-1]["output"] == 5
+    assert waits("run", "starts.py:sums", '{"amount": 6}', "--json").docs[-1]["output"] == 6
     assert waits("run", "starts.py:bare", "--json").docs[-1]["output"] == "done"
     assert waits("run", "starts.py:bare", "--value", "null", "--json").docs[-1]["output"] == "done"
     for words, says in (
         ((), "INPUT is missing: a new session starts with one, and sums takes one"),
         (("--value", '{"amount": "x"}'), "input.amount: "),
+        (("six",), "input: Input should be an object; and what is written is no JSON"),
         (("--value", "5", "6"), "--value goes without INPUT and --file"),
         (("--value", "5", "--value", "6"), "it is there twice"),
     ):
