@@ -138,8 +138,10 @@ async def whole(loader: Loader, key: str, state: State) -> Any:
 
 
 def well_formed(state: State) -> None:
-    """Behind every answer stand the results of its calls and nothing between, as far as they are settled."""
-    shown(state.transcript, open=len(state.calls) + bool(state.unproposed))
+    """Behind every answer stand the results of its calls and nothing between, as far as they are settled. A workflow has
+    no answers."""
+    if state.on_input != "deliver":
+        shown(state.transcript, open=len(state.calls) + bool(state.unproposed))
 
 
 def shown(transcript: Any, open: int = 0) -> None:
