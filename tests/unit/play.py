@@ -138,8 +138,8 @@ async def whole(loader: Loader, key: str, state: State) -> Any:
 
 
 def well_formed(state: State) -> None:
-    """Behind every answer stand the results of its calls and nothing between, as far as they are settled. A workflow has
-    no answers."""
+    """Behind every answer stand the results of its calls and nothing between, as far as they are settled; a workflow
+    has no answers."""
     if state.on_input != "deliver":
         shown(state.transcript, open=len(state.calls) + bool(state.unproposed))
 

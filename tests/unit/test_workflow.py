@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -512,7 +513,7 @@ async def test_a_session_starts_afresh_and_keeps_what_nobody_waited_for() -> Non
         if n < 2:
             await ctx.step(double, n, effect="read")
             await ctx.sleep("1h")
-            return ctx.continue_as(n + 1)  # type: ignore[no-any-return]
+            return ctx.continue_as(n + 1)
         return [n, await ctx.signal("early", str), str(ctx.uuid())]
 
     play = Flow(flow)
@@ -545,6 +546,23 @@ async def test_a_cancel_ends_its_waits() -> None:
     assert (state.ended, state.timers) == ("cancelled", {})
     with pytest.raises(Refused):
         await play.send(1)
+
+
+async def test_a_body_that_is_ended_by_a_cancel_is_forgotten_and_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def put_back(n: int) -> None:
+        DONE.append(-n)
+
+    @workflow
+    async def flow(ctx: Context) -> None:
+        await ctx.step(blocking, 1, undo=put_back)
+        await ctx.signal("never")
+
+    play = Flow(flow)
+    await play.start()
+    state = await play.signal("cancel", {"reason": "enough"})
+    assert (state.ended, DONE, flow._runs) == ("cancelled", [1, -1], {})
+    gc.collect()
+    assert caplog.records == []
 
 
 async def test_what_a_body_raises_is_what_its_session_fails_with() -> None:

@@ -1,12 +1,12 @@
-"""A batch each night, for years, in one session: each night starts afresh, and what it is run from stays short."""
+"""A batch each night, for weeks, in one session: each night starts afresh, and what it is run from stays short."""
 
 from datetime import timedelta
 
 from onward import App, Context, tool, workflow
 
-ROWS = list(range(250))  # these two stand for databases
+ROWS = list(range(450))  # these two stand for databases
 COPIED: list[int] = []
-PAGE = 100
+PAGE, PAGES_A_NIGHT = 100, 2
 
 
 @tool(effect="idempotent", retry=5)
@@ -18,14 +18,16 @@ def copy_page(after: int) -> int:
 
 
 @workflow
-async def nightly(ctx: Context, before: int = 0) -> None:
-    """Sleep until two, copy what is new, and go on as the next night."""
-    today = ctx.now().replace(hour=2, minute=0, second=0, microsecond=0)
-    await ctx.sleep_until(today if ctx.now() < today else today + timedelta(days=1))
-    copied = before
-    while count := await ctx.step(copy_page, copied):
+async def nightly(ctx: Context, copied: int = 0) -> int:
+    """Sleep until two, copy a few pages, and go on as the next night, until all is copied."""
+    two = ctx.now().replace(hour=2, minute=0, second=0, microsecond=0)
+    await ctx.sleep_until(two if ctx.now() < two else two + timedelta(days=1))
+    for _ in range(PAGES_A_NIGHT):
+        count = await ctx.step(copy_page, copied)
         copied += count
-    ctx.log.info("%s rows were copied tonight", copied - before)
+        if count < PAGE:
+            return copied
+    ctx.log.info("%s rows are copied by now", copied)
     return ctx.continue_as(copied)
 
 

@@ -6,7 +6,7 @@ import uuid  # noqa: TID251 - made of the session's id: the same at each run
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 
 from onward.core.durations import Span, seconds
 from onward.core.events import EffectClass, Limits, OnClose
@@ -272,10 +272,10 @@ class Context:
             child=child,
         )
 
-    def continue_as(self, input: Any = None) -> Any:
+    def continue_as(self, input: Any = None) -> Never:
         """Start afresh in the same session, with this input: `return ctx.continue_as(...)`. Its id stays, and so do
         inputs that nobody has waited for yet; what is still open is not waited for any more."""
-        return Continued(plain(input, "continue_as"))
+        return Continued(plain(input, "continue_as"))  # type: ignore[misc] # for a type checker the body has no result
 
     # --- many at once --------------------------------------------------------------------------------------------
 

@@ -106,6 +106,7 @@ class Run:
         if state.input is not None and self._end:
             self._next()
         self.main = self.loop.spawn(self._start(self), Scope())
+        self.main.add_done_callback(_heard)
         self.loop.pump()
 
     @property
@@ -330,6 +331,12 @@ class Run:
             ask = self.loose.get(call.operation.name) if call.operation else None
             if ask is not None:
                 yield call, ask
+
+
+def _heard(main: asyncio.Task[Any]) -> None:
+    """What a body ends with is said by its session, or, where that was closing anyway, by nobody."""
+    if not main.cancelled():
+        main.exception()
 
 
 def _open_in(state: State) -> dict[str, str]:

@@ -208,7 +208,10 @@ class Workflow(Program, Generic[P, R]):
         from onward.programs.unwinding import taken_back
 
         bodies = taken_back(run, state, 0)
-        return [SessionFailed(error=_failure(error))] if bodies is None else bodies
+        if bodies is not None:
+            return bodies
+        self._forget(state)
+        return [SessionFailed(error=_failure(error))]
 
     def unwind(self, state: State) -> Record | Rest | None:
         """Take back what was done, because the session is closing; None once all is."""
@@ -217,10 +220,11 @@ class Workflow(Program, Generic[P, R]):
 
         assert state.closing is not None, "only what is closing is unwound"
         run = self._led_to(state, afresh=self.checked)
-        if not run.undone:
+        bodies = (let_all_go(run, state, state.closing.error) or taken_back(run, state, 0)) if run.undone else None
+        if bodies is None:
+            self._forget(state)
             return None
-        bodies = let_all_go(run, state, state.closing.error) or taken_back(run, state, 0)
-        return None if bodies is None else self._record(bodies)
+        return self._record(bodies)
 
     # --- calls -------------------------------------------------------------------------------------------------
 
