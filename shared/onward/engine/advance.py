@@ -19,7 +19,8 @@ from onward.core.head import Head, resting
 from onward.core.lease import MARGIN, Busy, Later
 from onward.core.program import AskModel, Effect, MakeCall, Perform, Program
 from onward.core.retry import STALLS_TO_PARK
-from onward.engine.alone import Floor
+from onward.engine.alone import TURN, Floor
+from onward.engine.alongside import Alongside
 from onward.engine.append import Appender
 from onward.engine.deciding import Decider, Leave, suspicious
 from onward.engine.hold import Hold, Renewer
@@ -37,9 +38,6 @@ UNKNOWN_SESSION = timedelta(minutes=10)
 
 OTHERS = timedelta(seconds=60)
 """When to look again at a session whose program is not here (R21)."""
-
-TURN = timedelta(seconds=1)
-"""When to look again whether another suspicious step is done."""
 
 log = logging.getLogger("onward.engine")
 
@@ -66,6 +64,7 @@ class Engine:
         self.loader, self.decider, self.performing = loader, decider, performing
         self.appender, self.renewer, self.owners, self.steps_per_wake = appender, renewer, owners, steps_per_wake
         self.late, self.outbox, self.switchboard = late, outbox, switchboard
+        self.alongside = Alongside(performing, decider, self._append, self._absorb)
         self._floor = Floor()
 
     async def advance(self, wake: Wake) -> None:
@@ -249,6 +248,8 @@ class Engine:
         started = await self._begin(session, program, effects)
         if not started:
             return
+        if self.alongside.applies(session, program, started):
+            return await self.alongside.perform(session, program, started)
         async with aclosing(self.performing.run(session.hold, session.state, program, started)) as batches:
             async for facts, more in batches:
                 self._take_down(session, started[0], facts)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
+
+TURN = timedelta(seconds=1)
+"""When to look again whether another suspicious step is done."""
 
 
 class Floor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,6 +32,9 @@ from onward.errors import BadInput, OnwardError
 STRAGGLE = 10.0
 """Seconds that results which are ready wait for the others of their turn (R9)."""
 
+SOON = 0.2
+"""The same, where a program goes on beside calls that are under way."""
+
 LONGEST_WAIT = timedelta(days=366)
 """How far ahead a time may lie until which a call only waits."""
 
@@ -42,6 +45,50 @@ log = logging.getLogger("onward.engine")
 
 class Stopping(Exception):
     """Effects that may be interrupted were: the lease is let go and a wake published."""
+
+
+class UnderWay:
+    """Calls that are under way together: others can be added, and those that are not wanted any more interrupted."""
+
+    def __init__(self, start: Callable[[State, Effect], asyncio.Task[list[Fact]]]) -> None:
+        self._start = start
+        self._tasks: dict[asyncio.Task[list[Fact]], Effect] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._tasks)
+
+    def add(self, state: State, effects: Sequence[Effect]) -> None:
+        self._tasks |= {self._start(state, effect): effect for effect in effects}
+
+    def has(self, effect: Effect) -> bool:
+        """Whether the call of this effect is under way."""
+        return any(_call(known) == _call(effect) for known in self._tasks.values())
+
+    async def next(self, patience: float | None) -> list[Fact]:
+        """What came of those that are done next, in the order in which they were begun; nothing once so many seconds
+        have passed. Raises Stopping."""
+        tasks = list(self._tasks)
+        done, left = await asyncio.wait(tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        if done and left:
+            done |= (await asyncio.wait(left, timeout=SOON))[0]
+        for task in done:
+            del self._tasks[task]
+        return [fact for task in tasks if task in done for fact in _facts(task)]
+
+    def keep(self, open: Mapping[str, OpenCall]) -> None:
+        """Interrupt those whose calls are not open any more."""
+        for task, effect in list(self._tasks.items()):
+            if _call(effect) not in open:
+                del self._tasks[task]
+                task.cancel()
+
+    def close(self) -> None:
+        """Interrupt whatever is left."""
+        self.keep({})
+
+
+def _call(effect: Effect) -> str:
+    return "" if isinstance(effect, AskModel | Recall) else effect.call.id
 
 
 class Performing:
@@ -108,6 +155,17 @@ class Performing:
             self._interruptible.difference_update(order)
             for task in waiting:
                 task.cancel()
+
+    def under_way(self, hold: Hold, program: Program) -> UnderWay:
+        """What performs calls of this program that may be interrupted, as they come."""
+
+        def start(state: State, effect: Effect) -> asyncio.Task[list[Fact]]:
+            task = asyncio.create_task(self._one(hold, state, program, effect))
+            self._interruptible.add(task)
+            task.add_done_callback(self._interruptible.discard)
+            return task
+
+        return UnderWay(start)
 
     async def _single(self, hold: Hold, state: State, program: Program, effect: Effect) -> list[Fact]:
         """One effect needs no task of its own: to interrupt it is to interrupt its step."""
