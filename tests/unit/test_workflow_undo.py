@@ -119,10 +119,7 @@ async def test_an_undo_that_fails_parks_and_is_made_again_when_somebody_says_so(
     state = await play.start()
     assert state.parked is not None
     assert state.parked.code == "undo_failed"
-    assert (
-        "what book#2 did could not be taken back: not_performed: unbook: flight can't be unbooked"
-        in state.parked.message
-    )
+    assert "what book#2 did could not be taken back: not_performed: flight can't be" in state.parked.message
     assert DONE == ["book hotel", "book flight"]
     state = await play.signal("resume", {})
     assert state.parked is not None
