@@ -305,8 +305,8 @@ def test_help_names_every_command_and_loads_little(here: Here) -> None:
     commands = ["run", "worker", "dev", "list", "show", "events", "verify", "approvals"]
     commands += ["approve", "reject", "respond", "delegate", "resolve", "skip"]
     commands += ["send", "pause", "resume", "retry", "finish", "cancel", "fork", "branches", "compare"]
-    commands += ["export", "import", "effects", "usage", "cost", "eval", "replay", "doctor", "off", "on", "restored"]
-    commands += ["delete", "erase", "completion"]
+    commands += ["export", "import", "effects", "usage", "cost", "eval", "replay", "versions", "doctor"]
+    commands += ["off", "on", "restored", "delete", "erase", "completion"]
     assert [line.split()[0] for line in text.partition("Commands:")[2].splitlines() if line.strip()] == commands
     for command in commands:
         assert here(command, "--help").code == 0

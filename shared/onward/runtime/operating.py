@@ -14,6 +14,7 @@ from onward.core.incarnation import Restored
 from onward.core.ledger import LedgerEntry, ledger
 from onward.core.switches import Switch, Turn, check_scope
 from onward.core.usage import UsageBy, UsageRow, usage
+from onward.core.versions import GOING, VersionRow, versions
 from onward.engine.sweep import sweep
 from onward.errors import Permanent
 from onward.ports import Diagnosis, Query, every
@@ -135,6 +136,11 @@ class Operating(Sessions):
         """What sessions have used up, deleted ones too, the largest first: all, or those that moved `since`."""
         everything = Query(status=get_args(Status), updated_since=since, tenant=tenant)
         return usage([head async for head in every(self.parts.backend.store, everything)], by)
+
+    async def versions(self, program: str | None = None, *, tenant: str | None = None) -> Sequence[VersionRow]:
+        """Which versions sessions run that have not ended, of one program or of all; it looks at each of them."""
+        going = Query(status=GOING, program=program, tenant=tenant, oldest=True)
+        return versions([head async for head in every(self.parts.backend.store, going)])
 
     async def diagnose(self) -> Diagnosis:
         """How the store is, as far as it can tell itself."""

@@ -90,6 +90,7 @@ for _command in (
     costing.cost,
     evaluating.evaluate,
     replaying.replay,
+    looking.versions,
     looking.doctor,
     operating.off,
     operating.on,

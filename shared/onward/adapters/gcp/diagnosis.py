@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import get_args
 
 from onward.adapters.gcp.firestore_lists import Overdue
 from onward.config import CloudPlace
-from onward.core.head import ENDED, Status
+from onward.core.versions import GOING
 from onward.ports import Diagnosis, Finding, Query, SessionStore
 
 MANY = 100
@@ -22,8 +21,6 @@ NAMED = 5
 
 NEWEST = 1000
 """Sessions whose versions are counted: each costs a read."""
-
-GOING = tuple(each for each in get_args(Status) if each not in ENDED)
 
 
 async def diagnose(store: SessionStore, place: CloudPlace, overdue: Overdue) -> Diagnosis:

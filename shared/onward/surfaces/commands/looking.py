@@ -165,6 +165,26 @@ def usage(here: Surroundings, by: Any, since: float | None) -> None:
 
 @click.command()
 @click.argument("app", required=False)
+@click.option("--program", callback=storable, metavar="NAME", help="Only versions of this program.")
+@surrounded
+def versions(here: Surroundings, app: str | None, program: str | None) -> None:
+    """List which versions sessions still run.
+
+    How many that have not ended, in which status, and the oldest; those that stopped because their version was not
+    there, and what moves them. With APP, whether it has each version: what it has and no session needs can go.
+    """
+    from onward.surfaces import versions
+
+    programs = None
+    if app is not None:
+        from onward.programs.app import load_target
+
+        programs = load_target(app).app
+    here.use(lambda runtime: versions.versions(runtime, programs, app or "", program, here.place, here.output))
+
+
+@click.command()
+@click.argument("app", required=False)
 @surrounded
 def doctor(here: Surroundings, app: str | None) -> int:
     """Look whether all is well.
