@@ -11,7 +11,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from onward import Agent, App, Approval, Call, Done, NotDone, Pending, ScriptedModel, Webhook, tool
+from pydantic import BaseModel
+
+from onward import Agent, App, Approval, Call, Context, Done, NotDone, Pending, ScriptedModel, Webhook, tool, workflow
 
 LEDGER = Path(os.environ["LEDGER"])
 
@@ -89,6 +91,17 @@ async def letter(order: str, *, call: Call) -> str:
     return f"sent {order}"
 
 
+class Payment(BaseModel):
+    amount: int
+
+
+@workflow
+async def payments(ctx: Context, order: str) -> dict[str, Any]:
+    """Wait for two payments, and for a word."""
+    paid = [(await ctx.signal("paid", Payment, timeout="1h")).amount for _ in range(2)]
+    return {"order": order, "paid": paid, "said": await ctx.input(str, timeout="1h")}
+
+
 def agent(of: Any) -> Agent:
     """One that calls this tool once, and says that all is done."""
     turns = [{"calls": [{"tool": of.name, "arguments": {"order": "A-1"}}]}, {"text": "Done."}]
@@ -101,4 +114,5 @@ def chat(url: str) -> Webhook:
 
 
 hooks = [chat(os.environ["HOOKS_URL"])] if "HOOKS_URL" in os.environ else []
-app = App(programs=[agent(of) for of in (refund, hurry, wire, look, pack, ship, letter)], webhooks=hooks)
+agents = [agent(of) for of in (refund, hurry, wire, look, pack, ship, letter)]
+app = App(programs=[*agents, payments], webhooks=hooks)

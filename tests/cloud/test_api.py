@@ -51,6 +51,30 @@ async def _approval(api: Api, session: str) -> Any:
             await asyncio.sleep(0.1)
 
 
+async def test_a_workflow_is_given_the_inputs_that_it_waits_for_by_their_names(api: Api) -> None:
+    await api.begun("r-paid", "payments", input="A-1")
+    path, paid = "sessions/r-paid/inputs", {"content": {"amount": 5}, "name": "paid"}
+    async with asyncio.timeout(40):
+        while not (waits := (await api.ask("GET", "sessions/r-paid")).doc["waits"]):
+            await asyncio.sleep(0.05)
+    assert [(wait["kind"], wait["note"]) for wait in waits] == [("input", "paid")]
+    for wrong in ({"content": {"amount": "5"}, "name": "paid"}, {"content": 5, "name": ""}, {"content": 5, "name": 5}):
+        assert (await api.ask("POST", path, wrong)).said == (400, "bad_input")
+    told = [await api.ask("POST", path, paid, idempotency_key="p-1") for _ in range(2)]
+    assert told[0].doc["signal"] == told[1].doc["signal"]
+    assert (await api.ask("POST", path, {"content": "Thanks."})).status == 200
+    assert (await api.ask("POST", path, paid)).doc["event"]["kind"] == "input_received"
+    events = await api.until("r-paid", "session_completed")
+    assert events[-1].body.output == {"order": "A-1", "paid": [5, 5], "said": "Thanks."}
+
+
+async def test_an_agent_takes_no_name(api: Api) -> None:
+    await api.asking("r-unnamed")
+    told = await api.ask("POST", "sessions/r-unnamed/inputs", {"content": 5, "name": "paid"})
+    assert told.said == (409, "no_names")
+    assert (await api.ask("POST", "sessions/r-unnamed/inputs", {"content": 5, "name": None})).status == 200
+
+
 MOVES: list[tuple[str, Any, str]] = [
     ("pause", {"reason": "asking legal"}, "session_paused"),
     ("resume", None, "session_resumed"),

@@ -185,6 +185,23 @@ async def test_a_person_decides_in_each_way_and_an_operator_moves_in_each_way(wo
     assert (late.code, json.loads(late.err)["error"]["code"]) == (4, "not_open")
 
 
+def test_a_workflow_is_given_what_it_waits_for_and_counted_by_its_version(operator: Operator) -> None:
+    begun = operator.well("run", "payments", "--value", '"A-1"', "--id", "c-paid")
+    assert "Waits for the input paid, until " in begun
+    assert "onward send c-paid --project" in begun
+    wrong = operator.run("send", "c-paid", "--name", "paid", "--value", '{"amount": "five"}')
+    assert (wrong.code, "content.amount" in wrong.err) == (2, True)
+    (row,) = [row for row in operator.doc("versions", "--program", "payments") if row["version"] == "1"]
+    assert (row["waiting"], row["oldest"]["id"], row["stranded"]) == (1, "c-paid", [])
+    for _ in range(2):
+        sent = operator.doc("send", "c-paid", "--name", "paid", "--value", '{"amount": 5}')
+        assert (sent["event"]["kind"], sent["event"]["body"]["name"]) == ("input_received", "paid")
+    operator.well("send", "c-paid", "Thanks.")
+    ended = operator.run("run", "--id", "c-paid", "--json").docs[-1]
+    assert ended["output"] == {"order": "A-1", "paid": [5, 5], "said": "Thanks."}
+    assert operator.well("versions", "--program", "payments") == "No sessions.\n"
+
+
 def test_switches_and_the_doctor(operator: Operator) -> None:
     assert "tenant:nobody is off" in operator.well("off", "tenant:nobody", "--reason", "a test")
     assert "tenant:nobody is off, by unverified ann" in operator.well("off")

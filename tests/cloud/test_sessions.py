@@ -100,6 +100,21 @@ async def test_a_signal_that_comes_before_its_session_is_kept(world: World) -> N
     assert world.booked("s-early") == []
 
 
+async def test_inputs_by_name_come_by_the_topic_before_their_wait_and_after(world: World) -> None:
+    paid = {"kind": "input", "body": {"content": {"amount": 5}, "name": "paid"}}
+    await world.publish("s-named", kind="input", body={"content": "Thanks."})
+    await world.start("s-named", "payments", input="A-1")
+    await world.until("s-named", "input_received")
+    refused = await world.publish("s-named", kind="input", body={"content": {"amount": "my sum"}, "name": "paid"})
+    (line,) = await world.logged("advance", message_id=refused, action="refused")
+    assert (line["code"], "content.amount" in line["error"], "my sum" in line["error"]) == ("bad_input", True, False)
+    for key in ("first", "second", "second"):
+        await world.publish("s-named", **paid, key=key)
+    events = await world.until("s-named", "session_completed")
+    assert events[-1].body.output == {"order": "A-1", "paid": [5, 5], "said": "Thanks."}
+    assert kinds(events).count("input_received") == 3
+
+
 async def test_the_sweep_wakes_what_was_forgotten(world: World) -> None:
     async with world.sessions() as sessions:
         gateway: Any = sessions.parts.gateway

@@ -1,16 +1,10 @@
-"""Inputs that a workflow waits for by their names, on the command line and by the API."""
+"""Inputs that a workflow waits for by their names."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
-from onward import App
-from tests.console.house import opened
 from tests.e2e.command import Desk, Here
-from tests.waiting import Amount, waiting
 
 APP = "waits.py"
 FILE = """
@@ -115,31 +109,3 @@ def test_a_workflow_is_started_with_a_value_or_without_an_input(waits: Here, des
     ):
         told = waits("run", "starts.py:sums", *words)
         assert (told.code, says in told.err) == (2, True), told.err
-
-
-# --- the API -----------------------------------------------------------------------------------------------------
-
-
-async def test_the_api_takes_the_name_and_shows_what_is_waited_for(tmp_path: Path) -> None:
-    async with opened(tmp_path, App(programs=[waiting(("paid", Amount))])) as house:
-        await house.api.ask("POST", "sessions", {"id": "a-1", "program": "waiting"})
-        (wait,) = (await house.rests("a-1", "waiting"))["waits"]
-        assert (wait["kind"], wait["note"], "call" in wait) == ("input", "paid", True)
-        path = "sessions/a-1/inputs"
-        wrong = await house.api.ask("POST", path, {"content": {"amount": "5"}, "name": "paid"})
-        assert wrong.said == (400, "bad_input")
-        assert "content.amount" in json.dumps(wrong.doc)
-        for name in ("", "x" * 257, 5):
-            assert (await house.api.ask("POST", path, {"content": 5, "name": name})).said == (400, "bad_input")
-        assert "input_received" not in await house.kinds("a-1")
-        told = await house.api.ask("POST", path, {"content": {"amount": 5}, "name": "paid"})
-        assert (told.status, told.doc["event"]["kind"]) == (200, "input_received")
-        await house.rests("a-1", "completed")
-
-
-async def test_by_the_api_an_agent_takes_no_name(tmp_path: Path) -> None:
-    async with opened(tmp_path) as house:
-        await house.asking("a-2")
-        told = await house.api.ask("POST", "sessions/a-2/inputs", {"content": 5, "name": "paid"})
-        assert told.said == (409, "no_names")
-        assert (await house.api.ask("POST", "sessions/a-2/inputs", {"content": 5, "name": None})).status == 200
