@@ -8,7 +8,7 @@ from onward.core import events as ev
 from onward.core.folding import CALL, folds, settle, spend, update, update_keeping, with_call, with_timer
 from onward.core.ids import call_id, is_among
 from onward.core.payload import Blob, Erased
-from onward.core.state import OpenCall, State, changed
+from onward.core.state import ASKED, OpenCall, State, changed
 
 # --- calls -----------------------------------------------------------------------------------------------------
 
@@ -41,7 +41,7 @@ def _proposed(state: State, event: ev.Event, body: ev.CallsProposed) -> State:
 def _operated(state: State, event: ev.Event, call: OpenCall, operation: ev.Operation) -> State:
     """A workflow's call. What only waits does so from now on; in a branch that is not live, it may be that its parent's
     record says how long a time was."""
-    call = changed(call, operation=operation, asked=call.digest)
+    call = changed(call, operation=operation, asked=call.digest[:ASKED])
     if operation.kind == "signal" or (operation.kind == "sleep" and not state.detached):
         ends = "done" if operation.kind == "sleep" else "failed"
         call = changed(call, status="pending", ends=ends, expires_at=operation.until)

@@ -79,7 +79,7 @@ class OpenCall(Value):
     operation: Operation | None = None
     """What a workflow knows the call by."""
     asked: str = ""
-    """The digest under which a workflow asked for it, whatever its arguments were changed to."""
+    """The beginning of the digest under which a workflow asked for it, whatever its arguments were changed to."""
 
     @property
     def repeatable(self) -> bool:
@@ -110,7 +110,7 @@ class Entry(Value):
     summary: stands for all entries before it.
 
     A workflow is run again from its entries. Those have the time `at` which they were recorded; a result has the `name`
-    of its operation and the `digest` that it was asked for under, an input its own name.
+    of its operation and the beginning of the `digest` that it was asked for under, an input its own name.
     """
 
     kind: Literal["input", "answer", "result", "notice", "summary"]
@@ -199,6 +199,10 @@ class Kept(Value):
     body: Payload
     sender: Actor
 
+
+ASKED = 16
+"""Hexadecimal digits of a digest by which a workflow finds out that it asks for something else: they are kept for each
+thing that it ever asked for."""
 
 LEFT = "left"
 """The code of a call that a workflow does not want any more."""
