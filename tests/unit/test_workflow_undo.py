@@ -253,3 +253,29 @@ async def test_an_undo_that_is_made_again_is_not_taken_for_that_of_a_step_of_the
     await flow.signal("resume", {})
     assert (await flow.finish()).ended == "failed"
     assert cancelled == [2, 1, 1]
+
+
+@workflow
+async def idle(ctx: Context) -> None:
+    await ctx.signal("paid")
+
+
+async def test_g12_a_cancel_waits_for_the_program_where_something_may_be_taken_back() -> None:
+    play = Flow(waiting)
+    await play.start()
+    after = Flow(idle, runner=play.runner)
+    state = await after.signal("cancel", {"reason": "enough"})
+    assert (state.ended, DONE[2:]) == (None, [])
+    parked = (await after.wait(3600)).parked
+    assert parked is not None
+    assert parked.code == "unknown_version"
+    back = Flow(waiting, runner=play.runner)
+    await back.signal("resume", {})
+    assert ((await back.finish()).ended, DONE[2:]) == ("cancelled", UNBOOKED)
+
+
+async def test_a_cancel_needs_no_program_where_nothing_was_done() -> None:
+    play = Flow(idle)
+    await play.start()
+    after = Flow(waiting, runner=play.runner)
+    assert (await after.signal("cancel", {"reason": "enough"})).ended == "cancelled"

@@ -65,6 +65,12 @@ def close(state: State) -> Decision:
     return Record((*refusals, ev.SessionFailed(error=error)), ENGINE)
 
 
+def may_unwind(state: State) -> bool:
+    """Whether something may have been done that only the session's program can tell how to take back."""
+    done = (entry for entry in state.transcript if entry.kind == "result" and not entry.failed)
+    return state.on_input == "deliver" and any(entry.name is not None for entry in done)
+
+
 def _unwound(state: State, program: Program) -> Decision | None:
     """What is taken back before the end, once it is known of everything that was done."""
     if any(call.unsettled for call in state.calls.values()):

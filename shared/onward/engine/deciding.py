@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from onward.core import events as ev
-from onward.core.decide import close, decide
+from onward.core.decide import close, decide, may_unwind
 from onward.core.draft import ENGINE
 from onward.core.events import Body, Failure
 from onward.core.limits import exceeded, lost_costs
@@ -106,7 +106,7 @@ class Decider:
     def _absent(self, session: Session) -> Decision | Leave:
         """What can be done without the program: end, rest, leave it to others, at last take up the newest or park."""
         state = session.state
-        ending = close(state)
+        ending = Rest() if may_unwind(state) else close(state)
         if isinstance(ending, Record):
             return ending
         if state.held or (not session.changed and session.hold.lease.head.status != "running"):
