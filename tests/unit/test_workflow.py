@@ -257,6 +257,21 @@ async def test_tasks_count_their_names_for_themselves() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::onward.WorkflowCaution")
+async def test_names_are_the_same_in_every_release_of_python() -> None:
+    """Some releases make a task in `wait_for`, others await what they are given."""
+
+    async def branch(ctx: Context) -> int:
+        return await ctx.step(double, 1, effect="read")
+
+    @workflow
+    async def flow(ctx: Context) -> list[int]:
+        return [await asyncio.wait_for(branch(ctx), 60), await asyncio.wait_for(branch(ctx), None)]
+
+    play = Flow(flow)
+    assert (await play.start()).output == [2, 2]
+    assert await play.names() == ["timer", "double", "double#2"]
+
+
 async def test_threads_and_sockets_are_refused() -> None:
     @workflow
     async def flow(ctx: Context) -> list[str]:
