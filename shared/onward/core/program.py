@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from onward.core.bounds import Bounds
 from onward.core.events import (
@@ -157,7 +157,6 @@ class Performer(Protocol):
     async def check(self, call: Call, given: Given = NOTHING) -> Any: ...
 
 
-@runtime_checkable
 class Program(Protocol):
     """What decides.
 
