@@ -272,6 +272,7 @@ async def test_names_are_the_same_in_every_release_of_python() -> None:
     assert await play.names() == ["timer", "double", "double#2"]
 
 
+@pytest.mark.filterwarnings("ignore::onward.programs.cautions.WorkflowCaution")
 async def test_threads_and_sockets_are_refused() -> None:
     @workflow
     async def flow(ctx: Context) -> list[str]:

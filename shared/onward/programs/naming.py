@@ -17,9 +17,7 @@ def tools_named_in(function: Callable[..., Any]) -> Mapping[str, Tool[..., Any]]
 
 def programs_named_in(function: Callable[..., Any]) -> tuple[Program, ...]:
     """The agents and workflows that the code refers to likewise."""
-    return tuple(
-        each for each in _named_in(function) if callable(getattr(each, "decide", None)) and hasattr(each, "version")
-    )
+    return tuple(each for each in _named_in(function) if Program in type(each).__mro__)
 
 
 def _named_in(function: Callable[..., Any]) -> Iterator[Any]:
