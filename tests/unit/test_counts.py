@@ -9,7 +9,7 @@ import pytest
 
 from onward import Agent, App, Limits, ScriptedModel
 from onward.core.events import Actor
-from onward.core.head import SNAPSHOT_EVERY
+from onward.core.head import SNAPSHOT_EVERY, snapshot_every
 from onward.core.ids import session_key
 from onward.engine.gateway import Start
 from onward.testing.runner import Runner
@@ -88,7 +88,17 @@ async def test_a_cold_load_of_5000_events_reads_at_most_the_commits_since_its_sn
     cold = runner.process(application(1700))
     state = await cold.loader.load(head)
     assert state.seq == head.seq
-    assert store.commits_read < SNAPSHOT_EVERY
+    assert store.commits_read < snapshot_every(state) == len(state.transcript) // 64
+
+
+async def test_a_cold_load_of_a_short_session_reads_less_than_eight_commits() -> None:
+    runner, store = await played(250, policy=Policy(steps_per_wake=100_000))
+    head = await store.read(KEY)
+    assert head.fold.snapshot is not None
+    store.commits_read = 0
+    state = await runner.process(application(250)).loader.load(head)
+    assert state.seq == head.seq
+    assert store.commits_read < SNAPSHOT_EVERY == snapshot_every(state)
 
 
 async def test_stored_bytes_per_turn_do_not_grow() -> None:

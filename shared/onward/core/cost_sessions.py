@@ -32,7 +32,7 @@ from onward.core.duties import duties_of
 from onward.core.events import Event, Usage
 from onward.core.files import MARK
 from onward.core.fold import fold
-from onward.core.head import HEAD_FOLD_BYTES, SNAPSHOT_EVERY, fold_text
+from onward.core.head import HEAD_FOLD_BYTES, SNAPSHOT_EVERY, fold_text, snapshot_every
 from onward.core.log import Commit
 from onward.core.prices import LEAST_MESSAGE, TokenPrices, token_price
 from onward.core.state import State
@@ -214,11 +214,10 @@ class _Folds:
     _at: int = 0
 
     def after(self, number: int, state: State) -> None:
-        recent = self._at and number - self._at < SNAPSHOT_EVERY
-        if self.in_bucket and recent:
+        if self.in_bucket and number - self._at < snapshot_every(state):
             return
         size = len(text := fold_text(state))
-        if size > HEAD_FOLD_BYTES and recent:
+        if size > HEAD_FOLD_BYTES and self._at and number - self._at < SNAPSHOT_EVERY:
             return
         self._at, small = number, size <= HEAD_FOLD_BYTES
         self.in_head, self.in_bucket = (len(text.encode()), 0) if small else (0, len(text.encode()))

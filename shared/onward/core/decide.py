@@ -182,8 +182,10 @@ def _calls(state: State, program: Program) -> Decision | None:
 
 def _must_wait(state: State, child: Child) -> bool:
     """Whether other children hold what this one needs: when they end, what they did not spend is there again."""
+    if state.limits.tokens is None:
+        return False
     held = sum(call.allotted for call in state.calls.values())
-    if state.limits.tokens is None or not held:
+    if not held:
         return False
     left, needed = state.limits.tokens - state.spent.tokens, child.limits.tokens or 1
     return left < needed <= left + held

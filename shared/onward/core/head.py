@@ -42,7 +42,11 @@ HEAD_FOLD_BYTES = 16 * 1024
 """A larger fold is a snapshot instead (R20)."""
 
 SNAPSHOT_EVERY = 8
-"""Commits between snapshots."""
+"""Commits between snapshots, while a state is not long."""
+
+ENTRIES_A_COMMIT = 64
+"""Of a longer one it is one commit for so many entries: what snapshots write grows with the log, and not with its
+square."""
 
 
 class Wait(Value):
@@ -244,6 +248,11 @@ def fold_text(state: State) -> str:
     rest = state.model_dump_json(exclude_unset=True, exclude={"transcript"})
     entries = ",".join([entry.text for entry in state.transcript])
     return f'{rest[:-1]},"transcript":[{entries}]}}'
+
+
+def snapshot_every(state: State) -> int:
+    """Commits until another snapshot is worth what it costs to write."""
+    return max(SNAPSHOT_EVERY, (len(state.transcript) + len(state.calls)) // ENTRIES_A_COMMIT)
 
 
 def snapshot_name(seq: int, text: str) -> str:

@@ -21,6 +21,7 @@ from onward.core.head import (
     Wait,
     fold_text,
     head_of,
+    snapshot_every,
     snapshot_name,
 )
 from onward.core.log import Commit, offload, seal
@@ -137,7 +138,7 @@ class Appender:
 
     async def _fold(self, head: Head, state: State, hash: str) -> Fold | None:
         number, last = head.commits + 1, head.fold
-        if last and last.snapshot and number - last.commit < SNAPSHOT_EVERY:
+        if last and last.snapshot and number - last.commit < snapshot_every(state):
             return last
         text = fold_text(state)
         if len(text) <= HEAD_FOLD_BYTES:

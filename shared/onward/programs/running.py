@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random  # noqa: TID251 - seeded by the session: the same at each run
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,6 +56,7 @@ class Run:
         self._last: Entry | None = None
         self._end = 0
         self._open: dict[str, str] = {}
+        self._calls: Mapping[str, OpenCall] | None = None
         self.loop = Loop(lambda: self.now.timestamp(), self._arm)  # type: ignore[abstract]
         self.loop.disarm = self._disarm
         self._start = start
@@ -71,9 +72,9 @@ class Run:
             return False
         if self._delivered and state.transcript[self._delivered - 1] is not self._last:
             return False
-        since = {entry.name for entry in state.transcript[self._delivered :]}
-        open = _open_in(state)
-        return all(open.get(path) == call or path in since for path, call in self._open.items())
+        gone = set[tuple[str, str]]() if state.calls is self._calls else self._open.items() - _open_in(state).items()
+        since = {entry.name for entry in state.transcript[self._delivered :]} if gone else ()
+        return all(path in since for path, _ in gone)
 
     def advance(self, state: State) -> None:
         """Deliver what is new in this state."""
@@ -84,15 +85,16 @@ class Run:
         while self._delivered < self._end and self.stuck is None:
             self._deliver(self._next())
             self.loop.pump()
-        self._open = _open_in(state)
+        if state.calls is not self._calls:
+            self._calls, self._open = state.calls, _open_in(state)
 
     def _learn(self, state: State) -> None:
         """All that the log has asked for: known before the body asks again, as it may do so in another order."""
         for entry in state.transcript[self._delivered :]:
             if entry.name is not None and entry.kind == "result":
                 self._note(entry.name, Recorded(entry.tool or "", entry.digest, entry.call or "0.0"))
-        for call in state.calls.values():
-            if call.operation is not None:
+        for call in () if state.calls is self._calls else state.calls.values():
+            if call.operation is not None and call.operation.name not in self.recorded:
                 self._note(call.operation.name, Recorded(call.tool, call.asked, call.id))
 
     def _note(self, path: str, recorded: Recorded) -> None:
@@ -327,7 +329,7 @@ class Run:
 
     def left_open(self) -> Iterator[tuple[OpenCall, Ask]]:
         """What is open in the log, and nobody waits for."""
-        for call in self.state.calls.values():
+        for call in self.state.calls.values() if self.loose else ():
             ask = self.loose.get(call.operation.name) if call.operation else None
             if ask is not None:
                 yield call, ask

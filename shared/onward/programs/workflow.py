@@ -257,6 +257,9 @@ class Workflow(Program, Generic[P, R]):
         the log's beginning."""
         key = (state.tenant, state.session)
         run = self._runs.pop(key, None)
+        if run is not None and run.state is state and not afresh:
+            self._runs[key] = run
+            return run
         if run is not None and (afresh or not run.leads_to(state)):
             run.drop()
             run = None
