@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from onward import Agent, App, Approval, File, Runtime, ScriptedModel, tool
+from onward import Agent, App, Approval, Context, File, Runtime, ScriptedModel, tool, workflow
 from onward.core.model import ModelRequest
 from onward.core.record import prompt
 from onward.core.state import State
@@ -153,6 +153,33 @@ def test_a_rerun_goes_on_where_it_was(db: Path) -> None:
         assert spoken(await runtime.state("of-the-branch")) == spoken(before)
 
     played(db, shop(model()), then)
+
+
+@workflow
+async def ordered(ctx: Context) -> list[Any]:
+    """Whether it was told to stop before it had done all, and what it was told last."""
+    stop, seen = asyncio.ensure_future(ctx.signal("stop")), list[bool]()
+    for order in ("7", "8", "9"):
+        await ctx.step(look, order=order)
+        seen.append(stop.done())
+    return [seen, await stop, await ctx.input(str)]
+
+
+def test_a_workflow_is_told_again_by_the_same_names_where_it_was(db: Path) -> None:
+    async def main() -> None:
+        async with Runtime(App(programs=[ordered]), db, identity="ann") as runtime:
+            await runtime.start("ordered", id="s")
+            await runtime.wait("s")
+            await runtime.send("s", "early")
+            await runtime.send("s", "now", name="stop")
+            await runtime.wait("s", ended=True)
+            done = list(made)
+            head = await rerun(runtime, "s", branch="again", effects="recorded")
+            assert (head.status, made) == ("completed", done)
+            told = [await runtime.state(id) for id in ("s", "again")]
+            assert [state.output for state in told] == [[[False] * 3, "now", "early"]] * 2
+
+    asyncio.run(main())
 
 
 def test_files_of_inputs_are_there_again(db: Path) -> None:

@@ -58,7 +58,8 @@ async def rerun(
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """How far a session has come: the answers of its models, and how many calls of the newest one are settled."""
+    """How far a session has come: the answers of its models, and how many calls of the newest one are settled; of a
+    workflow, which has no turns, how many in all."""
 
     answers: int = 0
     proposed: int = 0
@@ -68,7 +69,9 @@ class _Place:
         """The place after an event that led to this state."""
         if isinstance(event.body, ev.ModelAnswered):
             return _Place(self.answers + 1)
-        proposed = len(event.body.calls) if isinstance(event.body, ev.CallsProposed) else self.proposed
+        proposed = self.proposed
+        if isinstance(event.body, ev.CallsProposed):
+            proposed = len(event.body.calls) + (proposed if state.on_input == "deliver" else 0)
         return replace(self, proposed=proposed, open=len(state.calls))
 
     @property
