@@ -77,6 +77,6 @@ def test_what_no_program_decides_is_read() -> None:
     assert (state.labels, state.fired, state.input) == ({"step": 1}, (), {"n": 2})
 
 
-@pytest.mark.parametrize("name", ["approvals", "branch_changed", BY_HAND])
+@pytest.mark.parametrize("name", ["approvals", "branch_changed", "flow_of_all", BY_HAND])
 async def test_a_log_made_twice_is_the_same(name: str) -> None:
     assert await lines_of(name) == await lines_of(name)

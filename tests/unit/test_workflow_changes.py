@@ -322,3 +322,25 @@ async def test_chance_and_time_are_the_same_when_it_is_run_again() -> None:
 def test_two_versions_stand_side_by_side() -> None:
     app = App([called(old), called(old, version="2")])
     assert app.choose("flow").version == "2"
+
+
+async def test_g12_a_body_that_fails_before_what_its_log_has_parks_and_lets_go_of_nothing() -> None:
+    async def waits(ctx: Context) -> Any:
+        await ctx.step(first, 1, undo=second)
+        return await ctx.approval("Go on?")
+
+    async def broken(ctx: Context) -> Any:
+        raise LookupError("a mistake")
+
+    play = Flow(called(waits))
+    await play.start()
+    after = Flow(called(broken), runner=play.runner)
+    state = await after.signal("resume", {}) if (await after.settle()).parked else await after.send("hello")
+    assert state.parked is not None
+    assert state.parked.code == "nondeterministic"
+    assert "the workflow failed (LookupError: a mistake) without it" in state.parked.message
+    assert [call.status for call in state.calls.values()] == ["asked"]
+    back = Flow(called(waits), runner=play.runner)
+    await back.signal("resume", {})
+    state = await back.decide("approved")
+    assert (state.ended, DONE) == ("completed", [("first", 1)])

@@ -41,12 +41,15 @@ class Same:
 class Divergence:
     """Event `seq` is the first that is decided differently: `expected` was recorded, `got` is what the program of today
     decides. Each has a `kind`, that of an event or `rests`, `asks_model`, `makes_call`, `raises`, and its fields; those
-    named in `hidden` are private."""
+    named in `hidden` are private. `goes_on` says of a workflow whether it leads a session on from the log's end all the
+    same, and else `why_not`: it would be parked."""
 
     seq: int
     expected: Doc
     got: Doc
     hidden: frozenset[str] = frozenset()
+    goes_on: bool | None = None
+    why_not: str = ""
 
     @property
     def line(self) -> str:
@@ -54,6 +57,14 @@ class Divergence:
         return self._line(private=True)
 
     def _line(self, private: bool) -> str:
+        return f"{self._what(private)}{self._then()}"
+
+    def _then(self) -> str:
+        if self.goes_on is None:
+            return ""
+        return "; it goes on from the log's end" if self.goes_on else f"; it would be parked: {self.why_not}"
+
+    def _what(self, private: bool) -> str:
         if self.expected["kind"] != self.got["kind"]:
             recorded, today = (_told(self._open(each, private)) for each in (self.expected, self.got))
             return f"event {self.seq} is decided differently: recorded {recorded}; today {today}"
@@ -71,7 +82,8 @@ class Divergence:
     def doc(self, private: bool = True) -> Doc:
         """The verdict for programs; without `private` nothing of private fields is in it."""
         sides = {"expected": self._open(self.expected, private), "got": self._open(self.got, private)}
-        return {"verdict": "differs", "seq": self.seq, **sides, "line": self._line(private)}
+        then = {} if self.goes_on is None else {"goes_on": self.goes_on, "why_not": self.why_not}
+        return {"verdict": "differs", "seq": self.seq, **sides, **then, "line": self._line(private)}
 
 
 @dataclass(frozen=True, slots=True)

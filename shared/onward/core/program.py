@@ -13,6 +13,7 @@ from onward.core.events import (
     Body,
     CallEdited,
     EffectClass,
+    Event,
     Failure,
     Limits,
     OnClose,
@@ -185,6 +186,11 @@ class Program(Protocol):
         """What is to be taken back before a session that is closing ends; None where that is nothing, any more. Asked
         once nothing is unsettled."""
         return None
+
+    def in_hindsight(self, events: Sequence[Event]) -> Program:
+        """The same program as it decides while a log is replayed, with all that the log has known from the beginning.
+        One that finds out from its log what it decided before is to know which part of it is still to come."""
+        return self
 
     def check_edit(self, state: State, call: OpenCall) -> Sequence[Body]:
         """What becomes of a call whose arguments a person changed (`call.edited`): CallEdited, with what will be

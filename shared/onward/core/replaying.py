@@ -8,6 +8,7 @@ have the effect in it that was performed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from onward.core import events as ev
@@ -15,26 +16,22 @@ from onward.core.canonical import canonical
 from onward.core.decide import decide
 from onward.core.divergence import Divergence, Doc, Same, Unclear, Verdict, fields_of
 from onward.core.events import Body, Event
-from onward.core.fold import evolve
+from onward.core.fold import evolve, fold
 from onward.core.log import INLINE_BYTES
 from onward.core.model import ModelAnswer, ModelRequest
 from onward.core.payload import Erased
+from onward.core.performed import asks_again, comes_of, decided, is_outcome, performed
 from onward.core.program import (
-    AskModel,
     Decision,
     Effect,
-    MakeCall,
     Perform,
-    Poll,
     Program,
     Programs,
     Recall,
-    Reconcile,
     Record,
-    StartChild,
 )
 from onward.core.recording import Recording
-from onward.core.state import OpenCall, State
+from onward.core.state import NONDETERMINISTIC, State
 from onward.errors import BadInput, OnwardError
 
 RESTS: Doc = {"kind": "rests"}
@@ -75,6 +72,7 @@ class _Replay:
         self._batch: list[Effect] = []
         """What was decided to be performed, and has not come to anything yet."""
         self._asked: tuple[State, Decision] | None = None
+        self._ready: dict[tuple[str, str], Program] = {}
         self._decided = False
         """Whether a program was there for the commit at hand."""
         self._decisions = 0
@@ -90,7 +88,7 @@ class _Replay:
                 self._boundary(at, rests)
         except _Differs as exc:
             erased = _erased(self._state)
-            return exc.verdict if erased is None else Unclear(exc.verdict.seq, erased)
+            return self._gone_on(exc.verdict) if erased is None else Unclear(exc.verdict.seq, erased)
         return Same(len(self._events), self._decisions)
 
     def _take(self, event: Event) -> None:
@@ -109,7 +107,7 @@ class _Replay:
         if count:
             self._decisions += 1
             self._decided = True
-        elif not _from_outside(event, self._state):
+        elif not (_from_outside(event) or self._mended(event, at)):
             raise self._differs(event, decision)
         return count or 1
 
@@ -133,15 +131,10 @@ class _Replay:
     def _program(self) -> Program:
         """Raises BadInput."""
         state = self._state
-        named = [program for (name, _), program in self._programs.items() if name == state.program]
-        own = self._programs.get((state.program, state.version))
-        if named and named[-1].follows and not state.pinned:
-            return named[-1]
-        if own is None:
-            known = ", ".join(f"{name} {version}" for name, version in self._programs)
-            wanted = f"{state.program!r}" if not named else f"{state.program!r} of version {state.version!r}"
-            raise BadInput(f"there is no program {wanted}; the application has {known}")
-        return own
+        key = state.program, state.version
+        if key not in self._ready:
+            self._ready[key] = _program_of(state, self._programs).in_hindsight(self._events)
+        return self._ready[key]
 
     def _matched(self, decision: Record, at: int) -> int:
         """How many events a decision to write down accounts for; 0 where its first body is another. Raises _Differs
@@ -155,12 +148,13 @@ class _Replay:
             for event in self._events[at : at + offset]:
                 self._take(event)
             raise self._differ(recorded, fields_of(body), body.private)
+        self._batch = []
         return len(decision.bodies)
 
     def _alike(self, recorded: Body, body: Body) -> bool:
         if type(recorded) is not type(body):
             return False
-        expected, got = _decided(recorded), _decided(body)
+        expected, got = decided(recorded), decided(body)
         known = {name for name in expected if name in got}
         if canonical(_only(expected, known)) == canonical(_only(got, known)):
             return True
@@ -176,7 +170,7 @@ class _Replay:
     def _of_batch(self, event: Event) -> bool:
         """Whether the event is what came of an effect that was decided on before."""
         call = self._state.calls.get(getattr(event.body, "call", ""))
-        if call is not None and call.status == "started" and _is_outcome(event):
+        if call is not None and call.status == "started" and is_outcome(event):
             self._batch, self._decided = [], True
             return True
         return self._consumed(event)
@@ -187,13 +181,36 @@ class _Replay:
         return int(self._consumed(event))
 
     def _consumed(self, event: Event) -> bool:
-        effect = next((effect for effect in self._batch if _comes_of(event, effect)), None)
+        effect = next((effect for effect in self._batch if comes_of(event, effect)), None)
         if effect is None:
             return False
-        if not isinstance(event.body, ev.CallStarted) and not isinstance(effect, Recall):
+        if isinstance(effect, Recall):
+            self._batch = [] if asks_again(event, self._state) else self._batch
+        elif not isinstance(event.body, ev.CallStarted):
             self._batch = [other for other in self._batch if other is not effect]
         self._decided = True
         return True
+
+    # --- logs of other code ----------------------------------------------------------------------------------------
+
+    def _mended(self, event: Event, at: int) -> bool:
+        """Whether a workflow's code did not fit its log here, and somebody saw to it: nothing of that is in the log, or
+        in the code, any more."""
+        lifted = any(isinstance(later.body, ev.SessionResumed) for later in self._events[at + 1 :])
+        return lifted and isinstance(event.body, ev.SessionParked) and event.body.error.code == NONDETERMINISTIC
+
+    def _gone_on(self, verdict: Divergence) -> Divergence:
+        """What decides by its log may go on from there, though it would not have made the same."""
+        state = fold(State(), self._before_the_end())
+        program = _program_of(state, self._programs)
+        if not program.leads:
+            return verdict
+        why_not = _why_not(program.in_hindsight(()), state)
+        return replace(verdict, goes_on=not why_not, why_not=why_not)
+
+    def _before_the_end(self) -> Sequence[Event]:
+        ends = (at for at, event in enumerate(self._events) if isinstance(event.body, _ENDS))
+        return self._events[: next(ends, None)]
 
     # --- where nothing was decided -------------------------------------------------------------------------------
 
@@ -216,7 +233,7 @@ class _Replay:
         if isinstance(decision, Record):
             return self._differ(event, fields_of(decision.bodies[0]), decision.bodies[0].private)
         if isinstance(decision, Perform):
-            return self._differ(event, *_performed(decision.effects, event))
+            return self._differ(event, *performed(decision.effects, event))
         return self._differ(event, RESTS)
 
     def _differ(self, event: Event | None, got: Doc, hidden: frozenset[str] = frozenset()) -> _Differs:
@@ -226,124 +243,54 @@ class _Replay:
 
 
 _OUTSIDE = (
-    ev.SessionStarted, ev.SessionForked, ev.SessionContinued, ev.ClosingBegan, ev.SessionResumed, ev.SessionPaused,
-    ev.StepFailed, ev.AttemptsLost, ev.LimitsChanged, ev.LimitReached, ev.LabelsChanged, ev.FieldErased,
-    ev.InputReceived, ev.SignalRefused, ev.SignalKept, ev.TimerSet, ev.TimerFired, ev.ApprovalDecided,
-    ev.ApprovalDelegated, ev.ApprovalReminded, ev.ApprovalExpired, ev.ChildEnded,
+    ev.SessionStarted, ev.SessionForked, ev.ClosingBegan, ev.SessionResumed, ev.SessionPaused, ev.StepFailed,
+    ev.AttemptsLost, ev.LimitsChanged, ev.LimitReached, ev.LabelsChanged, ev.FieldErased, ev.InputReceived,
+    ev.SignalRefused, ev.SignalKept, ev.TimerFired, ev.ApprovalDecided, ev.ApprovalDelegated, ev.ApprovalReminded,
+    ev.ApprovalExpired, ev.ChildEnded,
 )  # fmt: skip
 """What nobody's program decides."""
 
+_ENDS = (ev.ClosingBegan, ev.SessionCompleted, ev.SessionFailed, ev.SessionCancelled)
 
-def _from_outside(event: Event, state: State) -> bool:
+
+def _program_of(state: State, programs: Programs) -> Program:
+    """Who decides for a session in this state. Raises BadInput."""
+    named = [program for (name, _), program in programs.items() if name == state.program]
+    own = programs.get((state.program, state.version))
+    if named and named[-1].follows and not state.pinned:
+        return named[-1]
+    if own is None:
+        known = ", ".join(f"{name} {version}" for name, version in programs)
+        wanted = f"{state.program!r}" if not named else f"{state.program!r} of version {state.version!r}"
+        raise BadInput(f"there is no program {wanted}; the application has {known}")
+    return own
+
+
+def _why_not(program: Program, state: State) -> str:
+    """Why a session in this state would not be led on."""
+    try:
+        decision = program.decide(state)
+    except Exception as exc:
+        return f"{type(exc).__name__}: {exc}"
+    bodies = decision.bodies if isinstance(decision, Record) else ()
+    return next((body.error.message for body in bodies if isinstance(body, ev.SessionParked)), "")
+
+
+def _from_outside(event: Event) -> bool:
     """Whether an event of a kind that is decided or performed otherwise came from outside, or is the engine's own."""
     body = event.body
-    if getattr(body, "signal", None) is not None or event.actor.kind == "timer" or isinstance(body, ev.ChildLeft):
+    if getattr(body, "signal", None) is not None or event.actor.kind == "timer":
         return True
-    if isinstance(body, ev.SessionParked):
-        return event.actor.kind != "program" or body.error.code == "unknown_model"
+    if event.actor.kind == "program":
+        return isinstance(body, ev.SessionParked) and body.error.code == "unknown_model"
+    if isinstance(body, ev.SessionParked | ev.ChildLeft):
+        return True
     if isinstance(body, ev.CallRefused):
         return body.error.code in ("interrupted", "finished")
     if isinstance(body, ev.CallCompleted):
         return body.by in ("timer", "input")
     unread = isinstance(body, ev.SessionCancelled) and body.unread
     return unread or (isinstance(body, ev.ProgramChanged) and body.call is None)
-
-
-_OF_CALLS = (
-    ev.CallStarted, ev.CallCompleted, ev.CallFailed, ev.CallInDoubt, ev.CallReconciled, ev.CallPending,
-    ev.CallPostponed,
-)  # fmt: skip
-
-
-_NOT_PERFORMED = ("no_reconciler", "outcome_erased", "unknown_tool")
-"""Codes of what is decided about a call, and comes of no attempt at it."""
-
-
-def _is_outcome(event: Event) -> bool:
-    error = getattr(event.body, "error", None)
-    decided = event.actor.kind == "engine" and error is not None and error.code in _NOT_PERFORMED
-    return isinstance(event.body, _OF_CALLS) and not decided
-
-
-def _comes_of(event: Event, effect: Effect) -> bool:
-    """Whether the event is what came of this effect."""
-    if isinstance(effect, AskModel):
-        return _of_model(event.body, effect)
-    if isinstance(effect, Recall):
-        return _recalled(event.body, effect)
-    if getattr(event.body, "call", None) != effect.call.id:
-        return False
-    if isinstance(event.body, ev.ChildStarted):
-        return isinstance(effect, StartChild) and _decided(event.body) == _decided(_started(effect, event.body))
-    if isinstance(event.body, ev.CallStarted):
-        return isinstance(effect, MakeCall)
-    return _is_outcome(event) and getattr(event.body, "record", None) is None
-
-
-def _recalled(body: Body, effect: Recall) -> bool:
-    call = getattr(body, "call", None)
-    if call not in [each.id for each in effect.calls]:
-        return False
-    if isinstance(body, ev.ProgramChanged):
-        to = effect.handover
-        return to is not None and (body.program, body.on_input) == (to.program, to.on_input)
-    blocked = isinstance(body, ev.CallRefused) and body.error.code == "blocked"
-    return blocked or isinstance(body, ev.CallEdited) or getattr(body, "record", None) is not None
-
-
-def _of_model(body: Body, asked: AskModel) -> bool:
-    """Whether this model was asked; what a branch has from a record may be another one's."""
-    same = getattr(body, "record", None) is not None or getattr(body, "model", None) == asked.model.name
-    if isinstance(body, ev.TranscriptCompacted):
-        return same and body.up_to == asked.summarize
-    if isinstance(body, ev.ModelFailed):
-        return same and body.left == (body.error.code in asked.leave_on)
-    return same and isinstance(body, ev.ModelAnswered) and asked.summarize is None
-
-
-def _started(effect: StartChild, recorded: ev.ChildStarted) -> ev.ChildStarted:
-    """The event that this effect comes to."""
-    child, call = effect.child, effect.call
-    hidden = isinstance(recorded.input, Erased) or isinstance(call.arguments, Erased)
-    return ev.ChildStarted(
-        call=call.id,
-        session=effect.session,
-        program=child.program,
-        version=child.version,
-        input=recorded.input if hidden else child.input_of(call.arguments),
-        on_input=child.on_input,
-        on_close=child.on_close,
-        allotted=child.limits,
-    )
-
-
-def _performed(effects: Sequence[Effect], event: Event | None) -> tuple[Doc, frozenset[str]]:
-    """What would be performed, as far as it can be held against what was."""
-    first = effects[0]
-    if isinstance(first, AskModel) and first.summarize is not None:
-        return {"kind": "asks_model", "model": first.model.name, "summarize": first.summarize}, frozenset()
-    if isinstance(first, AskModel):
-        return {"kind": "asks_model", "model": first.model.name}, frozenset()
-    if isinstance(first, StartChild) and event is not None and isinstance(event.body, ev.ChildStarted):
-        started = _started(first, event.body)
-        return fields_of(started), started.private
-    calls = [call for effect in effects if not isinstance(effect, AskModel) for call in _calls_of(effect)]
-    return {"kind": "makes_call", "calls": [f"{call.tool} ({call.id})" for call in calls]}, frozenset()
-
-
-def _calls_of(effect: MakeCall | Reconcile | Poll | StartChild | Recall) -> Sequence[OpenCall]:
-    return effect.calls if isinstance(effect, Recall) else (effect.call,)
-
-
-def _decided(body: Body) -> Doc:
-    """What is compared of a body: versions are taken up as they come, and are named in the words for a tool that is
-    not there."""
-    fields = fields_of(body)
-    if isinstance(body, ev.ProgramChanged | ev.ChildStarted):
-        del fields["version"]
-    if isinstance(body, ev.CallFailed) and body.error.code == "unknown_tool":
-        del fields["error"]["message"]
-    return fields
 
 
 def _only(fields: Doc, names: set[str]) -> Doc:

@@ -204,6 +204,9 @@ ASKED = 16
 """Hexadecimal digits of a digest by which a workflow finds out that it asks for something else: they are kept for each
 thing that it ever asked for."""
 
+NONDETERMINISTIC = "nondeterministic"
+"""The code of a session whose workflow asks for something else than its log has."""
+
 LEFT = "left"
 """The code of a call that a workflow does not want any more."""
 

@@ -18,7 +18,7 @@ class _Once(logging.LoggerAdapter[logging.Logger]):
         self._run = run
 
     def isEnabledFor(self, level: int) -> bool:
-        return not self._run.replaying and super().isEnabledFor(level)
+        return self._run.speaks and super().isEnabledFor(level)
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         own: Mapping[str, object] = self.extra or {}

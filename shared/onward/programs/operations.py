@@ -90,9 +90,10 @@ def differs(ask: Ask, recorded: Recorded, after: int) -> str:
     return f"{says}; all agrees up to event {after}. {WAYS_OUT} {after}"
 
 
-def never_asked(path: str, recorded: Recorded, after: int) -> str:
+def never_asked(path: str, recorded: Recorded, after: int, error: BaseException | None) -> str:
     """What is said where the workflow came to its end without something that its log has."""
-    says = f"{_in_log(path, recorded)}, and the workflow ended without it; it was run up to event {after}"
+    how = "ended" if error is None else f"failed ({type(error).__name__}: {error})"
+    says = f"{_in_log(path, recorded)}, and the workflow {how} without it; it was run up to event {after}"
     return f"{says}. {WAYS_OUT} {recorded.seq - 1}"
 
 

@@ -17,13 +17,13 @@ from typing import Any
 from onward.core.events import Failure
 from onward.core.ids import idempotency_key
 from onward.core.payload import Erased
-from onward.core.state import TAKEN, Entry, OpenCall, State
+from onward.core.state import NONDETERMINISTIC, TAKEN, Entry, OpenCall, State
 from onward.errors import BadInput
+from onward.programs.hindsight import Hindsight
 from onward.programs.loop import SCOPE, Loop, Scope, named_already
-from onward.programs.operations import Ask, Recorded, differs, failed
+from onward.programs.operations import Ask, Recorded, differs, failed, never_asked
 
 log = logging.getLogger("onward.workflow")
-NONDETERMINISTIC = "nondeterministic"
 Start = Callable[["Run"], Coroutine[Any, Any, Any]]
 
 
@@ -34,8 +34,8 @@ class Run:
     left, or answered by an input; `undone` what can be taken back, in the order in which it was done.
     """
 
-    def __init__(self, start: Start, state: State) -> None:
-        self.state = state
+    def __init__(self, start: Start, state: State, hindsight: Hindsight | None = None) -> None:
+        self.state, self._hindsight = state, hindsight
         self.now = state.began or state.started_at or datetime.fromtimestamp(0, UTC)
         self.seed = f"{state.family or state.session}/{state.generation}"
         self.stuck: Failure | None = None
@@ -171,7 +171,14 @@ class Run:
     @property
     def replaying(self) -> bool:
         """Whether what is run now was run before: something of the log is still to come."""
+        if self._hindsight is not None and self._hindsight.is_ahead(self.state):
+            return True
         return self._delivered < self._end or bool(self.unasked)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether what the body logs is logged."""
+        return self._hindsight is None and not self.replaying
 
     @property
     def after(self) -> int:
@@ -198,7 +205,8 @@ class Run:
     def patched(self, path: str, id: str) -> bool:
         """Whether the log has this mark, or ends here, so that it gets it now."""
         if path not in self._patches:
-            self._patches[path] = path in self.recorded or not self.replaying
+            foreseen = self._hindsight is not None and self._hindsight.has(self.state, path)
+            self._patches[path] = foreseen or path in self.recorded or not self.replaying
             if self._patches[path]:
                 self.begin(self.ask(Ask(path, "patch", "patch", {"id": id}, bool, failed)))
         return self._patches[path]
@@ -266,7 +274,7 @@ class Run:
         try:
             value = ask.read(entry.known)
         except BadInput as exc:
-            if not self.replaying:
+            if self.speaks:
                 extra = {"action": "input_passed_over", "session": self.state.session, "error": str(exc)}
                 log.warning("input passed over", extra=extra)
             return False
@@ -326,6 +334,15 @@ class Run:
         """Why the body ended without a result."""
         assert self.main is not None
         return asyncio.CancelledError("it cancelled itself") if self.main.cancelled() else self.main.exception()
+
+    def stranger(self, error: BaseException | None) -> Failure | None:
+        """What is wrong where the log has something that the body ended without: other code has asked for it. Only what
+        takes something back is not asked for by the body."""
+        undos = () if error is None else ("undo:",)
+        path = next((path for path in self.unasked if not path.startswith(undos)), None)
+        if path is None:
+            return None
+        return Failure(code=NONDETERMINISTIC, message=never_asked(path, self.recorded[path], self.after, error))
 
     def left_open(self) -> Iterator[tuple[OpenCall, Ask]]:
         """What is open in the log, and nobody waits for."""

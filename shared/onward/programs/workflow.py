@@ -6,7 +6,7 @@ import copy
 import inspect
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
@@ -15,6 +15,7 @@ from onward.core.durations import Span, seconds
 from onward.core.events import (
     Actor,
     Body,
+    Event,
     Failure,
     Limits,
     OnClose,
@@ -43,6 +44,7 @@ from onward.programs.tools import Tool
 
 if TYPE_CHECKING:
     from onward.programs.context import Context
+    from onward.programs.hindsight import Hindsight
     from onward.programs.running import Run
 
 P = ParamSpec("P")
@@ -86,6 +88,7 @@ class Workflow(Program, Generic[P, R]):
         self._input = _input_of(function, self.name)
         self._results = Results(function, self.name)
         self._runs: OrderedDict[tuple[str, str], Run] = OrderedDict()
+        self._hindsight: Hindsight | None = None
         self.checked = False
 
     def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
@@ -100,6 +103,14 @@ class Workflow(Program, Generic[P, R]):
         same way parks its session as `nondeterministic`, with the lines that do it."""
         other = copy.copy(self)
         other._runs, other.checked = OrderedDict(), checked
+        return other
+
+    def in_hindsight(self, events: Sequence[Event]) -> Self:
+        """The same program, to replay a session with these events."""
+        from onward.programs.hindsight import Hindsight
+
+        other = self.apart()
+        other._hindsight = Hindsight(events)
         return other
 
     # --- what it takes and gives -------------------------------------------------------------------------------
@@ -182,20 +193,16 @@ class Workflow(Program, Generic[P, R]):
         from onward.programs.proposing import let_all_go
 
         error = run.error()
+        stranger = run.stranger(error)
+        if stranger is not None:
+            self._forget(state)
+            return [SessionParked(error=stranger)]
         gone = let_all_go(run, state, _over(error))
         if gone or any(call.unsettled for call in state.calls.values()):
             return gone
         return self._completed(run, state) if error is None else self._failed(run, state, error)
 
     def _completed(self, run: Run, state: State) -> list[Body]:
-        from onward.programs.operations import never_asked
-        from onward.programs.running import NONDETERMINISTIC
-
-        if run.unasked:
-            path = next(iter(run.unasked))
-            self._forget(state)
-            message = never_asked(path, run.recorded[path], run.after)
-            return [SessionParked(error=Failure(code=NONDETERMINISTIC, message=message))]
         assert run.main is not None, "what has ended was begun"
         result: Any = run.main.result()
         self._forget(state)
@@ -285,7 +292,7 @@ class Workflow(Program, Generic[P, R]):
     def _new(self, state: State) -> Run:
         from onward.programs.running import Run
 
-        run = Run(self._body, state)
+        run = Run(self._body, state, self._hindsight)
         if isinstance(state.input, Erased):
             run.stop("input_erased", "what the session was started with was erased, and it can't be run again without")
         return run

@@ -294,7 +294,7 @@ class _Program:
     def __init__(self, real: Program, process: Process) -> None:
         self.name, self.version, self.follows, self.on_input = real.name, real.version, real.follows, real.on_input
         self.elsewhere, self.check_edit, self.unwind = real.elsewhere, real.check_edit, real.unwind
-        self.leads = real.leads
+        self.leads, self.in_hindsight = real.leads, real.in_hindsight
         self._real = real
         self._process = process
 
