@@ -1,4 +1,4 @@
-"""Logs of workflows, decided again by the code of today: the same, or the very event; and who would go on all the same."""
+"""Logs of workflows, decided again by the code of today: the same, or the very event, and who would go on with it."""
 
 from __future__ import annotations
 

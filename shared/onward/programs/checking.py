@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onward.core.state import State
+from onward.core.state import NONDETERMINISTIC, State
 from onward.programs.noticing import Notice, noticing
-from onward.programs.running import NONDETERMINISTIC, Run
+from onward.programs.running import Run
 
 _SHOWN = 10
 """Notices that are said in full."""

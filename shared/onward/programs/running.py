@@ -338,7 +338,7 @@ class Run:
     def stranger(self, error: BaseException | None) -> Failure | None:
         """What is wrong where the log has something that the body ended without: other code has asked for it. Only what
         takes something back is not asked for by the body."""
-        undos = () if error is None else ("undo:",)
+        undos = () if error is None else ("undo:", "undo#")
         path = next((path for path in self.unasked if not path.startswith(undos)), None)
         if path is None:
             return None

@@ -33,6 +33,10 @@ class Replayed(Answering):
     seq: int | None = Field(default=None, description="The first event that is decided otherwise, or can't be told.")
     expected: Decided | None = None
     got: Decided | None = None
+    goes_on: bool | None = Field(
+        default=None, description="Whether a workflow leads on from the log's end all the same."
+    )
+    why_not: str | None = Field(default=None, description="Why it would be parked, where it does not.")
     erased: list[int] | None = Field(default=None, description="The events of which something was erased.")
 
 
