@@ -203,6 +203,8 @@ async def dawdling(ctx: Context) -> None:
 async def test_waits_are_told_and_drawn_as_what_they_are() -> None:
     one = Play(dawdling)
     await one.start(None)
+    (asleep,) = (await one.head()).waits
+    assert wait_text(asleep, START).startswith("its time to pass, until ")
     await one.pass_time(3700)
     await one.send("go on")
     assert (await one.state()).ended == "completed"

@@ -85,11 +85,18 @@ def _operator_text(wait: Wait, of: str) -> str:
 
 def _timer_text(wait: Wait, of: str, now: datetime) -> str:
     due = f", at {until(wait.until, now)}" if wait.until else ""
+    if is_asleep(wait):
+        return f"its time to pass{_until(wait, now)}"
     if of and wait.note:
         return f"the next attempt at {of}{due}, after {said(wait.note)}"
     if of:
         return f"word of {of}, which was begun{_until(wait, now)}" if wait.until else f"{of} to be made"
     return f"{_TIMERS.get(wait.note, f'its timer {said(wait.note)}')}{due}"
+
+
+def is_asleep(wait: Wait) -> bool:
+    """Whether all there is to do is to let time pass."""
+    return wait.kind == "timer" and wait.tool == "sleep" and not wait.note
 
 
 def _until(wait: Wait, now: datetime) -> str:
