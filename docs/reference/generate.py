@@ -191,7 +191,8 @@ def _variables(found: Any) -> list[str]:
 
 def testing() -> str:
     page = Page("Testing", "What ships for tests of your own: `onward.testing`.")
-    modules = [import_module(info.name) for info in pkgutil.iter_modules(onward.testing.__path__, "onward.testing.")]
+    found = [import_module(info.name) for info in pkgutil.iter_modules(onward.testing.__path__, "onward.testing.")]
+    modules = [module for module in (onward.testing, *found) if declared(module)]
     for module in modules:
         _module(page, module)
     told = {(found.__module__, found.__name__) for module in modules for found in declared(module)}

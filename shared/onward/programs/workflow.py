@@ -113,6 +113,11 @@ class Workflow(Program, Generic[P, R]):
         other._hindsight = Hindsight(events)
         return other
 
+    def drop(self) -> None:
+        """Forget every coroutine at hand: each session goes on from its log."""
+        while self._runs:
+            self._runs.popitem()[1].drop()
+
     # --- what it takes and gives -------------------------------------------------------------------------------
 
     def check_start(self, input: Any) -> None:

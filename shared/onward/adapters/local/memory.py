@@ -57,6 +57,7 @@ class _Row:
     renewed: float = 0.0
     settled: int = 0
     mark: tuple[int, int] | None = None
+    dead: bool = False
 
 
 @dataclass(slots=True)
@@ -118,7 +119,7 @@ class MemoryStore:
         verdict = judge(self._fields(row), self._ttl, self._reads)
         if isinstance(verdict, Busy | Later):
             return verdict
-        row.epoch, row.owner, row.held, row.renewed = verdict.epoch, owner, True, sent
+        row.epoch, row.owner, row.held, row.renewed, row.dead = verdict.epoch, owner, True, sent, False
         published = min(published, row.head.seq)
         if published > row.head.published:
             row.head = replace(row.head, published=published)
@@ -129,7 +130,12 @@ class MemoryStore:
 
     def _fields(self, row: _Row) -> LeaseFields:
         age = self._clock.monotonic() - row.renewed
-        return LeaseFields(row.epoch, row.held, age, row.settled, row.mark, row.head.seq, row.head.format)
+        return LeaseFields(row.epoch, row.held, age, row.settled, row.mark, row.head.seq, row.head.format, row.dead)
+
+    def abandon(self) -> None:
+        """Whoever holds a lease is dead, and that is known: it may be claimed at once."""
+        for row in self._rows.values():
+            row.dead = row.held
 
     def _held(self, lease: Lease) -> _Row:
         row = self._rows[lease.key]

@@ -1,0 +1,1 @@
+"""How sessions are played: what tests use of it is in `onward.testing`."""
