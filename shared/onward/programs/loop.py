@@ -7,9 +7,11 @@ runs until every task waits for something from outside: then nothing of it is un
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextvars
 import logging
 import sys
+import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -69,6 +71,7 @@ class Loop(asyncio.AbstractEventLoop):
         self.disarm: Callable[[asyncio.TimerHandle], None] = lambda handle: None
         self.halted = False
         self.dropped = False
+        _LOOPS.add(self)
 
     # --- running -----------------------------------------------------------------------------------------------
 
@@ -202,6 +205,22 @@ class Loop(asyncio.AbstractEventLoop):
 
     async def subprocess_shell(self, *args: Any, **more: Any) -> NoReturn:
         _refuse("processes")
+
+
+_LOOPS: weakref.WeakSet[Loop] = weakref.WeakSet()
+
+
+@atexit.register
+def _leave_suspended() -> None:
+    """What is suspended when the process ends stays so: Python would close each coroutine, and run its `finally`
+    blocks, as if the workflow had come to an end. It does so when nothing refers to one any more; this reference is
+    never given back."""
+    with suppress(Exception):  # where nothing is counted, nothing is closed
+        from ctypes import py_object, pythonapi
+
+        for loop in _LOOPS:
+            for task in loop._tasks:
+                pythonapi.Py_IncRef(py_object(task))
 
 
 def _refuse(what: str) -> NoReturn:
