@@ -225,6 +225,20 @@ async def test_a_patch_right_behind_what_is_open_is_not_taken_for_it() -> None:
     assert state.output == [1, 2]
 
 
+async def test_g12_a_mark_that_nobody_asks_for_any_more_is_passed_by(caplog: pytest.LogCaptureFixture) -> None:
+    async def without(ctx: Context) -> Any:
+        a = await step(ctx, third, 1)
+        await ctx.sleep("1h")
+        b = await step(ctx, second, 2)
+        await ctx.sleep("1h")
+        ctx.log.warning("slept")
+        return [a, b, ctx.patched("another")]
+
+    _, state = await deployed(await begun(patched), without)
+    assert (state.output, DONE) == ([1, 2, True], [("third", 1), ("second", 2)])
+    assert "slept" in caplog.messages
+
+
 # --- versions --------------------------------------------------------------------------------------------------
 
 

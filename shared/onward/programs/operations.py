@@ -70,6 +70,10 @@ class Recorded:
     def is_of(self, ask: Ask) -> bool:
         return self.tool == ask.tool and ask.digest.startswith(self.digest)
 
+    def is_mark(self, path: str) -> bool:
+        """Whether it is the mark of a patch, which code that has nothing but the new way need not ask for any more."""
+        return self.tool == "patch" and path.startswith("patch:")
+
 
 def failed(ask: Ask, value: Any) -> Exception:
     """A recorded failure as the exception that a workflow gets."""

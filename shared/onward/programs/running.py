@@ -101,7 +101,7 @@ class Run:
         if path not in self.recorded:
             self.recorded[path] = recorded
             self.wanted.pop(path, None)
-            if path not in self.asks:
+            if path not in self.asks and not recorded.is_mark(path):
                 self.unasked[path] = None
 
     def _begin(self, state: State) -> None:
