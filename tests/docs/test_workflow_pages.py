@@ -1,0 +1,34 @@
+"""What the pages on workflows show is typed into a shell, with the files that they show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.runs import Page, prepare
+from tests.logs import log_as_before
+
+
+@pytest.fixture(autouse=True)
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    prepare(tmp_path, monkeypatch)
+    with log_as_before():
+        yield
+
+
+def written(page: Page, directory: Path) -> list[str]:
+    """The files that a page shows, each under the name in its first line."""
+    files = dict(text.removeprefix("# ").split("\n", 1) for text in page.shown("py"))
+    for name, text in files.items():
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).write_text(f"# {name}\n{text}")
+    return list(files)
+
+
+def test_code_changes_under_a_session(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = Page("versions.md", capsys)
+    assert written(page, tmp_path)[:2] == ["shop.py", "changed.py"]
+    failed = [each.command for each in page.repeat() if each.code]
+    assert failed == ["run changed.py --id A-17", "replay A-20 --app changed.py"]
