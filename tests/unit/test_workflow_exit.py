@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BODY = '''
+BODY = """
 import asyncio
 import warnings
 
@@ -35,7 +35,7 @@ async def flow(ctx: Context) -> None:
 
 state = run(flow, db="s.db")
 print("rests" if state.calls and not state.ended else "ended")
-'''
+"""
 
 
 def test_nothing_is_cleaned_up_because_the_process_ends_while_a_workflow_rests(tmp_path: Path) -> None:
