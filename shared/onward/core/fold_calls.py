@@ -75,7 +75,7 @@ def _asked(state: State, event: ev.Event, body: ev.ApprovalRequested) -> State:
 @folds(ev.ApprovalDecided)
 def _decided(state: State, event: ev.Event, body: ev.ApprovalDecided) -> State:
     state = _stands(state, body.call, f"{body.verdict} by {event.actor.name or event.actor.kind} (event {event.seq})")
-    if is_question(state.calls[body.call]):
+    if state.calls[body.call].asks:
         return _answered(state, event, body)
     if body.verdict == "rejected":
         message = body.reason or "a person said no"
@@ -85,11 +85,6 @@ def _decided(state: State, event: ev.Event, body: ev.ApprovalDecided) -> State:
     if body.arguments is not None:
         return update(state, body.call, {"status": "edited", "edited": body.arguments, "approved_by": (event.actor,)})
     return _approved(state, body.call, (*state.calls[body.call].approved_by, event.actor))
-
-
-def is_question(call: OpenCall) -> bool:
-    """Whether a workflow only asks: the decision itself is what the call comes to."""
-    return call.operation is not None and call.operation.kind == "approval"
 
 
 def _answered(state: State, event: ev.Event, body: ev.ApprovalDecided) -> State:
@@ -139,7 +134,7 @@ def _edited(state: State, event: ev.Event, body: ev.CallEdited) -> State:
 @folds(ev.ApprovalExpired)
 def _expired(state: State, event: ev.Event, body: ev.ApprovalExpired) -> State:
     state = _stands(state, body.call, f"it expired and was {body.verdict} (event {event.seq})")
-    if is_question(state.calls[body.call]):
+    if state.calls[body.call].asks:
         return settle(state, event, body.call, {"verdict": "expired", "by": [], "reason": "", "result": None}, False)
     if body.verdict == "approved":
         return update(state, body.call, {"status": "ready", "approved_by": (event.actor,), "expires_at": None})

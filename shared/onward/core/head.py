@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from onward.core.canonical import document, sha256
 from onward.core.codec import PLAIN, stamp
 from onward.core.events import FIRST_INCARNATION, NO_LIMITS, Effects, Failure, Limits, Origin, Value
-from onward.core.state import FOLD_VERSION, NOTHING_SPENT, OpenCall, Spent, State
+from onward.core.state import FOLD_VERSION, NOTHING_SPENT, OpenCall, Spent, State, changed
 from onward.core.webhooks import Listener
 
 Status = Literal[
@@ -53,7 +53,7 @@ class Wait(Value):
     """One reason to be at rest: what lists and the approvals inbox show.
 
     Of an approval `needed` people must approve, `approved_by` have, and `approvers` may (nobody named: everybody).
-    `session` is the child that is waited for.
+    `session` is the child that is waited for. `name` is what a workflow calls it, where that is not its tool.
     """
 
     kind: WaitKind
@@ -67,6 +67,14 @@ class Wait(Value):
     needed: int = 1
     approved_by: tuple[str, ...] = ()
     approvers: tuple[str, ...] = ()
+    name: str = ""
+
+
+ASKS = "question"
+"""The note of an approval that only asks: nothing is done when it is approved but that it is."""
+
+ASLEEP = "asleep"
+"""The note of a wait for a time to pass, at whose end something is done by that alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,23 +218,25 @@ def waits_of(state: State) -> tuple[Wait, ...]:
 
 def _call_wait(state: State, id: str) -> Wait:
     call = state.calls[id]
+    wait = _approval_wait(call) if call.status == "asked" else _wait_for(state, call)
+    path = call.operation.name if call.operation else call.tool
+    return wait if path == call.tool else changed(wait, name=path)
+
+
+def _wait_for(state: State, call: OpenCall) -> Wait:
+    id, tool = call.id, call.tool
     note = f"{call.error.code}: {call.error.message}" if call.error else ""
-    if call.status == "asked":
-        return _approval_wait(call)
     if call.status == "child":
-        return Wait(kind="child", call=id, tool=call.tool, session=state.children.get(id))
+        return Wait(kind="child", call=id, tool=tool, session=state.children.get(id))
     if call.asleep:
-        return Wait(kind="timer", call=id, tool=call.tool, until=call.expires_at)
+        return Wait(kind="timer", call=id, tool=tool, until=call.expires_at, note=ASLEEP)
     if call.waits and call.status == "pending" and call.operation is not None:
-        name = call.operation.signal or ""
-        return Wait(kind="input", call=id, tool=call.tool, until=call.expires_at, note=name)
+        return Wait(kind="input", call=id, tool=tool, until=call.expires_at, note=call.operation.signal or "")
     if call.status == "pending":
-        return Wait(kind="external", call=id, tool=call.tool, until=call.expires_at)
+        return Wait(kind="external", call=id, tool=tool, until=call.expires_at)
     if call.status in ("person", "doubt"):
-        return Wait(kind="operator", call=id, tool=call.tool, digest=call.digest, note=f"in doubt: {note}")
-    return Wait(
-        kind="timer", call=id, tool=call.tool, until=state.timers.get(f"retry:{id}") or call.not_after, note=note
-    )
+        return Wait(kind="operator", call=id, tool=tool, digest=call.digest, note=f"in doubt: {note}")
+    return Wait(kind="timer", call=id, tool=tool, until=state.timers.get(f"retry:{id}") or call.not_after, note=note)
 
 
 def _approval_wait(call: OpenCall) -> Wait:
@@ -240,6 +250,7 @@ def _approval_wait(call: OpenCall) -> Wait:
         needed=call.needed,
         approved_by=tuple(actor.name for actor in call.approved_by),
         approvers=call.approvers,
+        note=ASKS if call.asks else "",
     )
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from onward.core import events as ev
-from onward.core.events import Actor, EffectClass, Event, Failure
+from onward.core.events import Actor, EffectClass, Event, Failure, Operation, OperationKind
 from onward.core.ids import call_id, idempotency_key
 from onward.core.payload import Blob, Erased, Payload
 
@@ -54,7 +54,8 @@ class LedgerEntry:
 
     `key` is the idempotency key of all its attempts; `receipt` its result, or a blob's preview, or Erased;
     `resolved_by` who said what became of it after it was in doubt, or gave its result, and `reason` why; `doubted`
-    that it once was in doubt; `record` names the session and the call that a branch has the result from.
+    that it once was in doubt; `record` names the session and the call that a branch has the result from; `operation` is
+    what a workflow knows it by; so many people are `needed` to approve it.
     """
 
     session: str
@@ -77,12 +78,28 @@ class LedgerEntry:
     resolved_by: Actor | None = None
     reason: str = ""
     record: str | None = None
+    operation: Operation | None = None
+    needed: int = 1
+
+    @property
+    def asks(self) -> bool:
+        """Whether it only asks people."""
+        return self.operation is not None and self.operation.kind == "approval"
+
+    def counts(self, tool: str | None, reads: bool) -> bool:
+        """Whether it is an effect of this tool, or of any; those that only read count with `reads`, and what a workflow
+        only waits for or asks is none."""
+        acts = self.operation is None or self.operation.kind in _ACTS
+        return acts and (reads or self.effect != "read") and tool in (None, self.tool)
 
     @property
     def moved_at(self) -> datetime:
         """When something last happened to it."""
         times = [attempt.ended_at or attempt.started_at for attempt in self.attempts]
         return max([at for at in (self.proposed_at, self.ended_at, *times) if at is not None])
+
+
+_ACTS: frozenset[OperationKind] = frozenset({"step", "undo", "child", "start"})
 
 
 def ledger(session: str, events: Iterable[Event]) -> list[LedgerEntry]:
@@ -112,9 +129,12 @@ def _proposed(session: str, event: Event, body: ev.CallsProposed) -> dict[str, L
             digest=proposal.digest,
             arguments=_item(body.arguments, index),
             proposed_at=event.at,
+            operation=body.operations[index] if body.operations else None,
         )
         if proposal.refusal is not None:
             _end(entry, event, "not_performed", proposal.refusal)
+        if entry.operation is not None and entry.operation.kind == "patch":
+            _end(entry, event, "done")
         entries[id] = entry
     return entries
 
@@ -179,16 +199,27 @@ def _leave(event: Event, entries: Iterable[LedgerEntry]) -> None:
 
 
 def _asked(entry: LedgerEntry, event: Event, body: ev.ApprovalRequested) -> None:
-    entry.rule = body.rule
+    entry.rule, entry.needed = body.rule, body.needed
 
 
 def _decided(entry: LedgerEntry, event: Event, body: ev.ApprovalDecided) -> None:
     entry.approvals.append(Approval(event.actor, body.verdict, event.at, body.reason))
+    if entry.asks:
+        return _answered(entry, event, body)
     if body.verdict == "rejected":
         _end(entry, event, "not_performed", Failure(code="rejected", message=body.reason or "a person said no"))
     if body.verdict == "responded":
         entry.receipt = body.result
         _end(entry, event, "answered")
+
+
+def _answered(entry: LedgerEntry, event: Event, body: ev.ApprovalDecided) -> None:
+    """A question that only asks comes to the decision itself."""
+    by = [one.by.name for one in entry.approvals if one.verdict == body.verdict]
+    if body.verdict == "approved" and len(by) < entry.needed:
+        return
+    entry.receipt = {"verdict": body.verdict, "by": by, "reason": body.reason, "result": body.result}
+    _end(entry, event, "done")
 
 
 def _edited(entry: LedgerEntry, event: Event, body: ev.CallEdited) -> None:
@@ -198,7 +229,10 @@ def _edited(entry: LedgerEntry, event: Event, body: ev.CallEdited) -> None:
 
 def _expired(entry: LedgerEntry, event: Event, body: ev.ApprovalExpired) -> None:
     entry.approvals.append(Approval(event.actor, body.verdict, event.at, "nobody decided in time"))
-    if body.verdict == "rejected":
+    if entry.asks:
+        entry.receipt = {"verdict": "expired", "by": [], "reason": "", "result": None}
+        _end(entry, event, "done")
+    elif body.verdict == "rejected":
         _end(entry, event, "not_performed", Failure(code="approval_expired", message="nobody decided in time"))
 
 
@@ -266,6 +300,10 @@ def _pending(entry: LedgerEntry, event: Event, body: ev.CallPending) -> None:
 def _child_started(entry: LedgerEntry, event: Event, body: ev.ChildStarted) -> None:
     _attempt(entry, 1).started_at = event.at
     entry.outcome = "pending"
+    if entry.operation is not None and entry.operation.kind == "start":
+        entry.receipt = {"session": body.session}
+        _over(entry, event, 1, "done")
+        _end(entry, event, "done")
 
 
 def _child_ended(entry: LedgerEntry, event: Event, body: ev.ChildEnded) -> None:

@@ -101,6 +101,11 @@ class OpenCall(Value):
         """Whether it is a workflow's wait, for a time or an input: nothing is done in the world for it."""
         return self.operation is not None and self.operation.kind in ("sleep", "signal")
 
+    @property
+    def asks(self) -> bool:
+        """Whether a workflow only asks people: the decision itself is what the call comes to."""
+        return self.operation is not None and self.operation.kind == "approval"
+
 
 class Entry(Value):
     """One thing a program decides on, and a model is shown.

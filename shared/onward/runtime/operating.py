@@ -114,8 +114,7 @@ class Operating(Sessions):
         heads = [await self._with_log(id, tenant)] if id else every(self.parts.backend.store, asked)
         async for head in _each(heads):
             for entry in await self._ledger(head, alone=id is not None):
-                wanted = (reads or entry.effect != "read") and tool in (None, entry.tool)
-                if wanted and (since is None or entry.moved_at >= since):
+                if entry.counts(tool, reads) and (since is None or entry.moved_at >= since):
                     yield entry
 
     async def _ledger(self, head: Head, alone: bool) -> Sequence[LedgerEntry]:

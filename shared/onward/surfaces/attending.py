@@ -13,6 +13,7 @@ from onward.surfaces.asking import Asker
 from onward.surfaces.documents import plain
 from onward.surfaces.follow import Following
 from onward.surfaces.interrupts import Interrupts
+from onward.surfaces.operations import called
 from onward.surfaces.output import Output
 from onward.surfaces.terminal import Keyboard
 from onward.surfaces.verbs import Place, needs_attention
@@ -90,7 +91,7 @@ async def _left(stop: Interrupts, following: Following, view: View, again: str) 
 
 async def _tell_lasting(following: Following, view: View, again: str) -> None:
     state = await following.runtime.state(following.id)
-    begun = [call.tool for call in state.calls.values() if call.status == "started"]
+    begun = [called(call) for call in state.calls.values() if call.status == "started"]
     view.note(
         f"stopping; {', '.join(begun) or 'a call'} was begun and is not interrupted. Again Ctrl-C leaves at once, "
         f"and what came of it is then in doubt; that is taken up with: {again}"

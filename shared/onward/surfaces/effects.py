@@ -13,9 +13,10 @@ from onward.core.payload import Blob, Erased
 from onward.core.usage import UsageBy, UsageRow
 from onward.ports import Query
 from onward.runtime.access import Access
+from onward.surfaces.operations import step_text
 from onward.surfaces.output import Output
 from onward.surfaces.telling import who, why
-from onward.surfaces.text import brief, call_text, moment, safe, shown, table
+from onward.surfaces.text import brief, moment, safe, shown, table
 
 
 async def effects(
@@ -40,11 +41,17 @@ def _table(found: Sequence[LedgerEntry], output: Output, now: datetime) -> list[
 
 
 def _row(entry: LedgerEntry, now: datetime) -> tuple[str, ...]:
-    what = brief(call_text(entry.tool, entry.arguments), 80)
+    what = brief(effect_text(entry), 80)
     tries = f"{len(entry.attempts)} attempts; " if len(entry.attempts) > 1 else ""
     came = f" → {tries}{brief(receipt_text(entry), 80)}" if entry.ended_at else ""
     outcome = outcome_text(entry)
     return (moment(entry.moved_at, now), entry.session, entry.call, entry.effect, outcome, by_text(entry), what + came)
+
+
+def effect_text(entry: LedgerEntry) -> str:
+    """A call as one would write it, by the name that a workflow has for it."""
+    path = entry.operation.name if entry.operation else entry.tool
+    return step_text(entry.tool, path, entry.arguments)
 
 
 def outcome_text(entry: LedgerEntry) -> str:
@@ -98,7 +105,13 @@ def entry_doc(entry: LedgerEntry) -> dict[str, Any]:
         "reconciled": entry.reconciled,
         "resolved_by": entry.resolved_by and entry.resolved_by.model_dump(),
         "reason": entry.reason,
-    } | ({"record": entry.record} if entry.record else {})
+    } | _seldom(entry)
+
+
+def _seldom(entry: LedgerEntry) -> dict[str, Any]:
+    """What only some calls have."""
+    named = {"operation": entry.operation.model_dump(include={"name", "kind"})} if entry.operation else {}
+    return named | ({"record": entry.record} if entry.record else {})
 
 
 def _value(value: Any) -> Any:

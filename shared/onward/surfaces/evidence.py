@@ -10,9 +10,9 @@ from onward.core.head import Head
 from onward.core.ledger import LedgerEntry
 from onward.core.payload import Blob
 from onward.runtime.access import Access
-from onward.surfaces.effects import outcome_text
+from onward.surfaces.effects import effect_text, outcome_text
 from onward.surfaces.telling import who, why
-from onward.surfaces.text import Paper, call_text, indented, moment, said
+from onward.surfaces.text import Paper, indented, moment, said
 
 _OPEN = ("in_doubt", "started", "open")
 
@@ -39,7 +39,7 @@ def evidence_lines(found: Sequence[LedgerEntry], paper: Paper, now: datetime) ->
 
 
 def _facts(entry: LedgerEntry, now: datetime) -> Iterator[tuple[str, str]]:
-    yield "call", call_text(entry.tool, entry.arguments)
+    yield "call", effect_text(entry)
     yield "effect", entry.effect
     yield "key", entry.key
     for by in entry.approvals:

@@ -11,11 +11,13 @@ from typing import Any
 from onward.core import events as ev
 from onward.core.events import Event
 from onward.core.head import Head
+from onward.core.ids import call_id
 from onward.core.state import OpenCall
 from onward.errors import NotFound
 from onward.runtime.access import Access
 from onward.surfaces.asking import Asker, Asking
 from onward.surfaces.documents import whole
+from onward.surfaces.operations import called
 from onward.surfaces.questions import Question
 from onward.surfaces.text import until
 from onward.surfaces.views import View
@@ -45,6 +47,7 @@ class Following:
         self.id = id
         self.open: dict[str, Question] = {}
         self._asked: dict[str, Question] = {}
+        self._operations: dict[str, ev.Operation] = {}
         self._view = view
         self._after = 0
         self._silent = 0.0
@@ -107,8 +110,12 @@ class Following:
     def _track(self, event: Event) -> None:
         """Keep account of what is asked."""
         body = event.body
-        if isinstance(body, ev.ApprovalRequested):
-            self.open[body.call] = self._asked[body.call] = Question.from_request(self.id, body)
+        if isinstance(body, ev.CallsProposed):
+            asked = [at for at, call in enumerate(body.calls) if call.rule and body.operations]
+            self._operations |= {call_id(event.seq, at): body.operations[at] for at in asked}
+        elif isinstance(body, ev.ApprovalRequested):
+            question = Question.from_request(self.id, body, self._operations.get(body.call))
+            self.open[body.call] = self._asked[body.call] = question
         elif isinstance(body, ev.ApprovalDecided | ev.ApprovalDelegated | ev.CallEdited):
             self._decided(event, body)
         elif isinstance(body, ev.ApprovalExpired | ev.CallRefused | ev.CallCompleted):
@@ -169,7 +176,7 @@ class Following:
 
     def _tell_begun(self, call: OpenCall) -> None:
         due = until(call.not_after, self.now()) if call.not_after else "its time limit"
-        text = f"{call.tool} was begun, and what came of it is not recorded. It may still come, until {due}."
+        text = f"{called(call)} was begun, and what came of it is not recorded. It may still come, until {due}."
         self._once(f"begun {call.id}", lambda: self._view.note(text))
 
     def _once(self, what: str, tell: Callable[[], None]) -> None:
@@ -195,5 +202,5 @@ class Following:
         self._silent += LOOK
         if self._silent == SILENCE:
             state = await self.runtime.state(self.id)
-            busy = [call.tool for call in state.calls.values() if call.status in ("ready", "started")]
+            busy = [called(call) for call in state.calls.values() if call.status in ("ready", "started")]
             self._view.note(f"still at work: {', '.join(busy) or 'the model'}")

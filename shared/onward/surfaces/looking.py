@@ -9,7 +9,6 @@ from typing import Any
 
 from onward.core.codec import stamp
 from onward.core.head import Head
-from onward.core.state import State
 from onward.errors import Permanent
 from onward.ports import Query
 from onward.runtime import MANY
@@ -22,7 +21,7 @@ from onward.surfaces.output import Output
 from onward.surfaces.questions import Question, questions
 from onward.surfaces.reports import attention_lines, event_line, list_lines, question_block, show_lines
 from onward.surfaces.telling_branches import origin_text
-from onward.surfaces.text import preview, said
+from onward.surfaces.text import in_full, preview, said
 from onward.surfaces.timeline import Telling
 from onward.surfaces.verbs import Place, decisions, needs_attention, verbs
 
@@ -86,12 +85,12 @@ async def show(runtime: Access, id: str, place: Place, output: Output) -> None:
         more |= {"branches": branches, "evidence": [entry_doc(entry) for entry in found]}
         return output.doc(_with_verbs(head, place) | more)
     recent = [event async for event in runtime.events(id, after=max(0, head.seq - RECENT))]
-    telling = Telling(_tools(state))
+    telling = Telling.of(state)
     now = runtime.parts.clock.now()
     output.lines(show_lines(head, recent, telling, place, output.paper, now, branches))
     output.lines(evidence_lines(found, output.paper, now))
     if state.ended == "completed":
-        text = said(await runtime.value(id, state.output))
+        text = in_full(await runtime.value(id, state.output))
         output.lines(["", preview(text, LINES, MOST) if output.out.isatty() else text])
 
 
@@ -106,18 +105,12 @@ def _show_head(runtime: Access, head: Head, error: Permanent | None, place: Plac
     output.lines([output.paper.tint(f"The log can't be read: {said(str(error))} [{error.code}]", "bad")])
 
 
-def _tools(state: State) -> dict[str, str]:
-    """Which tool each call is for."""
-    settled = {entry.call: said(entry.tool) for entry in state.transcript if entry.call and entry.tool}
-    return settled | {call.id: said(call.tool) for call in state.calls.values()}
-
-
 # --- one session's log -----------------------------------------------------------------------------------------
 
 
 async def events(runtime: Access, id: str, after: int, follow: bool, output: Output) -> None:
     """The log after this event; with `follow`, as it goes on, until the session has ended."""
-    telling = Telling(_tools(await runtime.state(id)))
+    telling = Telling.of(await runtime.state(id))
     async for event in runtime.events(id, after=after, follow=follow):
         if output.json:
             output.doc(event_doc(await whole(runtime, id, event)), indent=None)
@@ -170,7 +163,7 @@ def _approval_lines(
 
 
 def _question_doc(question: Question, place: Place, open: int) -> dict[str, Any]:
-    found = decisions(question.session, question.call, question.digest, place, open == 1)
+    found = decisions(question.session, question.call, question.digest, place, open == 1, question.asks)
     return {
         "session": question.session,
         "call": question.call,

@@ -11,9 +11,10 @@ from onward.core.head import Head
 from onward.core.state import OpenCall, State
 from onward.runtime.access import Access
 from onward.surfaces.documents import event_doc, plain, whole
+from onward.surfaces.operations import open_text
 from onward.surfaces.output import Output
 from onward.surfaces.reports import event_line, facts_lines, spent_text
-from onward.surfaces.text import call_text, moment, said, shown
+from onward.surfaces.text import moment, said, shown
 from onward.surfaces.timeline import Telling
 
 RECENT = 8
@@ -79,8 +80,8 @@ def _lines(state: State, recent: list[Event], output: Output) -> Iterator[str]:
     ]
     yield from facts_lines(facts, output.paper)
     for call in state.calls.values():
-        yield f"{output.paper.tint('call', 'dim')}      {call.id} {call.status}: {call_text(call.tool, call.arguments)}"
+        yield f"{output.paper.tint('call', 'dim')}      {call.id} {call.status}: {open_text(call, now)}"
     yield ""
-    telling = Telling({call.id: said(call.tool) for call in state.calls.values()})
+    telling = Telling.of(state)
     for event in recent:
         yield event_line(event, telling, output.paper)

@@ -8,13 +8,14 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from onward.core.events import ApprovalRequested
+from onward.core.events import ApprovalRequested, Operation
 from onward.core.head import Head
 from onward.core.ids import is_among
 from onward.core.payload import Blob
 from onward.core.state import OpenCall, State
 from onward.runtime.access import Access
-from onward.surfaces.text import Paper, call_text, cut, indented, safe, shown, until
+from onward.surfaces.operations import named, step_text
+from onward.surfaces.text import Paper, cut, indented, laid_out, safe, shown, until
 
 _STAKES: Mapping[str, str] = MappingProxyType(
     {
@@ -31,7 +32,8 @@ LONGEST = 8000
 @dataclass(frozen=True, slots=True)
 class Question:
     """An open approval. `undo` is the tool that could take the call back, where that is known. So many people are
-    `needed`; `approvers` are those who may decide, or nobody in particular."""
+    `needed`; `approvers` are those who may decide, or nobody in particular. `operation` is what a workflow knows the
+    call by."""
 
     session: str
     call: str
@@ -46,9 +48,10 @@ class Question:
     needed: int = 1
     approved_by: tuple[str, ...] = ()
     approvers: tuple[str, ...] = ()
+    operation: Operation | None = None
 
     @classmethod
-    def from_request(cls, session: str, body: ApprovalRequested) -> Question:
+    def from_request(cls, session: str, body: ApprovalRequested, operation: Operation | None = None) -> Question:
         return cls(
             session=session,
             call=body.call,
@@ -62,6 +65,7 @@ class Question:
             undo=body.undo,
             needed=body.needed,
             approvers=tuple(body.approvers),
+            operation=operation,
         )
 
     @classmethod
@@ -79,6 +83,7 @@ class Question:
             needed=call.needed,
             approved_by=tuple(actor.name for actor in call.approved_by),
             approvers=call.approvers,
+            operation=call.operation,
         )
 
     def for_person(self, name: str) -> bool:
@@ -91,9 +96,32 @@ class Question:
         return replace(self, approvers=(*others, to)) if self.approvers else self
 
     @property
+    def asks(self) -> bool:
+        """Whether a workflow only asks: nothing is done when it is approved, but that it is."""
+        return self.operation is not None and self.operation.kind == "approval"
+
+    @property
+    def title(self) -> str:
+        """What is decided on: the call's name, or the question."""
+        if self.asks:
+            return safe(str(self._asked.get("question", self.tool)), True)
+        return safe(named(self.tool, self.operation).name, True)
+
+    @property
+    def shown(self) -> Any:
+        """What is to be looked at: the arguments, or what the workflow gives to look at beside a question."""
+        return self._asked.get("evidence") if self.asks else self.arguments
+
+    @property
+    def _asked(self) -> Mapping[str, Any]:
+        return self.arguments if isinstance(self.arguments, Mapping) else {}
+
+    @property
     def text(self) -> str:
-        """The call as one would write it."""
-        return call_text(self.tool, self.arguments)
+        """The call as one would write it, or the question."""
+        if self.asks:
+            return shown(self.title)
+        return step_text(self.tool, self.operation.name if self.operation else self.tool, self.arguments)
 
 
 async def questions(runtime: Access, head: Head) -> list[Question]:
@@ -110,13 +138,28 @@ async def questions_in(runtime: Access, head: Head, state: State) -> list[Questi
 
 def question_lines(question: Question, paper: Paper, now: datetime) -> list[str]:
     """The question, in full: the exact arguments first."""
-    facts = [*_arguments(question.arguments), *_stakes(question, now)]
-    room = min(24, max(len(name) for name, _ in facts))
-    lines = [f"  {paper.tint(safe(question.tool, True), 'strong')}  {paper.tint(f'call {question.call}', 'dim')}"]
+    facts = [*_looked_at(question), *_stakes(question, now)]
+    room = min(24, max((len(name) for name, _ in facts), default=0))
+    first, *more = indented(question.title, paper.width, 2)
+    lines = [f"  {paper.tint(first, 'strong')}", *(f"  {paper.tint(part, 'strong')}" for part in more)]
+    lines[-1] += f"  {paper.tint(_which(question), 'dim')}"
     for name, text in facts:
         first, *rest = indented(text, paper.width, room + 6)
         lines += [f"    {paper.tint(f'{name:<{room}}', 'dim')}  {first}", *(f"{'':{room + 6}}{more}" for more in rest)]
     return lines
+
+
+def _which(question: Question) -> str:
+    """What names the call, besides its title."""
+    name = named(question.tool, question.operation).name
+    of = f"{name}, " if question.asks and name != question.tool else ""
+    return f"{of}call {question.call}"
+
+
+def _looked_at(question: Question) -> list[tuple[str, str]]:
+    if not question.asks:
+        return _arguments(question.arguments)
+    return [] if question.shown is None else [("evidence", _long(question.shown))]
 
 
 def _arguments(arguments: Any) -> list[tuple[str, str]]:
@@ -126,15 +169,17 @@ def _arguments(arguments: Any) -> list[tuple[str, str]]:
 
 
 def _long(value: Any) -> str:
-    text = shown(value, exact=True)
+    text = laid_out(value, exact=True)
     return (
         text if len(text) <= LONGEST else f"{cut(text, LONGEST)} NOT SHOWN WHOLE: {len(text):,} characters, see --json"
     )
 
 
 def _stakes(question: Question, now: datetime) -> list[tuple[str, str]]:
-    timeout = "denied" if question.on_timeout == "deny" else "approved"
+    timeout = "it is denied" if question.on_timeout == "deny" else "it is approved"
+    timeout = "the workflow goes on without a decision" if question.asks else timeout
     facts = [("rule", safe(question.rule, True)), ("effect", stakes_text(question.effect, question.undo))]
+    facts = [] if question.asks else facts
     if question.needed > 1 or question.approvers:
         facts.append(("people", people_text(question.needed, question.approved_by, question.approvers)))
     return [*facts, ("expires", f"{until(question.expires_at, now)}, then {timeout}")] if question.expires_at else facts

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from onward.core.events import Event, Limits
-from onward.core.head import Head, Wait
+from onward.core.head import ASKS, ASLEEP, Head, Wait
 from onward.core.state import Spent
+from onward.surfaces.operations import name_of
 from onward.surfaces.questions import Question, people_text, question_lines
 from onward.surfaces.telling import quoted, who
 from onward.surfaces.telling_branches import EFFECTS, origin_text
@@ -55,7 +56,9 @@ def _kind_text(wait: Wait) -> str:
 
 def wait_text(wait: Wait, now: datetime) -> str:
     """One wait in a line."""
-    of = f"{safe(wait.tool)} (call {wait.call})" if wait.tool else ""
+    of = f"{name_of(wait.tool, wait.name or None)} (call {wait.call})" if wait.tool else ""
+    if wait.kind == "approval" and wait.note == ASKS:
+        return f"a person's answer to {of}{_people(wait)}{_until(wait, now)}"
     if wait.kind == "approval":
         return f"a person's decision on {of}: {safe(wait.rule or '')}{_people(wait)}{_until(wait, now)}"
     if wait.kind == "external":
@@ -65,7 +68,8 @@ def wait_text(wait: Wait, now: datetime) -> str:
     if wait.kind == "timer":
         return _timer_text(wait, of, now)
     if wait.kind == "child":
-        return f"session {wait.session}"
+        named = f"{name_of(wait.tool or '', wait.name)}, " if wait.name else ""
+        return f"{named}session {wait.session}"
     return f"{input_text(wait.note)}{_until(wait, now)}"
 
 
@@ -86,7 +90,7 @@ def _operator_text(wait: Wait, of: str) -> str:
 def _timer_text(wait: Wait, of: str, now: datetime) -> str:
     due = f", at {until(wait.until, now)}" if wait.until else ""
     if is_asleep(wait):
-        return f"its time to pass{_until(wait, now)}"
+        return f"{f'{of}: ' if wait.name else ''}its time to pass{_until(wait, now)}"
     if of and wait.note:
         return f"the next attempt at {of}{due}, after {said(wait.note)}"
     if of:
@@ -96,7 +100,7 @@ def _timer_text(wait: Wait, of: str, now: datetime) -> str:
 
 def is_asleep(wait: Wait) -> bool:
     """Whether all there is to do is to let time pass."""
-    return wait.kind == "timer" and wait.tool == "sleep" and not wait.note
+    return wait.kind == "timer" and wait.note == ASLEEP
 
 
 def _until(wait: Wait, now: datetime) -> str:
@@ -132,10 +136,11 @@ def question_block(
 ) -> Iterator[str]:
     """Open approvals of one session, each with the commands that decide it."""
     for question in asked:
-        yield "Waits for a person to decide:"
+        yield "Waits for a person to answer:" if question.asks else "Waits for a person to decide:"
         yield from question_lines(question, paper, now)
         only = len(asked) == 1 if alone is None else alone
-        yield from verb_lines(decisions(question.session, question.call, question.digest, place, only), paper)
+        found = decisions(question.session, question.call, question.digest, place, only, question.asks)
+        yield from verb_lines(found, paper)
 
 
 # --- many sessions ---------------------------------------------------------------------------------------------

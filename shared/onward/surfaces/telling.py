@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from onward.core import events as ev
-from onward.core.events import Actor, Event, Failure, Limits
+from onward.core.events import Actor, Event, Failure, Limits, OperationKind
+from onward.surfaces.operations import Named
 from onward.surfaces.text import Tone, said, span, until
 
 B = TypeVar("B", bound=ev.Body)
@@ -28,14 +29,18 @@ class Note:
 
 @dataclass(slots=True)
 class Tools:
-    """Which tool each call is for, as far as it is known."""
+    """What each call is, as far as it is known."""
 
-    tools: dict[str, str] = field(default_factory=dict)
+    calls: dict[str, Named] = field(default_factory=dict)
 
     def tool(self, call: str, actor: Actor | None = None) -> str:
-        """The name of the tool that a call is for."""
+        """The name of a call: that of its tool, or the one that a workflow has for it."""
         by = actor.name if actor and actor.kind == "tool" else ""
-        return self.tools.get(call) or by or f"call {call}"
+        return self.calls[call].name if call in self.calls else by or f"call {call}"
+
+    def kind(self, call: str) -> OperationKind | None:
+        """What a workflow asked for by this call."""
+        return self.calls[call].kind if call in self.calls else None
 
 
 Tell = Callable[[Tools, Event, Any], Note]

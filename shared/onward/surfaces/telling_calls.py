@@ -2,53 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from onward.core import events as ev
 from onward.core.events import Event
 from onward.core.ids import call_id
-from onward.core.state import LEFT
+from onward.core.state import LEFT, TAKEN
+from onward.surfaces.operations import argument_of, asked, named
 from onward.surfaces.telling import Note, Tools, due, quoted, tells, who, why
 from onward.surfaces.telling_branches import recorded
-from onward.surfaces.text import Tone, call_text, input_text, said, shown
+from onward.surfaces.text import Tone, call_text, said, shown
 
 # --- calls -----------------------------------------------------------------------------------------------------
 
 
 @tells(ev.CallsProposed)
 def _proposed(tell: Tools, event: Event, body: ev.CallsProposed) -> Note:
-    lines, waits = [], [_waits(operation, event) for operation in body.operations]
-    only = bool(waits) and all(waits)
     for index, proposal in enumerate(body.calls):
-        tell.tools[call_id(event.seq, index)] = said(proposal.tool)
-        verdict = f"  refused: {why(proposal.refusal)}" if proposal.refusal else ""
-        waited = waits[index] if waits else ""
-        words = f"waits {waited}" if waited else _call(proposal.tool, body.arguments, index)
-        lines.append(waited if only else f"{words}{verdict}")
-    return Note("wait" if only else "call", lines[0] if lines else "", below=tuple(lines[1:]))
+        operation = body.operations[index] if body.operations else None
+        tell.calls[call_id(event.seq, index)] = named(proposal.tool, operation)
+    label, lines = asked(body, event.at) if body.operations else ("call", _calls(body))
+    return Note(label, lines[0] if lines else "", below=tuple(lines[1:]))
 
 
-def _waits(operation: ev.Operation, event: Event) -> str:
-    """For what a workflow waits that asks for nothing to be done; no words for anything else."""
-    until = f"until {due(operation.until, event)}" if operation.until else ""
-    if operation.kind == "signal":
-        return f"for {input_text(operation.signal)}{', ' if until else ''}{until}"
-    return until if operation.kind == "sleep" else ""
+def _calls(body: ev.CallsProposed) -> list[str]:
+    """What a model asks for."""
+    return [_call(proposal, argument_of(body.arguments, index)) for index, proposal in enumerate(body.calls)]
 
 
-def _call(tool: str, arguments: Any, index: int) -> str:
-    if isinstance(arguments, Sequence) and not isinstance(arguments, str) and index < len(arguments):
-        return call_text(tool, arguments[index])
-    return call_text(tool, arguments)
+def _call(proposal: ev.Proposal, arguments: Any) -> str:
+    verdict = f"  refused: {why(proposal.refusal)}" if proposal.refusal else ""
+    return f"{call_text(proposal.tool, arguments)}{verdict}"
 
 
 @tells(ev.ApprovalRequested)
 def _requested(tell: Tools, event: Event, body: ev.ApprovalRequested) -> Note:
-    tell.tools[body.call] = said(body.tool)
+    tell.calls.setdefault(body.call, named(body.tool, None))
     people = "a person is" if body.needed == 1 else f"{body.needed} people are"
     of = f" of {said(', '.join(body.approvers))}" if body.approvers else ""
-    return Note("approval", f"{people} asked about {said(body.tool)}: {said(body.rule)}{of}", "ask")
+    if tell.kind(body.call) == "approval":
+        return Note("approval", f"{people} asked{of}, until {due(body.expires_at, event)}", "ask")
+    return Note("approval", f"{people} asked about {tell.tool(body.call)}: {said(body.rule)}{of}", "ask")
 
 
 @tells(ev.ApprovalDecided)
@@ -82,6 +77,8 @@ def _edited(tell: Tools, event: Event, body: ev.CallEdited) -> Note:
 
 @tells(ev.ApprovalExpired)
 def _expired(tell: Tools, event: Event, body: ev.ApprovalExpired) -> Note:
+    if tell.kind(body.call) == "approval":
+        return Note("expired", f"{tell.tool(body.call)}: nobody decided in time", "ask")
     return Note(
         body.verdict, f"{tell.tool(body.call)}: nobody decided in time", "bad" if body.verdict == "rejected" else "ask"
     )
@@ -107,12 +104,29 @@ _SAID_BY = {
 
 @tells(ev.CallCompleted)
 def _call_completed(tell: Tools, event: Event, body: ev.CallCompleted) -> Note:
+    name, kind = tell.tool(body.call, event.actor), tell.kind(body.call)
+    if kind == "sleep" and body.by != "skip":
+        return Note("over", f"{name}{_recorded(body.record)}", "dim")
+    if kind == "signal" and body.by == "input":
+        return Note("taken", f"{name}: {_taken(body.result)}", "dim", quiet=True)
     by = f" ({recorded(body.record)})" if body.record else _SAID_BY.get(body.by, "").format(who(event.actor))
-    return Note("result", f"{tell.tool(body.call, event.actor)}{by}: {shown(body.result)}{quoted(body.reason)}")
+    label = "undone" if kind == "undo" and body.by != "skip" else "result"
+    return Note(label, f"{name}{by}: {shown(body.result)}{quoted(body.reason)}")
+
+
+def _recorded(source: str | None) -> str:
+    return f" ({recorded(source)})" if source else ""
+
+
+def _taken(result: Any) -> str:
+    """The input that a wait ended with."""
+    return f"the input of event {result[TAKEN]}" if isinstance(result, Mapping) and TAKEN in result else shown(result)
 
 
 @tells(ev.CallFailed)
 def _call_failed(tell: Tools, event: Event, body: ev.CallFailed) -> Note:
+    if tell.kind(body.call) == "signal" and body.error.code == "not_completed":
+        return Note("late", f"{tell.tool(body.call)} did not come in time", "ask")
     by = f" (says {who(event.actor)})" if body.by == "operator" else ""
     by = f" ({recorded(body.record)})" if body.record else by
     again = (f"attempt {body.attempt} failed, the next is due {due(body.retry_at, event)}",) if body.retry_at else ()
@@ -121,10 +135,12 @@ def _call_failed(tell: Tools, event: Event, body: ev.CallFailed) -> Note:
 
 @tells(ev.CallRefused)
 def _call_refused(tell: Tools, event: Event, body: ev.CallRefused) -> Note:
+    name = tell.tool(body.call)
     if body.error.code == LEFT:
-        return Note("left", f"{tell.tool(body.call)}: {said(body.error.message)}", "dim")
-    label = "blocked" if body.error.code == "blocked" else "refused"
-    return Note(label, f"{tell.tool(body.call)}: {why(body.error)}", "bad")
+        return Note("left", f"does not wait for {name} any more", "dim")
+    if tell.kind(body.call) in ("sleep", "signal", "approval"):
+        return Note("left", f"{name}: {why(body.error)}", "dim")
+    return Note("blocked" if body.error.code == "blocked" else "refused", f"{name}: {why(body.error)}", "bad")
 
 
 @tells(ev.CallInDoubt)
@@ -158,9 +174,8 @@ def _pending(tell: Tools, event: Event, body: ev.CallPending) -> Note:
 
 @tells(ev.ChildStarted)
 def _child_started(tell: Tools, event: Event, body: ev.ChildStarted) -> Note:
-    return Note(
-        "child", f"{tell.tool(body.call)}: {said(body.program)} {said(body.version)} in session {said(body.session)}"
-    )
+    program = f"{said(body.program)} {said(body.version)}"
+    return Note("child", f"{tell.tool(body.call)}: {program} in session {said(body.session)}")
 
 
 @tells(ev.ChildLeft)
@@ -172,6 +187,5 @@ def _child_left(tell: Tools, event: Event, body: ev.ChildLeft) -> Note:
 @tells(ev.ChildEnded)
 def _child_ended(tell: Tools, event: Event, body: ev.ChildEnded) -> Note:
     became = why(body.error) if body.error else shown(body.output)
-    return Note(
-        "child", f"session {body.session} {body.status}: {became}", "plain" if body.status == "completed" else "bad"
-    )
+    tone: Tone = "plain" if body.status == "completed" else "bad"
+    return Note("child", f"{tell.tool(body.call)}, session {body.session}, {body.status}: {became}", tone)

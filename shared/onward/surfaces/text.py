@@ -61,9 +61,26 @@ def shown(value: Any, exact: bool = False) -> str:
     return safe(json.dumps(value, ensure_ascii=False, default=str), exact).replace("\n", "\\n")
 
 
+WIDE = 60
+"""Characters of a value that are as easily read in one line."""
+
+
+def laid_out(value: Any, exact: bool = False) -> str:
+    """A value for whoever is to read it well: what has parts and is long has a line for each."""
+    line = shown(value, exact)
+    if len(line) <= WIDE or not isinstance(value, Mapping | list | tuple):
+        return line
+    return safe(json.dumps(value, ensure_ascii=False, default=str, indent=2), exact)
+
+
 def said(value: Any) -> str:
     """A value as words: a text itself, anything else as JSON."""
     return safe(value) if isinstance(value, str) else shown(value)
+
+
+def in_full(value: Any) -> str:
+    """A value that stands by itself: a text, anything else as JSON that is laid out."""
+    return safe(value) if isinstance(value, str) else laid_out(value)
 
 
 def cut(text: str, most: int) -> str:

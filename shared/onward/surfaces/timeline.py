@@ -8,7 +8,9 @@ from typing import Any
 
 from onward.core import events as ev
 from onward.core.events import Event, Limits
+from onward.core.state import State
 from onward.surfaces import telling_calls as telling_calls
+from onward.surfaces.operations import calls_of
 from onward.surfaces.telling import NOTES, Note, Tools, due, limits_text, quoted, tells, who, why
 from onward.surfaces.telling_branches import from_where, recorded
 from onward.surfaces.text import said, shown
@@ -16,7 +18,12 @@ from onward.surfaces.text import said, shown
 
 @dataclass(slots=True)
 class Telling(Tools):
-    """Tells events in order; it remembers the tools that calls are for."""
+    """Tells events in order; it remembers what each call is."""
+
+    @classmethod
+    def of(cls, state: State) -> Telling:
+        """What tells the events of a session whose state is at hand, from whichever event on."""
+        return cls(calls_of(state))
 
     def note(self, event: Event) -> Note:
         """The event in words."""
@@ -43,7 +50,8 @@ def _started(tell: Tools, event: Event, body: ev.SessionStarted) -> Note:
 
 @tells(ev.SessionContinued)
 def _continued(tell: Tools, event: Event, body: ev.SessionContinued) -> Note:
-    return Note("start", f"afresh, in the same session: {said(body.input)}", "strong")
+    kept = f", with {_plural(len(body.kept), 'input')} that nobody had waited for" if body.kept else ""
+    return Note("start", f"afresh, in the same session{kept}", "strong", (said(body.input),))
 
 
 @tells(ev.SessionCompleted)
@@ -135,6 +143,8 @@ def _input(tell: Tools, event: Event, body: ev.InputReceived) -> Note:
 
 @tells(ev.SignalRefused)
 def _signal_refused(tell: Tools, event: Event, body: ev.SignalRefused) -> Note:
+    if body.signal_kind == "child" and body.error.code == "not_open":
+        return Note("child", f"one that has ended: {said(body.error.message)}", "dim", quiet=True)
     return Note("refused", f"a {body.signal_kind}: {why(body.error)}", "bad")
 
 
@@ -151,7 +161,7 @@ def _timer_set(tell: Tools, event: Event, body: ev.TimerSet) -> Note:
 @tells(ev.TimerFired)
 def _timer_fired(tell: Tools, event: Event, body: ev.TimerFired) -> Note:
     kind, _, rest = body.timer.partition(":")
-    of = tell.tool(rest) if kind in ("retry", "poll") else rest
+    of = tell.tool(rest) if rest in tell.calls else rest
     return Note("timer", f"{kind} {of}".strip(), "dim", quiet=kind != "user")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from onward.core.head import Head, Wait
+from onward.core.head import ASKS, Head, Wait
 from onward.surfaces.text import input_text
 
 DEFAULT_DB = "onward.db"
@@ -47,7 +47,8 @@ def verbs(head: Head, place: Place) -> list[Verb]:
 def wait_verbs(head: Head, wait: Wait, place: Place) -> list[Verb]:
     """What ends this wait."""
     if wait.kind == "approval":
-        return decisions(head.id, wait.call or "", wait.digest or "", place, alone=_alone(head, "approval"))
+        alone, asks = _alone(head, "approval"), wait.note == ASKS
+        return decisions(head.id, wait.call or "", wait.digest or "", place, alone, asks)
     if wait.kind == "input":
         return [_input(head, wait, place)]
     if wait.kind == "child":
@@ -68,9 +69,16 @@ def _alone(head: Head, kind: str) -> bool:
     return sum(wait.kind == kind for wait in head.waits) <= 1
 
 
-def decisions(session: str, call: str, digest: str, place: Place, alone: bool) -> list[Verb]:
-    """How a person decides exactly this call, and none that the session may come to ask about instead."""
+def decisions(session: str, call: str, digest: str, place: Place, alone: bool, asks: bool = False) -> list[Verb]:
+    """How a person decides exactly this call, and none that the session may come to ask about instead; or what a
+    workflow only `asks`."""
     named = (*(() if alone else ("--call", call)), "--digest", digest[:DIGITS])
+    if asks:
+        return [
+            Verb(place.command("approve", session, more=named), "say yes"),
+            Verb(place.command("reject", session, more=named), "say no"),
+            Verb(place.command("respond", session, more=(*named, "--result", "JSON")), "answer something else"),
+        ]
     return [
         Verb(place.command("approve", session, more=named), "let it happen"),
         Verb(place.command("reject", session, more=named), "refuse it"),

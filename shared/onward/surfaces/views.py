@@ -13,7 +13,7 @@ from onward.surfaces.documents import ascii_only, event_doc, line, session_doc
 from onward.surfaces.questions import Question
 from onward.surfaces.reports import question_block, rest_lines
 from onward.surfaces.telling import Note
-from onward.surfaces.text import Paper, indented, preview, said
+from onward.surfaces.text import Paper, in_full, indented, preview
 from onward.surfaces.timeline import Telling
 from onward.surfaces.verbs import Place, verbs
 
@@ -122,7 +122,7 @@ class Timeline:
     def ended(self, head: Head, output: Any) -> None:
         if head.status == "completed":
             self.screen.line()
-            self.screen.line(said(output))
+            self.screen.line(in_full(output))
 
     def left(self, head: Head, again: str) -> None:
         if not head.ended:

@@ -221,8 +221,10 @@ def _proposed(call: str) -> int:
 
 def _story(events: Sequence[Event], call: str) -> list[Told]:
     """What the log says of a call, and of the session's end."""
-    tools = {event.body.call: event.body.tool for event in events if isinstance(event.body, ev.ApprovalRequested)}
-    telling = Telling({name: said(tool) for name, tool in tools.items()})
+    telling = Telling()
+    for event in events:
+        if isinstance(event.body, ev.CallsProposed):
+            telling.note(event)
     about = [event for event in events if getattr(event.body, "call", None) == call or isinstance(event.body, _ENDS)]
     return [Told(event, telling.note(event)) for event in about]
 

@@ -26,7 +26,7 @@ from onward.surfaces.console.saying import sayings
 from onward.surfaces.console.talk import talk
 from onward.surfaces.console.values import raw, written
 from onward.surfaces.http.problems import noted
-from onward.surfaces.reports import is_asleep, spent_text, wait_text
+from onward.surfaces.reports import spent_text, wait_text
 from onward.surfaces.telling import Note, who
 from onward.surfaces.telling_branches import EFFECTS
 from onward.surfaces.text import said, shown
@@ -192,7 +192,7 @@ class Waiting:
 
 def _wait(head: Head, wait: Wait, now: datetime) -> Waiting:
     text = wait_text(wait.model_copy(update={"until": None}), now)
-    if wait.kind == "timer" and wait.call and wait.until and not wait.note and not is_asleep(wait):
+    if wait.kind == "timer" and wait.call and wait.until and not wait.note:
         text = f"word of {said(wait.tool)} (call {wait.call}), which was begun"
     return Waiting(text, wait.until, *_where(head, wait))
 

@@ -15,6 +15,7 @@ from onward.core.ids import call_id
 from onward.core.payload import Blob, Erased
 from onward.core.state import Entry
 from onward.surfaces.console.values import written
+from onward.surfaces.operations import named
 from onward.surfaces.telling import Tools, who, why
 from onward.surfaces.telling_branches import recorded
 from onward.surfaces.text import safe
@@ -138,7 +139,7 @@ def _proposed(event: Event, body: ev.CallsProposed, tools: Tools) -> Iterator[Pa
     whole = body.arguments
     for index, proposal in enumerate(body.calls):
         id = call_id(event.seq, index)
-        tools.tools[id] = safe(proposal.tool)
+        tools.calls[id] = named(proposal.tool, body.operations[index] if body.operations else None)
         near = isinstance(whole, Sequence) and not isinstance(whole, str) and index < len(whole)
         yield "call", f"{proposal.tool} {id}", written(whole[index] if near else whole), False
         if proposal.refusal is not None:

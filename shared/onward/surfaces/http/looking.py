@@ -110,7 +110,7 @@ async def done(
     found, since = [], query.updated_since
     for head in heads:
         entries = await asked.caller.done_by(head)
-        wanted = [entry for entry in entries if tool in (None, entry.tool) and (reads or entry.effect != "read")]
+        wanted = [entry for entry in entries if entry.counts(tool, reads)]
         found += [(head, entry) for entry in wanted if since is None or entry.moved_at >= since]
     return found, following
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from onward.core.events import ActorKind, EffectClass, Failure, Limits
+from onward.core.events import ActorKind, EffectClass, Failure, Limits, OperationKind
 from onward.core.events import Effects as EffectsMode
 from onward.core.head import Status, WaitKind
 from onward.core.state import Spent
@@ -40,6 +40,7 @@ class Waiting(Answering):
     needed: int | None = None
     approved_by: list[str] | None = None
     approvers: list[str] | None = None
+    name: str | None = Field(default=None, description="What a workflow calls it, where that is not its tool.")
 
 
 class Attempt(Answering):
@@ -59,6 +60,13 @@ class Decided(Answering):
     verdict: str
     at: Time
     reason: str
+
+
+class Operation(Answering):
+    """What a workflow knows a call by."""
+
+    name: str
+    kind: OperationKind
 
 
 class Effect(Answering):
@@ -90,6 +98,7 @@ class Effect(Answering):
     record: str | None = Field(
         default=None, description="The call that a branch has its result from; nothing was done."
     )
+    operation: Operation | None = Field(default=None, description="Of a workflow's call.")
 
 
 class LeftAt(Answering):
