@@ -212,7 +212,7 @@ async def test_waits_are_told_and_drawn_as_what_they_are() -> None:
     told = [telling.note(event) for event in events]
     waits = [text.partition(" until")[0] for note in told if note.label == "wait" for text in (note.text, *note.below)]
     assert [text.rstrip(",") for text in waits][1:] == ["for the input paid", "for an input"]
-    assert "signal: the workflow does not wait for it any more" in [note.text for note in told if note.label == "left"]
+    assert "does not wait for paid any more" in [note.text for note in told if note.label == "left"]
     bars = [(row.label.partition(" ")[0], bar.text) for row in chart([], events) for bar in row.bars]
     assert bars == [
         ("sleep", "waits for its time: it is over"),

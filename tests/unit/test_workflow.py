@@ -368,7 +368,7 @@ async def test_a_wait_shows_what_it_is_for() -> None:
     play = Flow(flow)
     await play.start()
     waits = (await play.head()).waits
-    assert [(wait.kind, wait.note) for wait in waits] == [("input", "paid"), ("timer", "")]
+    assert [(wait.kind, wait.note) for wait in waits] == [("input", "paid"), ("timer", "asleep")]
 
 
 async def test_the_first_of_a_signal_and_a_timer_wins_and_the_other_is_left() -> None:

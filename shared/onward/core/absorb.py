@@ -198,6 +198,8 @@ def check_decision(state: State, sender: Actor, body: DecisionBody) -> None:
         raise Refused(
             "decision refused", "wrong_digest", f"the open approval is for the call with digest {call.digest[:12]}"
         )
+    if call.asks and body.arguments is not None:
+        raise Refused("decision refused", "not_editable", "a question has no arguments to change: answer it")
     _check_link(call, body)
     _check_decider(call, sender, body)
     if body.verdict == "approved" and is_among(sender.name, [actor.name for actor in call.approved_by]):

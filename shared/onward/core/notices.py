@@ -14,6 +14,7 @@ from onward.core.events import (
     Event,
     Failure,
     LimitReached,
+    Operation,
     SessionCancelled,
     SessionCompleted,
     SessionFailed,
@@ -42,12 +43,19 @@ def notice(type: Occasion, id: str, head: Head, event: Event, details: Mapping[s
 
 
 def question_details(asked: ApprovalRequested, call: OpenCall, arguments: Any, url: str | None) -> dict[str, Any]:
-    """The exact call that somebody is to decide on, and where they can."""
-    said: dict[str, Any] = {"call": call.id, "tool": asked.tool, **_arguments(arguments), "digest": asked.digest}
+    """The exact call that somebody is to decide on, or the question of a workflow, and where they can."""
+    said: dict[str, Any] = {"call": call.id, "tool": asked.tool, **operation_details(call.operation)}
+    said |= {**_arguments(arguments), "digest": asked.digest}
     said |= {"rule": asked.rule, "effect": asked.effect, "undo": asked.undo, "expires_at": stamp(asked.expires_at)}
     said |= {"on_timeout": asked.on_timeout, "needed": call.needed, "approvers": list(call.approvers)}
     said |= {"approved_by": [actor.name for actor in call.approved_by]}
     return said | ({"url": url} if url else {})
+
+
+def operation_details(operation: Operation | None) -> dict[str, Any]:
+    """What a workflow knows a call by; of the kind `approval` one only asks, and nothing is done when it is
+    approved."""
+    return {"operation": operation.model_dump(include={"name", "kind"})} if operation else {}
 
 
 def _arguments(arguments: Any) -> dict[str, Any]:
@@ -64,7 +72,10 @@ def attention_details(body: Body, state: State | None) -> dict[str, Any]:
     """Why an operator is needed, and every call of which nobody but a person can say what became of it. `state` is
     None where the log can't be read."""
     open = [call for call in state.calls.values() if call.status == "person"] if state else []
-    calls = [{"call": call.id, "tool": call.tool, "error": _failure(call.error)} for call in open]
+    calls = [
+        {"call": one.id, "tool": one.tool, **operation_details(one.operation), "error": _failure(one.error)}
+        for one in open
+    ]
     return {"error": _failure(_why(body)), "in_doubt": calls}
 
 

@@ -39,14 +39,14 @@ class Asker:
         self._screen.line()
         for text in question_lines(question, self._screen.paper, now):
             self._screen.line(text)
-        verdict = await self._verdict()
+        verdict = await self._verdict("Your answer?" if question.asks else "Approve?")
         if verdict is None:
             return None
         reason = await self._type("Reason (Enter for none): ")
         return None if reason is None else Answer(verdict, reason)
 
-    async def _verdict(self) -> Verdict | None:
-        while typed := await self._type("Approve? y = yes, n = no, Enter leaves it open: "):
+    async def _verdict(self, asks: str) -> Verdict | None:
+        while typed := await self._type(f"{asks} y = yes, n = no, Enter leaves it open: "):
             if typed.lower() in _ANSWERS:
                 return _ANSWERS[typed.lower()]
             self._screen.line(f"{typed[:40]!r} is neither y nor n.")

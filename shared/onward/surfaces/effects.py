@@ -9,6 +9,7 @@ from typing import Any
 
 from onward.core.codec import stamp
 from onward.core.ledger import LedgerEntry
+from onward.core.notices import operation_details
 from onward.core.payload import Blob, Erased
 from onward.core.usage import UsageBy, UsageRow
 from onward.ports import Query
@@ -110,8 +111,7 @@ def entry_doc(entry: LedgerEntry) -> dict[str, Any]:
 
 def _seldom(entry: LedgerEntry) -> dict[str, Any]:
     """What only some calls have."""
-    named = {"operation": entry.operation.model_dump(include={"name", "kind"})} if entry.operation else {}
-    return named | ({"record": entry.record} if entry.record else {})
+    return operation_details(entry.operation) | ({"record": entry.record} if entry.record else {})
 
 
 def _value(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from onward.core.codec import stamp
 from onward.core.head import Head
+from onward.core.notices import operation_details
 from onward.errors import Permanent
 from onward.ports import Query
 from onward.runtime import MANY
@@ -18,7 +19,7 @@ from onward.surfaces.effects import entry_doc
 from onward.surfaces.evidence import evidence, evidence_lines
 from onward.surfaces.operating import switch_text
 from onward.surfaces.output import Output
-from onward.surfaces.questions import Question, questions
+from onward.surfaces.questions import Question, questions, questions_in
 from onward.surfaces.reports import attention_lines, event_line, list_lines, question_block, show_lines
 from onward.surfaces.telling_branches import origin_text
 from onward.surfaces.text import in_full, preview, said
@@ -85,9 +86,9 @@ async def show(runtime: Access, id: str, place: Place, output: Output) -> None:
         more |= {"branches": branches, "evidence": [entry_doc(entry) for entry in found]}
         return output.doc(_with_verbs(head, place) | more)
     recent = [event async for event in runtime.events(id, after=max(0, head.seq - RECENT))]
-    telling = Telling.of(state)
+    telling, asked = Telling.of(state), await questions_in(runtime, head, state)
     now = runtime.parts.clock.now()
-    output.lines(show_lines(head, recent, telling, place, output.paper, now, branches))
+    output.lines(show_lines(head, recent, telling, place, output.paper, now, branches, asked))
     output.lines(evidence_lines(found, output.paper, now))
     if state.ended == "completed":
         text = in_full(await runtime.value(id, state.output))
@@ -178,4 +179,4 @@ def _question_doc(question: Question, place: Place, open: int) -> dict[str, Any]
         "expires_at": question.expires_at and stamp(question.expires_at),
         "on_timeout": question.on_timeout,
         "next": [verb.command for verb in found],
-    }
+    } | operation_details(question.operation)

@@ -26,6 +26,9 @@ LABELS: Mapping[OperationKind, str] = MappingProxyType(
     }
 )
 
+NOT_COMPLETED = "not_completed"
+"""The code of a wait that ended because nothing came in time."""
+
 EVIDENCE = 160
 """Characters of what is shown beside a question in a line."""
 
@@ -77,7 +80,7 @@ def _kind_of(entry: Entry) -> OperationKind:
         return "undo" if path.startswith("undo") else "patch"
     if entry.tool == "sleep" and value.keys() == {"waited"}:
         return "sleep"
-    if value.keys() == {TAKEN}:
+    if value.keys() == {TAKEN} or (entry.tool in ("signal", "input") and value.get("code") == NOT_COMPLETED):
         return "signal"
     return "approval" if entry.tool == "approval" and "verdict" in value else "step"
 

@@ -176,8 +176,8 @@ def _long(value: Any) -> str:
 
 
 def _stakes(question: Question, now: datetime) -> list[tuple[str, str]]:
-    timeout = "it is denied" if question.on_timeout == "deny" else "it is approved"
-    timeout = "the workflow goes on without a decision" if question.asks else timeout
+    timeout = "denied" if question.on_timeout == "deny" else "approved"
+    timeout = "the workflow goes on without an answer" if question.asks else timeout
     facts = [("rule", safe(question.rule, True)), ("effect", stakes_text(question.effect, question.undo))]
     facts = [] if question.asks else facts
     if question.needed > 1 or question.approvers:

@@ -191,14 +191,25 @@ def attention_verbs(head: Head, place: Place) -> list[Verb]:
 
 
 def show_lines(
-    head: Head, recent: Sequence[Event], telling: Telling, place: Place, paper: Paper, now: datetime, branches: int = 0
+    head: Head,
+    recent: Sequence[Event],
+    telling: Telling,
+    place: Place,
+    paper: Paper,
+    now: datetime,
+    branches: int = 0,
+    asked: Sequence[Question] = (),
 ) -> Iterator[str]:
-    """A session in full, but for its log."""
+    """A session in full, but for its log; `asked` has its questions."""
     yield from facts_lines(_identity(head, paper, now), paper)
     if branches:
         yield from facts_lines([("branches", f"{branches}: {place.command('branches', head.id)}")], paper)
+    questions = {question.call: question for question in asked if question.asks}
     for wait in head.waits:
         yield ""
+        if wait.call in questions:
+            yield from question_block([questions[wait.call]], place, paper, now, alone=len(asked) == 1)
+            continue
         yield f"Waits for {wait_text(wait, now)}"
         yield from verb_lines(wait_verbs(head, wait, place), paper)
     if not head.waits and needs_attention(head):

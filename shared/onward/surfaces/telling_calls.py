@@ -9,7 +9,7 @@ from onward.core import events as ev
 from onward.core.events import Event
 from onward.core.ids import call_id
 from onward.core.state import LEFT, TAKEN
-from onward.surfaces.operations import argument_of, asked, named
+from onward.surfaces.operations import NOT_COMPLETED, argument_of, asked, named
 from onward.surfaces.telling import Note, Tools, due, quoted, tells, who, why
 from onward.surfaces.telling_branches import recorded
 from onward.surfaces.text import Tone, call_text, said, shown
@@ -125,7 +125,7 @@ def _taken(result: Any) -> str:
 
 @tells(ev.CallFailed)
 def _call_failed(tell: Tools, event: Event, body: ev.CallFailed) -> Note:
-    if tell.kind(body.call) == "signal" and body.error.code == "not_completed":
+    if tell.kind(body.call) == "signal" and body.error.code == NOT_COMPLETED:
         return Note("late", f"{tell.tool(body.call)} did not come in time", "ask")
     by = f" (says {who(event.actor)})" if body.by == "operator" else ""
     by = f" ({recorded(body.record)})" if body.record else by

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from onward.core.head import ASKS, Head, Wait
+from onward.surfaces.operations import name_of
 from onward.surfaces.text import input_text
 
 DEFAULT_DB = "onward.db"
@@ -86,9 +90,9 @@ def decisions(session: str, call: str, digest: str, place: Place, alone: bool, a
 
 
 def _outcomes(head: Head, wait: Wait, place: Place) -> list[Verb]:
-    call = ("--call", wait.call or "")
+    call, tool = ("--call", wait.call or ""), wait.tool or ""
     return [
-        Verb(place.command("resolve", head.id, more=(*call, "--done")), f"{wait.tool} happened"),
+        Verb(place.command("resolve", head.id, more=(*call, "--done")), f"{name_of(tool, wait.name or None)} happened"),
         Verb(place.command("resolve", head.id, more=(*call, "--not-done")), "it did not, and may be performed again"),
         Verb(place.command("resolve", head.id, more=(*call, "--failed")), "it did not, and won't be tried again"),
     ]
@@ -108,8 +112,11 @@ def _cancel(head: Head, place: Place) -> Verb:
 
 
 def _parked(head: Head, place: Place) -> list[Verb]:
-    if head.error is not None and head.error.code == "restored":
+    code = head.error.code if head.error else ""
+    if code == "restored":
         return _unlooked(head, place)
+    if code in _OF_WORKFLOWS:
+        return [*_OF_WORKFLOWS[code](head, place), _cancel(head, place)]
     raised = _raised(head)
     retry = "go on under a higher limit" if raised else "try again, once the cause is gone"
     return [Verb(place.command("retry", head.id, more=raised), retry), _cancel(head, place)]
@@ -127,6 +134,46 @@ def _unlooked(head: Head, place: Place) -> list[Verb]:
     ]
     performed = "perform what is still to be done, since it has not happened"
     return [*skips, Verb(place.command("retry", head.id), performed), _cancel(head, place)]
+
+
+def _other_code(head: Head, place: Place) -> list[Verb]:
+    """The code asks for something else than what the log has: what it agrees with can be had again, or left."""
+    at = re.search(r"event (\d+)$", head.error.message if head.error else "")
+    branch = ("--at", at[1]) if at else ()
+    return [
+        Verb(place.command("retry", head.id), "go on, once the code asks for what the log has"),
+        Verb(place.command("fork", head.id, more=branch), "or go on from there in a branch, by the code that is there"),
+    ]
+
+
+def _not_undone(head: Head, place: Place) -> list[Verb]:
+    """What could not be taken back is tried again, or dealt with by hand."""
+    undos = [wait for wait in head.waits if wait.call and wait.name.startswith("undo")]
+    again = Verb(place.command("retry", head.id), "take it back, once the cause is gone")
+    return [again, *(Verb(_skip(head, wait, place), "it is dealt with: go on without that") for wait in undos)]
+
+
+def _skip(head: Head, wait: Wait, place: Place) -> str:
+    return place.command("skip", head.id, more=("--call", wait.call or ""))
+
+
+def _unreadable(head: Head, place: Place) -> list[Verb]:
+    """What it goes by is not there, or is not read by the code."""
+    retry = [Verb(place.command("retry", head.id), "go on, once the code reads what was recorded")]
+    output = Verb(place.command("finish", head.id, more=("--output", "JSON")), "end it with an output")
+    return [*(retry if head.error and head.error.code == "result_unreadable" else []), output]
+
+
+_OF_WORKFLOWS: Mapping[str, Callable[[Head, Place], list[Verb]]] = MappingProxyType(
+    {
+        "nondeterministic": _other_code,
+        "undo_failed": _not_undone,
+        "result_unreadable": _unreadable,
+        "result_erased": _unreadable,
+        "input_erased": _unreadable,
+    }
+)
+"""What moves a session on that a workflow stopped, by the code of the reason."""
 
 
 def _raised(head: Head) -> tuple[str, ...]:

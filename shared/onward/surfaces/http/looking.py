@@ -12,6 +12,7 @@ from onward import ports
 from onward.core.codec import stamp
 from onward.core.head import Head, Status
 from onward.core.ledger import LedgerEntry
+from onward.core.notices import operation_details
 from onward.core.signals import Time
 from onward.core.usage import UsageBy, UsageRow, usage
 from onward.errors import Permanent
@@ -64,7 +65,13 @@ def question_doc(head: Head, question: Question) -> dict[str, Any]:
     fields = {name: getattr(question, name) for name in models.Approval.model_fields if hasattr(question, name)}
     expires = {"expires_at": question.expires_at and stamp(question.expires_at)}
     origin = {"origin": head.origin.model_dump()} if head.origin else {}
-    return {"tenant": head.tenant, "program": head.program} | fields | expires | origin
+    return (
+        {"tenant": head.tenant, "program": head.program}
+        | fields
+        | expires
+        | origin
+        | operation_details(question.operation)
+    )
 
 
 @router.get("/attention", response_model=models.Sessions, response_model_exclude_unset=True)

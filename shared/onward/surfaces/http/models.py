@@ -221,6 +221,11 @@ class Approval(Answering):
     expires_at: Time | None
     on_timeout: Literal["deny", "approve"]
     origin: LeftAt | None = Field(default=None, description="Of a branch, whose parent may have done this already.")
+    operation: Operation | None = Field(
+        default=None,
+        description="Of a workflow's call. One of the kind `approval` is a question, of which the arguments are the"
+        " `question` and the `evidence`: nothing is done when it is approved.",
+    )
 
 
 class LinkMade(Answering):
