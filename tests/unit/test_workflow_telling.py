@@ -175,7 +175,7 @@ async def test_waits_are_named_as_the_workflow_names_them() -> None:
     flow = Flow(waits, paused)
     await flow.start(program="waits")
     assert await waiting(flow) == [
-        "branch/sleep (call 2.0) to be over, at T",
+        "branch/sleep (call 2.0): its time to pass, until T",
         "session s1:2.1",
         "a person's answer to go (call 2.2), until T",
         "the input paid",
