@@ -71,6 +71,19 @@ async def test_an_order_that_is_cancelled_gives_its_stock_back() -> None:
     assert orders.STOCK == {"lamp": 5}
 
 
+async def test_a_book_that_somebody_agrees_on_is_bought_and_one_that_never_arrives_is_called_off() -> None:
+    _, play = played("purchase")
+    await play.start("Emma")
+    await play.decide("approved", ANN)
+    await play.signal("input", {"content": None, "name": "arrived"})
+    assert (await play.check()).output == "Emma is on the shelf"
+    _, play = played("purchase")
+    await play.start("Dune")
+    await play.runner.finish(within=31 * 24 * 3600)
+    assert (await play.check()).ended == "failed"
+    assert await names(play) == ["ask_shop", "buy", "undo:buy"]
+
+
 EXPENSE = {"what": "a desk", "amount": "180.00"}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.runs import Page, prepare
+from tests.docs.test_docs import ROOT
 from tests.logs import log_as_before
 
 
@@ -32,3 +33,7 @@ def test_code_changes_under_a_session(tmp_path: Path, capsys: pytest.CaptureFixt
     assert written(page, tmp_path)[:2] == ["shop.py", "changed.py"]
     failed = [each.command for each in page.repeat() if each.code]
     assert failed == ["run changed.py --id A-17", "replay A-20 --app changed.py"]
+
+
+def test_the_readme_shows_the_workflow_that_is_there() -> None:
+    assert (ROOT / "docs/examples/workflows/purchase.py").read_text() in (ROOT / "README.md").read_text()

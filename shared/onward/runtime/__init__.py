@@ -280,7 +280,7 @@ class Runtime(Access):
 def run(
     program: Any, input: Any = None, *, id: str | None = None, db: str | Path = "onward.db", app: Any = None
 ) -> State:
-    """Run a session of one agent until it rests or ends, and answer its state: the synchronous way, for scripts.
+    """Run a session of an agent or a workflow until it rests or ends, and answer its state: synchronously, for scripts.
 
     With the same `id` it goes on where it was. `app` names more programs that the session may need.
     """
