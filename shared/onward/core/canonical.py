@@ -37,6 +37,13 @@ def canonical(value: Any, deepest: int | None = None) -> str:
     return text
 
 
+def copied(value: Any) -> Any:
+    """The same JSON in lists and objects of its own: who changes them changes nothing of the other's."""
+    if isinstance(value, dict):
+        return {name: copied(each) for name, each in value.items()}
+    return [copied(each) for each in value] if isinstance(value, list) else value
+
+
 def levels(value: Any) -> int:
     """How deeply lists and objects are nested in a value: counted level by level, however deep it is."""
     count, level = 0, [value]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import takewhile
 
 from onward.core.events import Operation
-from onward.core.state import TAKEN, State
+from onward.core.state import TAKEN, Entry, State
 
 
 def wait_for(state: State, name: str | None) -> Operation | None:
@@ -17,8 +17,15 @@ def wait_for(state: State, name: str | None) -> Operation | None:
     return waits[ahead][1] if ahead < len(waits) else None
 
 
+def input_in(entry: Entry) -> int | None:
+    """The event of the input that was taken for a wait, if this entry is the result of one that ended so."""
+    waited = entry.kind == "result" and entry.tool in ("input", "signal") and entry.name is not None
+    value = entry.value if waited and not entry.failed else None
+    return value[TAKEN] if isinstance(value, Mapping) and value.keys() == {TAKEN} else None
+
+
 def _untaken(state: State, name: str | None, since: int) -> int:
     """How many inputs of this name have come since that event, and are not yet taken."""
     came = list(takewhile(lambda entry: entry.seq > since, reversed(state.transcript)))
-    taken = [entry.value.get(TAKEN) for entry in came if entry.kind == "result" and isinstance(entry.value, Mapping)]
+    taken = [input_in(entry) for entry in came]
     return sum(entry.kind == "input" and entry.name == name and entry.seq not in taken for entry in came)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 
+from onward.core.canonical import copied
 from onward.core.durations import Span, seconds
 from onward.core.events import EffectClass, Limits, OnClose
 from onward.core.program import Child
@@ -370,7 +371,7 @@ def _nothing(value: Any) -> None:
 
 
 def _itself(value: Any) -> Any:
-    return value
+    return copied(value)
 
 
 def _session(value: Any) -> Any:

@@ -41,3 +41,7 @@ class InputForm:
             first = exc.errors()[0]
             where = ".".join((self._what, *map(str, first["loc"])))
             raise BadInput(f"{where}: {first['msg']}") from exc
+        except BadInput:
+            raise
+        except Exception as exc:  # a validator of the author's: what somebody sends must not stop the session
+            raise BadInput(f"{self._what}: it can't be checked: {type(exc).__name__}") from exc

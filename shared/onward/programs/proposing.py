@@ -37,6 +37,13 @@ def proposed(run: Run, state: State, before: int) -> list[Body]:
     return propose(state, asks, before) if asks else []
 
 
+def marks(run: Run, state: State) -> list[Body]:
+    """Marks that the body got and that are not in the log yet: it is not to be told otherwise while something is taken
+    back."""
+    asks = [ask for ask in run.wanted.values() if ask.kind == "patch"]
+    return propose(state, asks, 0) if asks else []
+
+
 def propose(state: State, asks: Sequence[Ask], before: int) -> list[Body]:
     """The events that these become."""
     seq = state.seq + before + 1

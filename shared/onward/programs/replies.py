@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from onward.core.canonical import copied
+
 R = TypeVar("R")
 
 
@@ -48,5 +50,5 @@ def decision(value: Any) -> Decision:
         by=tuple(fields.get("by", ())),
         reason=fields.get("reason", ""),
         expired=verdict == "expired",
-        result=fields.get("result"),
+        result=copied(fields.get("result")),
     )

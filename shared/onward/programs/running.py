@@ -10,14 +10,15 @@ import asyncio
 import logging
 import random  # noqa: TID251 - seeded by the session: the same at each run
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from onward.core.events import Failure
 from onward.core.ids import idempotency_key
+from onward.core.inputs import input_in
 from onward.core.payload import Erased
-from onward.core.state import NONDETERMINISTIC, TAKEN, Entry, OpenCall, State
+from onward.core.state import NONDETERMINISTIC, Entry, OpenCall, State
 from onward.errors import BadInput
 from onward.programs.hindsight import Hindsight
 from onward.programs.loop import SCOPE, Loop, Scope, named_already
@@ -25,6 +26,14 @@ from onward.programs.operations import Ask, Recorded, differs, failed, never_ask
 
 log = logging.getLogger("onward.workflow")
 Start = Callable[["Run"], Coroutine[Any, Any, Any]]
+NOWHERE = -(2**62)
+"""Before every event; those that a branch has of its parent have numbers below 1."""
+
+_STILL = (
+    "the workflow waits for something that nobody will bring about: nothing of what it asked its context for is open."
+    " Deploy code that goes on, and retry; or cancel the session"
+)
+_GONE = "is not of the type that it waits for any more"
 
 
 class Run:
@@ -48,11 +57,13 @@ class Run:
         self.loose: dict[str, Ask] = {}
         self.undone: list[tuple[Ask, Entry]] = []
         self._inputs: dict[str | None, deque[Entry]] = {}
+        self._takes: dict[str, int] = {}
+        self._takers: dict[int, str] = {}
         self._waiting: dict[str | None, deque[Ask]] = {}
         self._timers: dict[asyncio.TimerHandle, Ask] = {}
         self._random: dict[str, random.Random] = {}
         self._patches: dict[str, bool] = {}
-        self._delivered = 0
+        self._delivered, self._passed, self._proposed = 0, NOWHERE, NOWHERE
         self._last: Entry | None = None
         self._end = 0
         self._open: dict[str, str] = {}
@@ -93,6 +104,8 @@ class Run:
         for entry in state.transcript[self._delivered :]:
             if entry.name is not None and entry.kind == "result":
                 self._note(entry.name, Recorded(entry.tool or "", entry.digest, entry.call or "0.0"))
+                if (taken := input_in(entry)) is not None:
+                    self._takes[entry.name], self._takers[taken] = taken, entry.name
         for call in () if state.calls is self._calls else state.calls.values():
             if call.operation is not None and call.operation.name not in self.recorded:
                 self._note(call.operation.name, Recorded(call.tool, call.asked, call.id))
@@ -100,6 +113,7 @@ class Run:
     def _note(self, path: str, recorded: Recorded) -> None:
         if path not in self.recorded:
             self.recorded[path] = recorded
+            self._proposed = max(self._proposed, recorded.seq)
             self.wanted.pop(path, None)
             if path not in self.asks and not recorded.is_mark(path):
                 self.unasked[path] = None
@@ -118,7 +132,7 @@ class Run:
 
     def _next(self) -> Entry:
         self._last = entry = self.state.transcript[self._delivered]
-        self._delivered += 1
+        self._delivered, self._passed = self._delivered + 1, max(self._passed, entry.seq)
         return entry
 
     def _deliver(self, entry: Entry) -> None:
@@ -141,6 +155,10 @@ class Run:
         ask.done = True
         if ask.kind == "signal":
             self._waiting[ask.signal].remove(ask)
+        if ask.kind == "signal" and (taken := input_in(entry)) is not None:
+            return self.stop(
+                "input_unreadable", f"{ask.path} took the input of event {taken}, which was erased, or {_GONE}"
+            )
         if not ask.future.done():
             self._resolve(ask, entry)
 
@@ -170,10 +188,11 @@ class Run:
 
     @property
     def replaying(self) -> bool:
-        """Whether what is run now was run before: something of the log is still to come."""
+        """Whether what is run now was run before: the log has what the body asked for behind this. Results that came
+        together with this one do not say so."""
         if self._hindsight is not None and self._hindsight.is_ahead(self.state):
             return True
-        return self._delivered < self._end or bool(self.unasked)
+        return self._proposed > self._passed or bool(self.unasked)
 
     @property
     def speaks(self) -> bool:
@@ -228,11 +247,11 @@ class Run:
             return
         if ask.kind == "signal":
             self._waiting.setdefault(ask.signal, deque()).append(ask)
-        known = self.results.get(ask.path)
-        if known is not None and not _was_input(known):
-            return self._settle(ask, known)
-        if ask.kind == "signal" and self._take(ask, known):
+        known, signal = self.results.get(ask.path), ask.kind == "signal"
+        if signal and (known is None or input_in(known) is not None) and self._take(ask):
             return None
+        if known is not None:
+            return self._settle(ask, known)
         if ask.path not in self.recorded:
             self.wanted[ask.path] = ask
         return None
@@ -252,17 +271,24 @@ class Run:
     # --- inputs ------------------------------------------------------------------------------------------------
 
     def _offer(self, entry: Entry) -> None:
-        """An input is for who has waited longest, or kept for who will wait."""
-        waiting = self._waiting.get(entry.name, ())
-        if not waiting or not self._accept(waiting[0], entry):
+        """An input is for who took it before, or has waited longest, or kept for who will wait."""
+        waiting: Iterable[Ask] = self._waiting.get(entry.name, ())
+        if (taker := self._takers.get(entry.seq)) is not None:
+            waiting = [ask for ask in waiting if ask.path == taker]
+        first = next(iter(waiting), None)
+        if first is None or not self._is_for(first, entry) or not self._accept(first, entry):
             self._inputs.setdefault(entry.name, deque()).append(entry)
 
-    def _take(self, ask: Ask, known: Entry | None) -> bool:
+    def _is_for(self, ask: Ask, entry: Entry) -> bool:
+        """Whether the log does not say otherwise."""
+        mine = self._takes.get(ask.path, entry.seq) == entry.seq
+        return mine and self._takers.get(entry.seq, ask.path) == ask.path
+
+    def _take(self, ask: Ask) -> bool:
         """Whether an input that came early is there for it: the one that was taken for it before, or the first that
         fits."""
         kept = self._inputs.get(ask.signal, deque())
-        seq = known.value.get(TAKEN) if known is not None else None
-        for entry in [entry for entry in kept if seq in (None, entry.seq)]:
+        for entry in [entry for entry in kept if self._is_for(ask, entry)]:
             if self._accept(ask, entry):
                 kept.remove(entry)
                 return True
@@ -344,6 +370,13 @@ class Run:
             return None
         return Failure(code=NONDETERMINISTIC, message=never_asked(path, self.recorded[path], self.after, error))
 
+    def waits_in_vain(self, state: State) -> Failure | None:
+        """What is wrong where nothing is open that the body has asked for: nothing will ever wake it."""
+        operations = (call.operation for call in state.calls.values())
+        if any(each is None or each.name not in self.unasked for each in operations):
+            return None
+        return self.stranger(None) or Failure(code="waits_for_nothing", message=_STILL)
+
     def left_open(self) -> Iterator[tuple[OpenCall, Ask]]:
         """What is open in the log, and nobody waits for."""
         for call in self.state.calls.values() if self.loose else ():
@@ -360,8 +393,3 @@ def _heard(main: asyncio.Task[Any]) -> None:
 
 def _open_in(state: State) -> dict[str, str]:
     return {call.operation.name: call.id for call in state.calls.values() if call.operation is not None}
-
-
-def _was_input(entry: Entry) -> bool:
-    """Whether a wait ended because an input was taken for it."""
-    return not entry.failed and isinstance(entry.value, dict) and entry.value.keys() == {TAKEN}

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import from_json, to_json
 
-from onward.core.canonical import DEEPEST, canonical
+from onward.core.canonical import DEEPEST, canonical, copied
 from onward.core.given import NOTHING, Given
 from onward.core.outcomes import Call
 from onward.errors import BadInput
@@ -270,11 +270,13 @@ class Results:
     def read(self, value: Any) -> Any:
         """The typed value that was written so; what is not annotated is as it was written. Raises BadInput."""
         if self._adapter is None:
-            return value
+            return copied(value)
         try:
             return self._adapter.validate_json(canonical(value))
         except ValidationError as exc:
             raise BadInput(f"{self._tool}: what is recorded is not what it returns: {exc.errors()[0]['msg']}") from exc
+        except Exception as exc:  # a validator of the author's
+            raise BadInput(f"{self._tool}: what is recorded can't be read: {type(exc).__name__}") from exc
 
     def _by_annotation(self, value: Any) -> bytes:
         if self._adapter is None:

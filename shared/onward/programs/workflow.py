@@ -191,7 +191,12 @@ class Workflow(Program, Generic[P, R]):
         from onward.programs.proposing import let_go, proposed
 
         gone = let_go(run)
-        return [*gone, *proposed(run, state, len(gone))]
+        bodies = [*gone, *proposed(run, state, len(gone))]
+        vain = None if bodies else run.waits_in_vain(state)
+        if vain is not None:
+            self._forget(state)
+            return [SessionParked(error=vain)]
+        return bodies
 
     def _ending(self, run: Run, state: State) -> list[Body]:
         """The body has come to its end: first nothing is to be open that was done or may have been."""
@@ -217,9 +222,10 @@ class Workflow(Program, Generic[P, R]):
 
     def _failed(self, run: Run, state: State, error: BaseException) -> list[Body]:
         """What it did is taken back before it has failed."""
+        from onward.programs.proposing import marks
         from onward.programs.unwinding import taken_back
 
-        bodies = taken_back(run, state, 0)
+        bodies = (marks(run, state) if run.undone else []) or taken_back(run, state, 0)
         if bodies is not None:
             return bodies
         self._forget(state)
