@@ -13,18 +13,21 @@ import logging
 import sys
 import weakref
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 from onward.errors import BadInput
+from onward.programs.dropping import close, close_generator
 
 MOST = 1_000_000
 """Callbacks after which a body that never waits is stopped."""
 
-log = logging.getLogger("onward.workflow")
+ENOUGH = 1000
+"""Refusals after which a body that was dropped, and catches everything, is left waiting."""
 
+log = logging.getLogger("onward.workflow")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,12 +68,14 @@ class Loop(asyncio.AbstractEventLoop):
     """`time` says what time it is, and `arm` sees to it that `fire` is called with a handle once its time has come."""
 
     def __init__(self, time: Callable[[], float], arm: Callable[[asyncio.TimerHandle], None]) -> None:
+        self.dropped = False
         self._time, self._arm = time, arm
         self._ready: deque[asyncio.Handle] = deque()
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self.disarm: Callable[[asyncio.TimerHandle], None] = lambda handle: None
+        self._closings = Scope()
+        self._refused = 0
         self.halted = False
-        self.dropped = False
         _LOOPS.add(self)
 
     # --- running -----------------------------------------------------------------------------------------------
@@ -93,7 +98,7 @@ class Loop(asyncio.AbstractEventLoop):
         swap = getattr(asyncio.tasks, "_swap_current_task", None) if outer else None
         task = swap(outer, None) if swap else None
         asyncio._set_running_loop(self)
-        sys.set_asyncgen_hooks(None, None)
+        sys.set_asyncgen_hooks(None, self._close_generator)
         try:
             yield
         finally:
@@ -111,11 +116,25 @@ class Loop(asyncio.AbstractEventLoop):
         self.halted = self.dropped = True
         with self._current():
             for task in reversed(list(self._tasks)):
-                coroutine = task.get_coro()
-                with suppress(BaseException):
-                    coroutine.close()
+                coroutine: Any = task.get_coro()
+                if not close(coroutine):
+                    log.warning("a workflow does not let itself be closed", extra={"action": "not_closed"})
         self._tasks.clear()
         self._ready.clear()
+
+    def __del__(self) -> None:
+        """Nobody has it any more: before its coroutines are taken apart one by one, they are dropped together."""
+        if not self.dropped:
+            self.drop()
+
+    def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """Nobody goes on with an asynchronous generator: it is closed as by any loop, or with the others."""
+        if self.dropped or asyncio._get_running_loop() is not self:
+            close_generator(generator)
+        else:
+            self.spawn(
+                generator.aclose(), Scope(self._closings.name(f"close:{getattr(generator, '__name__', 'generator')}"))
+            )
 
     # --- what asyncio asks for -----------------------------------------------------------------------------------
 
@@ -133,7 +152,9 @@ class Loop(asyncio.AbstractEventLoop):
 
     def create_future(self) -> asyncio.Future[Any]:
         if self.dropped:
-            raise Dropped
+            self._refused += 1
+            if self._refused < ENOUGH:
+                raise Dropped
         return asyncio.Future(loop=self)
 
     def create_task(self, coro: Any, *, name: str | None = None, context: Any = None, **more: Any) -> asyncio.Task[Any]:

@@ -197,7 +197,7 @@ class Run:
     @property
     def speaks(self) -> bool:
         """Whether what the body logs is logged."""
-        return self._hindsight is None and not self.replaying
+        return self._hindsight is None and not self.replaying and not self.loop.dropped
 
     @property
     def after(self) -> int:
@@ -205,7 +205,8 @@ class Run:
         return self._last.seq if self._last else 1
 
     def scope(self) -> Scope:
-        return SCOPE.get()
+        """Where names are counted now; nowhere, where what was dropped still asks for something."""
+        return Scope() if self.loop.dropped else SCOPE.get()
 
     def scope_of(self, path: str) -> Scope:
         return Scope(path)
@@ -341,7 +342,7 @@ class Run:
 
     def random(self) -> random.Random:
         """Random numbers of this scope: the same ones whenever it is run again."""
-        path = SCOPE.get().path
+        path = self.scope().path
         if path not in self._random:
             self._random[path] = random.Random(f"{self.seed}/{path}")
         return self._random[path]
