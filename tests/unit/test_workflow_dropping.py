@@ -138,6 +138,7 @@ async def begin(ctx: Context) -> None:
 async def choose(ctx: Context) -> None:
     assert all([ctx.random.random(), ctx.uuid(), ctx.now(), ctx.session])
     ctx.patched("new")
+    await ctx.sleep(1)
 
 
 async def give_up(ctx: Context) -> None:
