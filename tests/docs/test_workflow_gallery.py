@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from onward.core.events import Actor
+from onward.testing import Approve, Options, Send, play
 from tests.docs.test_gallery import EXAMPLES, example
 from tests.unit.play import ANN, OPERATOR, Play
 
@@ -176,6 +178,28 @@ async def test_an_agent_has_a_workflow_and_the_workflow_an_agent() -> None:
     await play.decide("approved", ANN, id=str(child))
     assert (await play.check()).output == "I am sorry about the lamp. Your 180.00 are on their way."
     assert module.PAID == ["180.00 for A-17"]
+
+
+CRASHED: dict[str, tuple[Any, Options]] = {
+    "orders": (ORDER, {"signals": [Send({"reference": "R-1", "amount": "80.00"}, name="paid")]}),
+    "trip": ({"city": "Rome", "day": "2026-12-24"}, {}),
+    "claims": ("My lamp is broken", {"approvals": Approve()}),
+}
+
+
+@pytest.mark.parametrize("name", CRASHED)
+def test_an_example_comes_to_the_same_wherever_it_crashes(name: str) -> None:
+    input, options = CRASHED[name]
+    module = example(f"workflows/{name}")
+    began = {name: deepcopy(value) for name, value in vars(module).items() if name.isupper()}
+
+    def as_before() -> None:
+        for name, value in began.items():
+            world = vars(module)[name]
+            world.clear()
+            (world.extend if isinstance(world, list) else world.update)(deepcopy(value))
+
+    play(module.app.choose(), input, app=module.app, crashes="everywhere", before=as_before, **options)
 
 
 async def test_each_night_starts_afresh_in_the_same_session() -> None:
