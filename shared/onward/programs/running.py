@@ -224,7 +224,6 @@ class Run:
 
     def patched(self, path: str, id: str) -> bool:
         """Whether the log has this mark, or ends here, so that it gets it now."""
-        self.loop.still_there()
         if path not in self._patches:
             foreseen = self._hindsight is not None and self._hindsight.has(self.state, path)
             self._patches[path] = foreseen or path in self.recorded or not self.replaying
