@@ -316,11 +316,11 @@ class Context:
 
     @property
     def random(self) -> random.Random:
-        """Random numbers that are the same whenever the body is run again."""
+        """Random numbers that are the same whenever the body is run again. They are made of the session's id: no secrets."""
         return self._run.random()
 
     def uuid(self) -> uuid.UUID:
-        """A UUID that no other session has, and that is the same whenever the body is run again."""
+        """A UUID that no other session has, and that is the same whenever the body is run again. It can be guessed."""
         return uuid.uuid5(_UUIDS, self._run.key(self._scope().name("uuid")))
 
     @property
