@@ -316,7 +316,7 @@ class Context:
 
     @property
     def random(self) -> random.Random:
-        """Random numbers that are the same whenever the body is run again. They are made of the session's id: no secrets."""
+        """Random numbers that are the same whenever the body is run again. They can be guessed."""
         return self._run.random()
 
     def uuid(self) -> uuid.UUID:
