@@ -295,3 +295,7 @@ async def test_what_could_not_be_taken_back_is_retried_or_said_to_be_dealt_with(
         f"onward skip s1 --call {again}",
         "onward cancel s1",
     ]
+    await flow.signal("skip", {"call": again})
+    (go_on, _) = verbs(await flow.head(), PLACE)
+    assert go_on.does == "go on, with what is still to be taken back"
+    assert (await flow.signal("resume", {})).ended == "failed"

@@ -149,8 +149,9 @@ def _other_code(head: Head, place: Place) -> list[Verb]:
 def _not_undone(head: Head, place: Place) -> list[Verb]:
     """What could not be taken back is tried again, or dealt with by hand."""
     undos = [wait for wait in head.waits if wait.call and wait.name.startswith("undo")]
-    again = Verb(place.command("retry", head.id), "take it back, once the cause is gone")
-    return [again, *(Verb(_skip(head, wait, place), "it is dealt with: go on without that") for wait in undos)]
+    does = "take it back, once the cause is gone" if undos else "go on, with what is still to be taken back"
+    by_hand = "or it was dealt with by hand: then retry, to go on without it"
+    return [Verb(place.command("retry", head.id), does), *(Verb(_skip(head, wait, place), by_hand) for wait in undos)]
 
 
 def _skip(head: Head, wait: Wait, place: Place) -> str:
