@@ -13,9 +13,11 @@ _SHOWN = 10
 """Notices that are said in full."""
 
 
-def advance_checked(run: Run, state: State) -> None:
-    """Lead the run on to this state. It can't go on where something was noticed: a person has to look at the lines that
-    are named."""
+def advance_checked(run: Run, state: State, seen: int) -> None:
+    """Lead the run on to this state, and notice what is not repeatable behind the entries that were seen. It can't go
+    on where something was noticed: a person has to look at the lines that are named."""
+    if seen:
+        run.advance(state, seen)
     with noticing() as notices:
         run.advance(state)
     if notices:

@@ -14,6 +14,7 @@ from typing import Any
 from onward.core.canonical import digest
 from onward.core.events import OperationKind
 from onward.core.program import Child
+from onward.core.state import State
 from onward.errors import StepFailed
 from onward.programs.approvals import Approval
 from onward.programs.functions import Function
@@ -73,6 +74,11 @@ class Recorded:
     def is_mark(self, path: str) -> bool:
         """Whether it is the mark of a patch, which code that has nothing but the new way need not ask for any more."""
         return self.tool == "patch" and path.startswith("patch:")
+
+
+def open_in(state: State) -> dict[str, str]:
+    """The names of what is open in a log, each with its call."""
+    return {call.operation.name: call.id for call in state.calls.values() if call.operation is not None}
 
 
 def failed(ask: Ask, value: Any) -> Exception:

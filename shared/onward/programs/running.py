@@ -22,7 +22,7 @@ from onward.core.state import NONDETERMINISTIC, Entry, OpenCall, State
 from onward.errors import BadInput
 from onward.programs.hindsight import Hindsight
 from onward.programs.loop import SCOPE, Loop, Scope, named_already
-from onward.programs.operations import Ask, Recorded, differs, failed, never_asked
+from onward.programs.operations import Ask, Recorded, differs, failed, never_asked, open_in
 
 log = logging.getLogger("onward.workflow")
 Start = Callable[["Run"], Coroutine[Any, Any, Any]]
@@ -40,7 +40,8 @@ class Run:
     """One coroutine of one session. `advance` leads it on to a state; then it says what it wants.
 
     `stuck` is why it can't go on; `wanted` what it asks for that is not in the log, `loose` what is open there and was
-    left, or answered by an input; `undone` what can be taken back, in the order in which it was done.
+    left, or answered by an input; `undone` what can be taken back, in the order in which it was done; `delivered` how
+    many entries it knows.
     """
 
     def __init__(self, start: Start, state: State, hindsight: Hindsight | None = None) -> None:
@@ -63,7 +64,7 @@ class Run:
         self._timers: dict[asyncio.TimerHandle, Ask] = {}
         self._random: dict[str, random.Random] = {}
         self._patches: dict[str, bool] = {}
-        self._delivered, self._passed, self._proposed = 0, NOWHERE, NOWHERE
+        self.delivered, self._passed, self._proposed = 0, NOWHERE, NOWHERE
         self._last: Entry | None = None
         self._end = 0
         self._open: dict[str, str] = {}
@@ -79,29 +80,33 @@ class Run:
         """Whether the state goes on from what this run was delivered: from the very entries, not from others like
         them, and with what was open then. What an append that failed had said is nobody's any more."""
         same = (state.tenant, state.session) == (self.state.tenant, self.state.session)
-        if not same or state.generation != self.state.generation or self._delivered > len(state.transcript):
+        if not same or state.generation != self.state.generation or self.delivered > len(state.transcript):
             return False
-        if self._delivered and state.transcript[self._delivered - 1] is not self._last:
+        if self.delivered and state.transcript[self.delivered - 1] is not self._last:
             return False
-        gone = set[tuple[str, str]]() if state.calls is self._calls else self._open.items() - _open_in(state).items()
-        since = {entry.name for entry in state.transcript[self._delivered :]} if gone else ()
+        gone = set[tuple[str, str]]() if state.calls is self._calls else self._open.items() - open_in(state).items()
+        since = {entry.name for entry in state.transcript[self.delivered :]} if gone else ()
         return all(path in since for path, _ in gone)
 
-    def advance(self, state: State) -> None:
-        """Deliver what is new in this state."""
+    def is_at(self, state: State) -> bool:
+        """Whether the state has nothing that this run does not know: neither an entry nor an open call."""
+        return self.delivered == len(state.transcript) and self._open == open_in(state) and self.leads_to(state)
+
+    def advance(self, state: State, upto: int | None = None) -> None:
+        """Deliver what is new in this state, or so many of its entries in all."""
         self.state, self._end = state, len(state.transcript)
         self._learn(state)
         if self.main is None:
             self._begin(state)
-        while self._delivered < self._end and self.stuck is None:
+        while self.delivered < (self._end if upto is None else upto) and self.stuck is None:
             self._deliver(self._next())
             self.loop.pump()
         if state.calls is not self._calls:
-            self._calls, self._open = state.calls, _open_in(state)
+            self._calls, self._open = state.calls, open_in(state)
 
     def _learn(self, state: State) -> None:
         """All that the log has asked for: known before the body asks again, as it may do so in another order."""
-        for entry in state.transcript[self._delivered :]:
+        for entry in state.transcript[self.delivered :]:
             if entry.name is not None and entry.kind == "result":
                 self._note(entry.name, Recorded(entry.tool or "", entry.digest, entry.call or "0.0"))
                 if (taken := input_in(entry)) is not None:
@@ -131,8 +136,8 @@ class Run:
         return None if self.state.input is None else self.state.transcript[0].known
 
     def _next(self) -> Entry:
-        self._last = entry = self.state.transcript[self._delivered]
-        self._delivered, self._passed = self._delivered + 1, max(self._passed, entry.seq)
+        self._last = entry = self.state.transcript[self.delivered]
+        self.delivered, self._passed = self.delivered + 1, max(self._passed, entry.seq)
         return entry
 
     def _deliver(self, entry: Entry) -> None:
@@ -390,7 +395,3 @@ def _heard(main: asyncio.Task[Any]) -> None:
     """What a body ends with is said by its session, or, where that was closing anyway, by nobody."""
     if not main.cancelled():
         main.exception()
-
-
-def _open_in(state: State) -> dict[str, str]:
-    return {call.operation.name: call.id for call in state.calls.values() if call.operation is not None}

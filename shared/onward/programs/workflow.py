@@ -271,29 +271,30 @@ class Workflow(Program, Generic[P, R]):
     # --- runs --------------------------------------------------------------------------------------------------
 
     def _led_to(self, state: State, *, afresh: bool = False) -> Run:
-        """The run of this session, led on to this state: the one at hand, or else (and always, where `afresh`) one from
-        the log's beginning."""
+        """The run of this session, led on to this state: the one at hand, or else (and, where `afresh`, for whatever is
+        new) one from the log's beginning."""
         key = (state.tenant, state.session)
-        run = self._runs.pop(key, None)
-        if run is not None and run.state is state and not afresh:
+        run, seen = self._runs.pop(key, None), 0
+        if run is not None and run.state is state:
             self._runs[key] = run
             return run
-        if run is not None and (afresh or not run.leads_to(state)):
+        if run is not None and not (run.leads_to(state) and (run.is_at(state) or not afresh)):
+            seen = run.delivered if run.leads_to(state) else 0
             run.drop()
             run = None
         run = run or self._new(state)
-        self._advance(run, state)
+        self._advance(run, state, seen)
         self._runs[key] = run
         if len(self._runs) > AT_HAND:
             self._runs.popitem(last=False)[1].drop()
         return run
 
-    def _advance(self, run: Run, state: State) -> None:
+    def _advance(self, run: Run, state: State, seen: int) -> None:
         if not self.checked:
             return run.advance(state)
         from onward.programs.checking import advance_checked
 
-        return advance_checked(run, state)
+        return advance_checked(run, state, seen)
 
     def _forget(self, state: State) -> None:
         run = self._runs.pop((state.tenant, state.session), None)

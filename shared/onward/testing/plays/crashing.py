@@ -77,8 +77,8 @@ def _facts(run: Played[Any], same: Same | None) -> Mapping[str, Any]:
         "output": run.value,
         "error": None if error is None else (error.code, error.message),
         "unsent": run.unsent,
-        "performed at most once": _once(run),
-        "performed": sorted({_what(each) for each in run.performed}),
+        "performed": _once(run),
+        "performed once or more": sorted({_what(each) for each in run.performed if each.effect == "idempotent"}),
     }
 
 

@@ -101,13 +101,14 @@ Outcome = Done[Any] | NotDone | Exception
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A call that somebody is asked about. `name` is what a workflow knows it by, else its tool; `error` why it is in
-    doubt."""
+    """A call that somebody is asked about. `name` is what a workflow knows it by, else its tool. Of an approval,
+    `approvers` are those who may decide, if not everybody may; of a call in doubt, `error` is why it is."""
 
     session: str
     name: str
     tool: str
     arguments: Any
+    approvers: tuple[str, ...] = ()
     error: str = ""
     names: tuple[str, ...] = field(default=(), repr=False)
 
@@ -117,7 +118,7 @@ def question_about(session: str, call: OpenCall) -> Question:
     names = names_of(call)
     path = call.operation.name if call.operation else call.tool
     error = call.error.message if call.error else ""
-    return Question(session, path, call.tool, call.arguments, error, names)
+    return Question(session, path, call.tool, call.arguments, call.approvers, error, names)
 
 
 def names_of(call: OpenCall) -> tuple[str, ...]:

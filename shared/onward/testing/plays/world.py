@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -93,6 +95,13 @@ class Played(Generic[R]):
         return [each for each in self.performed if name in each.names]
 
 
+_PLAYED: ContextVar[Any] = ContextVar("onward_played")
+
+
+def _task(loop: Any, coroutine: Any, **more: Any) -> asyncio.Task[Any]:
+    return asyncio.Task(coroutine, loop=loop, **more)
+
+
 def _told(wait: Wait) -> str:
     what = wait.note or wait.tool or wait.session or ""
     return f"{wait.kind} {what}".strip()
@@ -108,7 +117,7 @@ class World:
         self.performed: list[Performed] = []
         self.used: set[Any] = set()
         self._processes = 0
-        self._others = asyncio.all_tasks()
+        self._tasks = set[asyncio.Task[Any]]()
         self._front = Runner(plot.app, backend=self.backend, clock=self.clock, seed="front-").parts
         self._people = People(plot.script, self, self.performed)
         self._began = self.clock.now()
@@ -136,13 +145,38 @@ class World:
     async def close(self) -> None:
         """End what is left of the process."""
         self._runner.parts.performing.stop()
-        left = asyncio.all_tasks() - self._others
-        for task in left:
+        for task in self._tasks:
             task.cancel()
-        if left:
-            await asyncio.wait(left)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
         self._programs.drop()
         self.used |= self._programs.used
+
+    @contextmanager
+    def its_tasks(self) -> Iterator[None]:
+        """Meanwhile the tasks that come of this one are known to be the play's, and die with their process."""
+        loop = asyncio.get_running_loop()
+        before, token = loop.get_task_factory(), _PLAYED.set(self)
+        make: Any = before or _task
+
+        def factory(loop: Any, coroutine: Any, **more: Any) -> Any:
+            task = make(loop, coroutine, **more)
+            if _PLAYED.get(None) is self:
+                self._tasks.add(task)
+                task.add_done_callback(self._ended)
+            return task
+
+        loop.set_task_factory(factory)
+        try:
+            yield
+        finally:
+            loop.set_task_factory(before)
+            _PLAYED.reset(token)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # what a dead process raised is nobody's
 
     # --- going on ----------------------------------------------------------------------------------------------
 
@@ -220,11 +254,12 @@ async def play_once(plot: Plot, *, checked: bool = False, plan: Plan | None = No
     that is not repeatable, and for a name among the stand-ins under which nothing was performed."""
     plot.before()
     world = World(plot, checked=checked, plan=plan)
-    try:
-        await world.run()
-        run = await world.played()
-    finally:
-        await world.close()
+    with world.its_tasks():
+        try:
+            await world.run()
+            run = await world.played()
+        finally:
+            await world.close()
     _check_repeatable(run)
     unknown = [key for key in plot.steps if isinstance(key, str) and key not in world.used]
     if unknown:
