@@ -358,3 +358,14 @@ async def test_g12_a_body_that_fails_before_what_its_log_has_parks_and_lets_go_o
     await back.signal("resume", {})
     state = await back.decide("approved")
     assert (state.ended, DONE) == ("completed", [("first", 1)])
+
+
+async def test_a_patch_that_is_taken_right_before_the_end_is_in_the_log() -> None:
+    async def body(ctx: Context) -> bool:
+        async with asyncio.timeout(30):
+            await step(ctx, first, 1)
+        return ctx.patched("new")
+
+    play = Flow(called(body))
+    assert (await play.start()).output is True
+    assert (await play.names())[-1] == "patch:new"

@@ -189,7 +189,7 @@ def check_decision(state: State, sender: Actor, body: DecisionBody) -> None:
     unverified = sender.kind == "unverified" and call is not None and call.allow_unverified and not call.approvers
     if not sender.name or not (sender.kind == "person" or unverified):
         raise Refused("decision refused", "not_a_person", "only an identified person decides")
-    if state.closing:
+    if state.closing and not (call is not None and call.takes_back):
         raise Refused("decision refused", "session_closing", f"the session is being {_ending(state)}")
     if call is None or call.status != "asked":
         stands = state.decisions.get(body.call) or "there is no open approval for this call"

@@ -12,8 +12,9 @@ from typing import Any
 from onward.core import events as ev
 from onward.core.canonical import canonical
 from onward.core.events import EffectClass, Effects, Event, NotInherited, Value
+from onward.core.inputs import input_in
 from onward.core.payload import Blob, Erased, Payload
-from onward.core.state import ANSWERED_FROM_RECORD, Entry, OpenCall, State, Trouble, changed
+from onward.core.state import ANSWERED_FROM_RECORD, TAKEN, Entry, OpenCall, State, Trouble, changed
 from onward.errors import BadInput
 
 
@@ -105,7 +106,8 @@ def _answerable(call: OpenCall, effects: Effects) -> bool:
 def _shifted(entry: Entry, at: int) -> Entry:
     if entry.call is None:
         return changed(entry, seq=entry.seq - at)
-    return changed(entry, seq=entry.seq - at, call=shifted_call(entry.call, at))
+    entry = changed(entry, seq=entry.seq - at, call=shifted_call(entry.call, at))
+    return changed(entry, value={TAKEN: entry.value[TAKEN] - at}) if input_in(entry) is not None else entry
 
 
 def shifted_call(call: str, at: int) -> str:
@@ -162,14 +164,17 @@ EDITABLE: Mapping[type[ev.Body], str] = MappingProxyType(
 def edited(events: Iterable[Event], edits: Mapping[int, Any]) -> list[Event]:
     """The events with other values of these, by seq. Raises BadInput for an event that has no such value, or is not
     there, and for an answer that was acted on already."""
-    events, edits = list(events), dict(edits)
-    found = [_edit(event, edits.pop(event.seq), events) if event.seq in edits else event for event in events]
-    if edits:
-        raise BadInput(f"edit: there is no event {min(edits)} before the branch; it leaves after event {len(events)}")
-    return found
+    events, left = list(events), dict(edits)
+    found = [_edit(event, left.pop(event.seq), events) if event.seq in left else event for event in events]
+    if left:
+        raise BadInput(f"edit: there is no event {min(left)} before the branch; it leaves after event {len(events)}")
+    answered = {_call_of(event): event.seq for event in events if event.seq in edits and _is_answer(event, events)}
+    return [event for event in found if event.seq <= answered.get(_call_of(event), event.seq)]
 
 
 def _edit(event: Event, value: Any, events: list[Event]) -> Event:
+    if _is_answer(event, events):
+        return changed(event, body=_answered(event, value))
     field = EDITABLE.get(type(event.body))
     if field is None or not _has_value(event.body):
         kinds = ", ".join(kind.model_fields["kind"].default for kind in EDITABLE)
@@ -187,7 +192,40 @@ def _has_value(body: ev.Body) -> bool:
         return body.verdict == "responded"
     if isinstance(body, ev.ChildEnded):
         return body.status == "completed"
+    if isinstance(body, ev.CallCompleted) and body.by == "input":
+        return not (isinstance(body.result, dict) and body.result.keys() == {TAKEN})
     return not (isinstance(body, ev.SessionStarted) and body.origin is not None)
+
+
+# --- answers to what a workflow asks ------------------------------------------------------------------------------
+
+_VERDICTS = ("approved", "rejected", "responded", "expired")
+
+
+def _is_answer(event: Event, events: list[Event]) -> bool:
+    """Whether it settles a question of a workflow, to which the decision itself is the answer."""
+    if not isinstance(event.body, ev.ApprovalDecided | ev.ApprovalExpired):
+        return False
+    seq, _, index = event.body.call.partition(".")
+    body = events[int(seq) - 1].body
+    operations = body.operations if isinstance(body, ev.CallsProposed) else []
+    return bool(operations) and operations[int(index)].kind == "approval"
+
+
+def _answered(event: Event, value: Any) -> ev.CallCompleted:
+    """The question with another decision."""
+    said = value if isinstance(value, dict) else {}
+    decision = {"verdict": said.get("verdict"), "by": [event.actor.name] if event.actor.name else [], "reason": ""}
+    decision |= {"result": None, **said}
+    if decision["verdict"] not in _VERDICTS or decision.keys() != {"verdict", "by", "reason", "result"}:
+        form = f'{{"verdict": "...", "by": [], "reason": "...", "result": ...}}, the verdict {", ".join(_VERDICTS)}'
+        raise BadInput(f"edit: event {event.seq} is the decision on a question, which is {form}")
+    canonical(decision)
+    return ev.CallCompleted(call=_call_of(event), attempt=0, result=decision, by="operator")
+
+
+def _call_of(event: Event) -> str:
+    return getattr(event.body, "call", None) or ""
 
 
 _ACTED = (ev.CallsProposed, ev.ModelAnswered, ev.AnswerRefused, ev.TranscriptCompacted)

@@ -123,7 +123,7 @@ def _edited(state: State, program: Program) -> Decision | None:
 def _unasked(state: State, program: Program) -> Decision | None:
     """In a live branch a person is asked about each call that can't simply be made again, whoever proposed it."""
     calls = [call for call in state.calls.values() if call.status == "ready" and must_ask(state, call.effect)]
-    calls = [call for call in calls if not call.approved_by and program.performer(call, state)]
+    calls = [call for call in calls if not (call.approved_by or call.takes_back) and program.performer(call, state)]
     return Record(tuple(_request(state, call) for call in calls), ENGINE) if calls else None
 
 

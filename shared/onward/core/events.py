@@ -578,11 +578,11 @@ class CallCompleted(Body):
     """What a call came to, and by what that is known: its tool, `reconcile`, an outcome from outside, an operator, or
     (where the call only waited) a timer or an input. By `skip` nothing is known: an operator gave a result in place of
     the call's own. `reason` is an operator's. By `record` nothing was performed: `record` names the session and the
-    call that a branch has it from."""
+    call that a branch has it from, and `recorded_at`, for a workflow, when it came to that there."""
 
     kind: Literal["call_completed"] = "call_completed"
     private = frozenset({"result"})
-    later = MappingProxyType({"record": 3})
+    later = MappingProxyType({"record": 3, "recorded_at": DELIVERS})
     call: str
     attempt: int
     result: Any
@@ -590,6 +590,7 @@ class CallCompleted(Body):
     reason: str = ""
     signal: str | None = None
     record: str | None = None
+    recorded_at: datetime | None = None
 
 
 class CallFailed(Body):
@@ -597,7 +598,7 @@ class CallFailed(Body):
     in CallCompleted."""
 
     kind: Literal["call_failed"] = "call_failed"
-    later = MappingProxyType({"record": 3})
+    later = MappingProxyType({"record": 3, "recorded_at": DELIVERS})
     call: str
     attempt: int
     error: Failure
@@ -605,6 +606,7 @@ class CallFailed(Body):
     by: Cause = "tool"
     signal: str | None = None
     record: str | None = None
+    recorded_at: datetime | None = None
 
 
 class CallRefused(Body):

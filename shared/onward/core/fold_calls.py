@@ -8,7 +8,7 @@ from onward.core import events as ev
 from onward.core.folding import CALL, folds, settle, spend, update, update_keeping, with_call, with_timer
 from onward.core.ids import call_id, is_among
 from onward.core.payload import Blob, Erased
-from onward.core.state import ASKED, OpenCall, State, changed
+from onward.core.state import ASKED, BLOCKED, OpenCall, State, changed
 
 # --- calls -----------------------------------------------------------------------------------------------------
 
@@ -39,15 +39,17 @@ def _proposed(state: State, event: ev.Event, body: ev.CallsProposed) -> State:
 
 
 def _operated(state: State, event: ev.Event, call: OpenCall, operation: ev.Operation) -> State:
-    """A workflow's call. What only waits does so from now on; in a branch that is not live, it may be that its parent's
-    record says how long a time was."""
+    """A workflow's call. What only waits does so from now on; in a branch that is not live, its parent's record may say
+    that its time is over."""
     call = changed(call, operation=operation, asked=call.digest[:ASKED])
-    if operation.kind == "signal" or (operation.kind == "sleep" and not state.detached):
+    if operation.kind in ("signal", "sleep") and not (state.detached and operation.until):
         ends = "done" if operation.kind == "sleep" else "failed"
         call = changed(call, status="pending", ends=ends, expires_at=operation.until)
         return with_call(state, call, pending=operation.until)
     state = with_call(state, call)
-    return settle(state, event, call.id, True, failed=False) if operation.kind == "patch" else state
+    if operation.kind == "patch":  # no time passes by it
+        return settle(state, event, call.id, True, failed=False, at=state.time)
+    return state
 
 
 def _item(values: Any, index: int) -> Any:
@@ -164,7 +166,8 @@ def _call_started(state: State, event: ev.Event, body: ev.CallStarted) -> State:
 def _call_completed(state: State, event: ev.Event, body: ev.CallCompleted) -> State:
     known = {call: attempt for call, attempt in state.doubted.items() if (call, attempt) != (body.call, body.attempt)}
     counted = _count(_recalled(changed(state, doubted=known), body), body.call, body.attempt)
-    return settle(counted, event, body.call, body.result, failed=False)
+    at = state.time if body.by == "input" else body.recorded_at  # to take an input takes no time
+    return settle(counted, event, body.call, body.result, failed=False, at=at)
 
 
 def _recalled(state: State, body: ev.CallCompleted | ev.CallFailed) -> State:
@@ -183,14 +186,15 @@ def _count(state: State, id: str, attempt: int) -> State:
 def _call_failed(state: State, event: ev.Event, body: ev.CallFailed) -> State:
     state = _count(_recalled(state, body), body.call, body.attempt)
     if body.retry_at is None:
-        return settle(state, event, body.call, body.error.model_dump(), failed=True)
+        return settle(state, event, body.call, body.error.model_dump(), failed=True, at=body.recorded_at)
     fields = {"status": "backoff", "attempt": body.attempt, "error": body.error, "not_after": None}
     return update(state, body.call, fields, retry=body.retry_at)
 
 
 @folds(ev.CallRefused)
 def _call_refused(state: State, event: ev.Event, body: ev.CallRefused) -> State:
-    return settle(state, event, body.call, body.error.model_dump(), failed=True)
+    own = event.actor.kind == "program" or body.error.code == BLOCKED
+    return settle(state, event, body.call, body.error.model_dump(), failed=True, at=state.time if own else None)
 
 
 @folds(ev.CallInDoubt)

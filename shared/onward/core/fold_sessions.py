@@ -6,7 +6,7 @@ from typing import Any
 
 from onward.core import events as ev
 from onward.core.branch import Base
-from onward.core.folding import ENTRY, add, folds, settle, spend, update, with_timer
+from onward.core.folding import ENTRY, add, folds, settle, spend, told, update, with_timer
 from onward.core.payload import Blob, Erased
 from onward.core.retry import ALONE_AFTER
 from onward.core.state import OUTAGE, Closing, Kept, State, Trouble, changed
@@ -55,7 +55,9 @@ def _forked(state: State, event: ev.Event, body: ev.SessionForked) -> State:
         gone = ev.Failure(code=BASE_ERASED, message="what the session branched from was erased")
         return changed(state, parked=gone)
     base = Base.model_validate(body.base)
-    state = changed(state, generation=base.generation, began=base.began) if base.began else state
+    if base.began:
+        told_at = max((entry.at for entry in base.transcript if entry.at), default=None)
+        state = changed(state, generation=base.generation, began=base.began, told_at=told_at)
     return changed(
         state,
         input=base.input,
@@ -75,7 +77,7 @@ def _continued(state: State, event: ev.Event, body: ev.SessionContinued) -> Stat
     fresh: dict[str, Any] = {"transcript": (), "queued": (), "fired": (), "trouble": (), "calls": {}, "children": {}}
     fresh |= {"kept": {}, "context": 0, "proposed": 0, "model_failures": 0, "bad_answers": 0, "refusals": 0}
     if state.on_input == "deliver":
-        fresh |= {"generation": state.generation + 1, "began": event.at}
+        fresh |= {"generation": state.generation + 1, "began": state.time}
     deadline = {name: at for name, at in state.timers.items() if name == "deadline"}
     kept = tuple(entry for entry in state.transcript if entry.seq in body.kept)
     state = _begin(changed(state, timers=deadline, **fresh), event, body.input)
@@ -183,7 +185,7 @@ def _field_erased(state: State, event: ev.Event, body: ev.FieldErased) -> State:
 def _input(state: State, event: ev.Event, body: ev.InputReceived) -> State:
     entry = changed(ENTRY, seq=event.seq, value=body.content)
     if state.on_input == "deliver":
-        return add(state, changed(entry, name=body.name, at=event.at))
+        return add(told(state, event.at), changed(entry, name=body.name, at=event.at))
     return changed(state, queued=(*state.queued, entry), refusals=0)
 
 

@@ -53,18 +53,25 @@ def update_keeping(state: State, id: str, **fields: Any) -> State:
     return changed(state, calls={**state.calls, id: changed(state.calls[id], **fields)})
 
 
-def settle(state: State, event: ev.Event, id: str, value: Any, failed: bool) -> State:
-    """The call leaves; what became of it is for the program to read."""
+def settle(state: State, event: ev.Event, id: str, value: Any, failed: bool, at: datetime | None = None) -> State:
+    """The call leaves; what became of it is for the program to read. A workflow goes by the time that it was `at` then,
+    which for what is from a record is another than the event's."""
     call = state.calls[id]
     entry = changed(ENTRY, kind="result", seq=event.seq, value=value, call=id, tool=call.tool, failed=failed)
     if call.changed:
         entry = changed(entry, arguments=call.arguments)
     if call.operation is not None:
-        entry = changed(entry, name=call.operation.name, digest=call.asked, at=event.at)
+        state = told(state, at or event.at)
+        entry = changed(entry, name=call.operation.name, digest=call.asked, at=at or event.at)
     state = with_call(state, call)
     calls = {key: other for key, other in state.calls.items() if key != id}
     kept = {key: signal for key, signal in state.kept.items() if key != id}
     return changed(state, calls=calls, kept=kept, transcript=(*state.transcript, entry))
+
+
+def told(state: State, at: datetime) -> State:
+    """The state of a workflow that was told something that came about then."""
+    return state if state.time is not None and at <= state.time else changed(state, told_at=at)
 
 
 def add(state: State, entry: Entry) -> State:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from onward.core import events as ev
 from onward.core.canonical import sha256
-from onward.core.events import Event
+from onward.core.events import Event, Operation
 from onward.core.fold import evolve
 from onward.core.ids import call_id
+from onward.core.inputs import input_in
 from onward.core.payload import Erased
-from onward.core.state import LEFT, TAKEN, TOO_LONG, Entry, State
+from onward.core.state import LEFT, TOO_LONG, Entry, OpenCall, State
 
 Told = ev.ModelAnswered | ev.TranscriptCompacted | ev.ModelFailed
 """What a model came to: an answer, a summary, or that it can't take a prompt of this length."""
@@ -35,6 +37,14 @@ class Outcome:
     arguments: Any = None
     digest: str = ""
     proposed: tuple[int, int] = (0, 0)
+    name: str = ""
+    """What a workflow knows the call by (`known_by`)."""
+    at: datetime | None = None
+
+
+def known_by(generation: int, operation: Operation) -> str:
+    """What one call of a workflow, and no other of it, has: its name since it last started afresh."""
+    return f"{generation}/{operation.name}"
 
 
 @dataclass(slots=True)
@@ -47,7 +57,10 @@ class Record:
     """By the digest of tool and arguments, in the order in which the calls were proposed."""
     answers: dict[str, list[tuple[int, Told]]] = field(default_factory=dict)
     """By the prompt's digest, in the order of their events."""
+    asked: set[tuple[str, str]] = field(default_factory=set)
+    """What a workflow asked for, by what it knows it by and the digest, whatever came of it."""
     _digests: dict[str, list[str]] = field(default_factory=dict)
+    _names: dict[str, str] = field(default_factory=dict)
     _prompts: Prompts = field(default_factory=lambda: Prompts())
 
     def take(self, event: Event) -> None:
@@ -55,12 +68,19 @@ class Record:
         if isinstance(event.body, ev.ModelAnswered | ev.TranscriptCompacted | ev.ModelFailed):
             self._answered(event.seq, event.body)
         if isinstance(event.body, ev.CallsProposed):
-            self._digests |= {call_id(event.seq, at): [call.digest] for at, call in enumerate(event.body.calls)}
+            self._proposed(event.seq, event.body)
         if isinstance(event.body, ev.CallEdited) and event.body.error is None:
             self._digests[event.body.call].append(event.body.digest)
         before, self.state = self.state, evolve(self.state, event)
         if not isinstance(event.body, ev.ProgramChanged) and before.closing is None:
             self._settled(event)
+
+    def _proposed(self, seq: int, body: ev.CallsProposed) -> None:
+        ids = [call_id(seq, at) for at in range(len(body.calls))]
+        self._digests |= {id: [call.digest] for id, call in zip(ids, body.calls, strict=True)}
+        for id, call, operation in zip(ids, body.calls, body.operations, strict=False):
+            self._names[id] = known_by(self.state.generation, operation)
+            self.asked.add((self._names[id], call.digest))
 
     def _answered(self, seq: int, body: Told) -> None:
         if isinstance(body, ev.TranscriptCompacted):
@@ -88,7 +108,8 @@ class Record:
 
     def _keep(self, entry: Entry, call: str, source: str) -> None:
         digests = self._digests[call]
-        fields = {"arguments": entry.arguments, "digest": digests[-1], "proposed": _place(call)}
+        fields: dict[str, Any] = {"arguments": entry.arguments, "digest": digests[-1], "proposed": _place(call)}
+        fields |= {"name": self._names.get(call, ""), "at": entry.at}
         found = Outcome(entry.seq, self.session, source, entry.value, entry.failed, **fields)
         for each in dict.fromkeys(digests):
             same = self.outcomes.setdefault(each, [])
@@ -98,8 +119,8 @@ class Record:
 
 def _was_left(entry: Entry) -> bool:
     """Whether a workflow did not want it any more, or took an input for it: a branch finds that out by itself."""
-    value = entry.value if isinstance(entry.value, dict) else {}
-    return entry.name is not None and (value.get("code") == LEFT or value.keys() == {TAKEN})
+    value = entry.value if isinstance(entry.value, dict) and entry.failed else {}
+    return input_in(entry) is not None or (entry.name is not None and value.get("code") == LEFT)
 
 
 def _gave_way(entry: Entry) -> bool:
@@ -121,10 +142,24 @@ class Ancestor:
     at: int
 
 
-def find(line: Sequence[Ancestor], call: str, used: Sequence[str], repeatable: bool) -> Outcome | None:
-    """What a call of this digest comes to in a branch, which has `used` some outcomes already; the nearest ancestor
-    comes first. What was done once is an answer once; what may be repeated is one as often as it is asked for."""
+def outcome_of(line: Sequence[Ancestor], state: State, call: OpenCall, used: Sequence[str]) -> Outcome | None:
+    """What an open call of a branch, which has `used` some outcomes already, comes to. A workflow's call that one of
+    its ancestors has is that one, and comes to nothing where it was left there."""
+    if call.operation is None:
+        return find(line, call.digest, used, call.repeatable)
+    name = known_by(state.generation, call.operation)
+    if call.waits or any((name, call.digest) in each.record.asked for each in line):
+        return find(line, call.digest, used, False, name)
+    return find(line, call.digest, used, call.repeatable)
+
+
+def find(
+    line: Sequence[Ancestor], call: str, used: Sequence[str], repeatable: bool, name: str | None = None
+) -> Outcome | None:
+    """What a call of this digest, and this name if it has one, comes to; the nearest ancestor comes first. What was
+    done once is an answer once; what may be repeated is one as often as it is asked for."""
     after = [found for each in line for found in each.record.outcomes.get(call, ()) if found.seq > each.at]
+    after = [found for found in after if name in (None, found.name)]
     unused = next((outcome for outcome in after if outcome.source not in used), None)
     if unused is not None or not repeatable:
         return unused

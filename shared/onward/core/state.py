@@ -97,6 +97,11 @@ class OpenCall(Value):
         return self.status == "pending" and self.ends == "done"
 
     @property
+    def takes_back(self) -> bool:
+        """Whether it takes back what a workflow did: it is made also while its session ends."""
+        return self.operation is not None and self.operation.kind == "undo"
+
+    @property
     def waits(self) -> bool:
         """Whether it is a workflow's wait, for a time or an input: nothing is done in the world for it."""
         return self.operation is not None and self.operation.kind in ("sleep", "signal")
@@ -212,6 +217,9 @@ thing that it ever asked for."""
 NONDETERMINISTIC = "nondeterministic"
 """The code of a session whose workflow asks for something else than its log has."""
 
+BLOCKED = "blocked"
+"""The code of a call that a branch does not make."""
+
 LEFT = "left"
 """The code of a call that a workflow does not want any more."""
 
@@ -313,7 +321,10 @@ class State(Value):
     generation: int = 0
     """How often the program started afresh."""
     began: datetime | None = None
-    """When it last did, or what a branch goes on from began; None where that is when the session started."""
+    """The time that it last did at, or at which began what a branch goes on from; None where that is when the session
+    started."""
+    told_at: datetime | None = None
+    """The time that a workflow goes by: when the newest that it was told came about; None where it was told nothing."""
     unlooked: int | None = None
     """The incarnation for whose sake somebody is to look, where the session is parked for that."""
 
@@ -326,6 +337,11 @@ class State(Value):
     def own_timers(self) -> dict[str, datetime]:
         """The armed timers that are of no call."""
         return {name: at for name, at in self.timers.items() if ":" not in name or name.startswith("user:")}
+
+    @property
+    def time(self) -> datetime | None:
+        """The time that a workflow goes by."""
+        return self.told_at or self.began or self.started_at
 
     @property
     def detached(self) -> bool:

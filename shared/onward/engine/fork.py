@@ -39,8 +39,9 @@ class Fork:
     """A branch to make of session `session`, after its event `at`; else after the last one that is edited, or where it
     stands now.
 
-    `model` and `instructions` are what its program goes by instead of its own, `input` what it is told first, and
-    `edits` other values of the parent's events, by seq. `exists` says what an id that is taken means.
+    `model` and `instructions` are what its program goes by instead of its own, `version` the one that it begins on
+    instead of its parent's, `input` what it is told first, and `edits` other values of the parent's events, by seq.
+    `exists` says what an id that is taken means.
     """
 
     session: str
@@ -50,6 +51,7 @@ class Fork:
     effects: Effects = "recorded"
     model: str | None = None
     instructions: str | None = None
+    version: str | None = None
     input: Any = None
     edits: Mapping[int, Any] = field(default_factory=dict)
     exists: Exists = "rejoin"
@@ -217,12 +219,14 @@ def _checked(fork: Fork, parent: Head) -> int:
         raise BadInput(f"effects: {fork.effects!r} is none of {', '.join(get_args(Effects))}")
     if fork.model is not None and not fork.model.strip():
         raise BadInput("model: it is empty; name a model, or leave it out")
+    if fork.version is not None and not fork.version.strip():
+        raise BadInput("version: it is empty; name one, or leave it out")
     if fork.instructions is not None and not fork.instructions.strip():
         raise BadInput("instructions: they are empty; give some, or leave them out")
     at = fork.at if fork.at is not None else max(fork.edits, default=parent.seq)
     if not 1 <= at <= parent.seq:
         raise BadInput(f"at: {at} is no event of session {parent.id}, which has 1 to {parent.seq}")
-    for value in (stash(fork.input, {}), fork.instructions, fork.model, *fork.edits.values()):
+    for value in (stash(fork.input, {}), fork.instructions, fork.model, fork.version, *fork.edits.values()):
         canonical(value, DEEPEST)
     return at
 
@@ -232,7 +236,7 @@ def _started(fork: Fork, state: State, origin: Origin, incarnation: int) -> ev.S
         tenant=fork.tenant,
         session=fork.id,
         program=state.program,
-        version=state.version,
+        version=fork.version or state.version,
         pinned=state.pinned,
         labels=state.labels,
         limits=state.limits,

@@ -6,7 +6,8 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import timedelta
+from typing import Any, Literal
 
 from onward.core import events as ev
 from onward.core.draft import ENGINE
@@ -17,8 +18,8 @@ from onward.core.ids import session_key
 from onward.core.log import ROOT, Commit
 from onward.core.payload import Blob
 from onward.core.program import AskModel, Handover, Recall
-from onward.core.record import Ancestor, Outcome, Prompts, Record, Told, find, find_answer, prompt
-from onward.core.state import ANSWERED_FROM_RECORD, Entry, OpenCall, State, changed, value_digest
+from onward.core.record import Ancestor, Outcome, Prompts, Record, Told, find_answer, outcome_of, prompt
+from onward.core.state import ANSWERED_FROM_RECORD, BLOCKED, Entry, OpenCall, State, changed, value_digest
 from onward.engine.load import Loader
 from onward.errors import CorruptLog
 from onward.ports import Blobs, SessionStore
@@ -60,8 +61,8 @@ class Records:
         """What calls of a branch come to; the files that their results name are the branch's own by then."""
         asked = state.effects in ANSWERED_FROM_RECORD
         line, used, facts = await self._line(state) if asked else [], list(state.recalled), list[Fact]()
-        for call in _first(effect.calls, line, used):
-            found = find(line, call.digest, used, call.repeatable)
+        for call in _first(effect.calls, line, state, used):
+            found = outcome_of(line, state, call, used)
             if found is not None:
                 await self._copy_files(state, key, found)
                 used.append(found.source)
@@ -193,6 +194,7 @@ def _recalled(call: OpenCall, found: Outcome) -> list[Body]:
     if found.arguments is not None and not call.changed:
         edited = [ev.CallEdited(call=call.id, digest=found.digest, arguments=found.arguments)]
     how: dict[str, Any] = {"call": call.id, "attempt": 0, "by": "record", "record": found.source}
+    how |= {"recorded_at": found.at} if call.operation is not None else {}
     if not found.failed:
         return [*edited, ev.CallCompleted(result=found.value, **how)]
     return [*edited, ev.CallFailed(error=_failure(found.value), **how)]
@@ -207,24 +209,30 @@ def _handed_over(call: OpenCall, to: Handover) -> Body:
     return ev.ProgramChanged(program=to.program, version=to.version, on_input=to.on_input, call=call.id)
 
 
-def _first(calls: Sequence[OpenCall], line: list[Ancestor], used: Sequence[str]) -> Sequence[OpenCall]:
+def _first(calls: Sequence[OpenCall], line: list[Ancestor], state: State, used: Sequence[str]) -> Sequence[OpenCall]:
     """What is recalled together. What a workflow asked for comes to it in the order in which it came to its parent, one
     by one, as it may then want the others no more; what its parent never had comes last."""
     if any(call.operation is None for call in calls):
         return calls
-    found = [(outcome.seq, call) for call in calls if (outcome := find(line, call.digest, used, call.repeatable))]
+    found = [(outcome.seq, call) for call in calls if (outcome := outcome_of(line, state, call, used))]
     return [min(found, key=lambda each: each[0])[1]] if found else calls
 
 
 def _waited(state: State, call: OpenCall) -> Body:
-    """A time that the record says nothing of is waited for."""
-    until = call.operation.until if call.operation else None
-    assert until is not None, "a sleep has an end"
-    return ev.CallPending(call=call.id, attempt=0, expires_at=until, ends="done")
+    """A time that the record says nothing of is waited for, as long as it is ahead by the workflow's own time. That
+    is the record's, as far as it has its results from there."""
+    operation = call.operation
+    assert operation is not None, "a workflow's wait has an operation"
+    assert operation.until is not None, "what has no end waits from the beginning"
+    assert state.at is not None, "a branch has begun"
+    assert state.time is not None, "and so had what it comes from"
+    ends: Literal["done", "failed"] = "done" if operation.kind == "sleep" else "failed"
+    at = operation.until + max(state.at - state.time, timedelta())
+    return ev.CallPending(call=call.id, attempt=0, expires_at=at, ends=ends)
 
 
 def _blocked(state: State, call: OpenCall, there: bool) -> Body:
-    return ev.CallRefused(call=call.id, error=Failure(code="blocked", message=_why(state, call, there)))
+    return ev.CallRefused(call=call.id, error=Failure(code=BLOCKED, message=_why(state, call, there)))
 
 
 def _why(state: State, call: OpenCall, there: bool) -> str:

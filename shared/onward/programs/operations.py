@@ -104,11 +104,12 @@ def never_asked(path: str, recorded: Recorded, after: int, error: BaseException 
     """What is said where the workflow came to its end without something that its log has."""
     how = "ended" if error is None else f"failed ({type(error).__name__}: {error})"
     says = f"{_in_log(path, recorded)}, and the workflow {how} without it; it was run up to event {after}"
-    return f"{says}. {WAYS_OUT} {recorded.seq - 1}"
+    return f"{says}. {WAYS_OUT} {max(recorded.seq - 1, 1)}"
 
 
 def _in_log(path: str, recorded: Recorded) -> str:
-    return f"the log (event {recorded.seq}) has {recorded.tool} under the name {path!r}"
+    where = f"event {recorded.seq}" if recorded.seq > 0 else "what it branched from"
+    return f"the log ({where}) has {recorded.tool} under the name {path!r}"
 
 
 WAYS_OUT = (

@@ -38,8 +38,8 @@ def proposed(run: Run, state: State, before: int) -> list[Body]:
 
 
 def marks(run: Run, state: State) -> list[Body]:
-    """Marks that the body got and that are not in the log yet: it is not to be told otherwise while something is taken
-    back."""
+    """Marks that the body got and that are not in the log yet: they are before its end is, so that it is told the same
+    wherever it is run again."""
     asks = [ask for ask in run.wanted.values() if ask.kind == "patch"]
     return propose(state, asks, 0) if asks else []
 
@@ -74,7 +74,8 @@ def _rule(state: State, ask: Ask) -> str | None:
         return None
     own = ask.step.approval if isinstance(ask.step, Tool) else None
     rule = own.asks(ask.step.form.parse(ask.arguments)) if own else None
-    return rule or (BRANCH_ASKS if must_ask(state, ask.step.effect) else None)
+    done_here = ask.kind == "undo"  # a branch takes back what it did itself
+    return rule or (BRANCH_ASKS if must_ask(state, ask.step.effect) and not done_here else None)
 
 
 def _approval_of(ask: Ask) -> Approval:

@@ -206,8 +206,8 @@ class Run:
 
     @property
     def after(self) -> int:
-        """The last event that the body has gone by."""
-        return self._last.seq if self._last else 1
+        """The last event that the body has gone by; in a branch, of its own."""
+        return max(self._last.seq if self._last else 1, 2 if self.state.origin else 1)
 
     def scope(self) -> Scope:
         """Where names are counted now; nowhere, where what was dropped still asks for something."""

@@ -18,8 +18,10 @@ UNDO_FAILED = "undo_failed"
 
 
 def taken_back(run: Run, state: State, before: int) -> list[Body] | None:
-    """What is to be written down for the next undo, nothing while one is under way, None when all is taken back."""
-    for ask, entry in reversed(run.undone):
+    """What is to be written down for the next undo, nothing while one is under way, None when all is taken back. What a
+    live branch has from its parent is the parent's to take back."""
+    live = state.effects == "live"
+    for ask, entry in [each for each in reversed(run.undone) if each[1].seq > 0 or not live]:
         bodies = _undo(run, state, ask, entry, before)
         if bodies is not None:
             return bodies
@@ -27,10 +29,11 @@ def taken_back(run: Run, state: State, before: int) -> list[Body] | None:
 
 
 def _undo(run: Run, state: State, ask: Ask, entry: Entry, before: int) -> list[Body] | None:
-    """The newest attempt that people have had it make: None once one has succeeded."""
+    """The newest attempt that people have had it make: None once one has succeeded. In a branch that reaches nothing in
+    the world nobody need be asked about one that has not."""
     path, attempt, last = f"undo:{ask.path}", 1, None
     while (found := run.results.get(path)) is not None:
-        if not found.failed:
+        if not found.failed or state.detached:
             _ask(run, path, ask, entry)
             return None
         _ask(run, path, ask, entry)

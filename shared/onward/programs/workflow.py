@@ -200,14 +200,14 @@ class Workflow(Program, Generic[P, R]):
 
     def _ending(self, run: Run, state: State) -> list[Body]:
         """The body has come to its end: first nothing is to be open that was done or may have been."""
-        from onward.programs.proposing import let_all_go
+        from onward.programs.proposing import let_all_go, marks
 
         error = run.error()
         stranger = run.stranger(error)
         if stranger is not None:
             self._forget(state)
             return [SessionParked(error=stranger)]
-        gone = let_all_go(run, state, _over(error))
+        gone = marks(run, state) or let_all_go(run, state, _over(error))
         if gone or any(call.unsettled for call in state.calls.values()):
             return gone
         return self._completed(run, state) if error is None else self._failed(run, state, error)
@@ -222,10 +222,9 @@ class Workflow(Program, Generic[P, R]):
 
     def _failed(self, run: Run, state: State, error: BaseException) -> list[Body]:
         """What it did is taken back before it has failed."""
-        from onward.programs.proposing import marks
         from onward.programs.unwinding import taken_back
 
-        bodies = (marks(run, state) if run.undone else []) or taken_back(run, state, 0)
+        bodies = taken_back(run, state, 0)
         if bodies is not None:
             return bodies
         self._forget(state)

@@ -39,6 +39,7 @@ class Branching(Sessions):
         effects: Effects = "recorded",
         model: str | None = None,
         instructions: str | None = None,
+        version: str | None = None,
         input: Any = None,
         edits: Mapping[int, Any] | None = None,
         tenant: str = "default",
@@ -48,9 +49,9 @@ class Branching(Sessions):
         answer the branch's head. `branch` is the new session's id, a random one by default; the same branch under the
         same id is the same session.
 
-        The branch asks `model`, is told `instructions`, and goes on with `input`; `edits` are other values of events
-        that the parent has, by seq. Nothing is written to the parent, and the branch needs it no more, but for its
-        record. Raises NotFound, BadInput and Refused.
+        The branch asks `model`, is told `instructions`, begins on `version` of its program, and goes on with `input`;
+        `edits` are other values of events that the parent has, by seq. Nothing is written to the parent, and the branch
+        needs it no more, but for its record. Raises NotFound, BadInput and Refused.
         """
         made = Fork(
             session=id,
@@ -60,6 +61,7 @@ class Branching(Sessions):
             effects=effects,
             model=model,
             instructions=instructions,
+            version=version,
             input=input,
             edits=edits or {},
             exists=exists,

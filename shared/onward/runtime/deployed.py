@@ -62,7 +62,7 @@ class Deployed(Elsewhere):
     async def branched(self, fork: Fork) -> tuple[Head, bool]:
         """Make a branch of a session: its head, and whether it is new. Raises NotFound, BadInput, Refused."""
         path = f"/v1/sessions/{check_id(fork.session)}/fork?tenant={check_id(fork.tenant, 'tenant')}"
-        named = ("effects", "exists", "at", "model", "instructions", "input")
+        named = ("effects", "exists", "at", "model", "instructions", "version", "input")
         said = {name: value for name in named if (value := getattr(fork, name)) is not None}
         edits = [{"seq": seq, "value": value} for seq, value in fork.edits.items()]
         told = await self._api.ask("POST", path, {"id": check_id(fork.id), **said, "edits": edits})

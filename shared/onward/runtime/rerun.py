@@ -93,7 +93,8 @@ async def _feeder(runtime: Runtime, id: str, branch: str, effects: Effects, at: 
     recording = await runtime.recording(id, tenant)
     at = at or (2 if recording.forked else 1)
     state = recording.state(at)
-    start = _Place(0, len(state.calls), len(state.calls)) if effects in ANSWERED_FROM_RECORD else _Place()
+    asked_again = effects in ANSWERED_FROM_RECORD or state.on_input == "deliver"
+    start = _Place(0, len(state.calls), len(state.calls)) if asked_again else _Place()
     due = list(_inputs(state, start, recording.events[at:]))
     for each in due:
         if isinstance(each.content, Erased):

@@ -36,6 +36,7 @@ class Wanted:
     effects: Effects
     model: str | None
     instructions: str | None
+    version: str | None
     input: Any
     edits: Mapping[int, Any]
 
@@ -48,6 +49,7 @@ class Wanted:
             effects=self.effects,
             model=self.model,
             instructions=self.instructions,
+            version=self.version,
             input=self.input,
             edits=self.edits,
         )
@@ -96,7 +98,7 @@ async def fork_and_run(wanted: Wanted, plan: Plan, output: Output) -> int:
 async def _check(wanted: Wanted, plan: Plan) -> None:
     """Before anything is made: whether the branch can be run here. Raises NotFound, BadInput, Refused."""
     async with Runtime(db=plan.place.db, create=False) as runtime:
-        plan.check_branch(await runtime.get(wanted.session), wanted.model)
+        plan.check_branch(await runtime.get(wanted.session), wanted.model, wanted.version)
 
 
 async def _began(access: Access, head: Head) -> Beginning:

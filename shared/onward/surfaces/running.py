@@ -75,10 +75,12 @@ class Plan:
             return None
         return taken(self.app.choose(self.program) if head is None else self._for(head), written)
 
-    def check_branch(self, parent: Head, model: str | None) -> None:
-        """Before anything is changed: whether a branch of this session, with this model of its own, can be run here.
-        Raises BadInput, Refused."""
+    def check_branch(self, parent: Head, model: str | None, version: str | None = None) -> None:
+        """Before anything is changed: whether a branch of this session, with this model and version of its own, can be
+        run here. Raises BadInput, Refused."""
         program = self._for(parent)
+        if version is not None and self.app.program(parent.program, version) is None:
+            raise BadInput(f"--version: {self.source} has no version {version!r} of program {parent.program!r}")
         if model is not None and local_model(model, self.directory) is None:
             raise BadInput(f"--model: no model is called {model!r}: write gemini-... or scripted:FILE")
         if model is None:

@@ -35,6 +35,7 @@ def _edits(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 )
 @click.option("--model", callback=storable, metavar="NAME", help="Ask this model instead.")
 @click.option("--instructions", "file", type=EXISTING, help="A file with what its models are told instead.")
+@click.option("--version", callback=storable, metavar="VERSION", help="Begin on this version of the program instead.")
 @click.option("--input", callback=storable, metavar="TEXT", help="What it is told first.")
 @click.option(
     "--edit",

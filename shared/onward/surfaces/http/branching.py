@@ -52,7 +52,7 @@ def fork_of(asked: Asked, id: str, branch: str, said: forms.ForkRequest, trace: 
     """The branch that is asked for, if whoever asks may make it. Raises NotFound, NotAllowed, BadInput, TooLarge."""
     tenant = asked.tenant("operator")
     check_size([said.input, said.instructions, [edit.value for edit in said.edits]], BODY)
-    same = said.model_dump(include={"at", "effects", "model", "instructions", "exists"})
+    same = said.model_dump(include={"at", "effects", "model", "instructions", "version", "exists"})
     return Fork(
         session=check_id(id),
         id=branch,

@@ -57,6 +57,7 @@ class ForkRequest(Asking):
     effects: Effects = "recorded"
     model: str | None = Field(default=None, min_length=1, max_length=256, description="What it asks instead.")
     instructions: str | None = Field(default=None, min_length=1, description="What its models are told instead.")
+    version: str | None = Field(default=None, min_length=1, max_length=256, description="Which it begins on instead.")
     input: Any = Field(default=None, description="What it is told first.")
     edits: list[EditRequest] = Field(default=[], max_length=100)
     exists: Literal["rejoin", "reject"] = "rejoin"
