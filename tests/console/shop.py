@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from onward import Agent, App, Approval, Call, NotPerformed, ScriptedModel, tool
+from onward import Agent, App, Approval, Call, Context, NotPerformed, ScriptedModel, tool, workflow
 from onward.core.model import ModelRequest
 
 HERE = Path.cwd()
@@ -174,4 +174,52 @@ manager = agent(
     {"text": "The desk has seen to it."},
     of=[clerk],
 )
-app = App(programs=[clerk, parcels, talker, speaker, treasury, hasty, cashier, stranger, manager])
+
+
+class Collected(BaseModel):
+    """The carrier has been there."""
+
+    by: str
+    parcels: int = Field(ge=1, le=9)
+
+
+async def reserve(article: str, *, call: Call) -> str:
+    book("reserve", call, article=article)
+    return f"shelf 7: {article}"
+
+
+async def put_back(result: str, *, call: Call) -> str:
+    book("put back", call)
+    return result
+
+
+async def print_label(order: str) -> str:
+    return f"label-{order}"
+
+
+async def send_out(shelf: str, label: str, *, call: Call) -> str:
+    book("send out", call, label=label)
+    return "sent"
+
+
+@workflow
+async def replacement(ctx: Context, order: str) -> dict[str, Any]:
+    """Send another one for what came broken."""
+    found = await ctx.step(find_order, order)
+    shelf = await ctx.step(reserve, found["article"], undo=put_back)
+
+    async def parcel() -> Collected:
+        await ctx.step(print_label, order, effect="read")
+        return await ctx.signal("collected", Collected, timeout="5d")
+
+    async def answer() -> None:
+        decision = await ctx.approval(f"Send a new {found['article']} at once?", evidence=found, timeout="2d")
+        if not decision.approved:
+            raise RuntimeError("it is not replaced")
+
+    collected, _ = await asyncio.gather(parcel(), answer())
+    sent = await ctx.step(send_out, shelf, f"label-{order}", effect="irreversible")
+    return {"sent": sent, "collected": collected}
+
+
+app = App(programs=[clerk, parcels, talker, speaker, treasury, hasty, cashier, stranger, manager, replacement])

@@ -22,6 +22,7 @@ PAGES: Mapping[str, str] = {
     "a session with a child": "/sessions/p-boss",
     "a session that talks": "/sessions/p-talk",
     "a session that was cancelled": "/sessions/p-gone",
+    "a session of a workflow": "/sessions/p-flow",
     "a session of a stranger's": "/sessions/p-strange",
     "an event": "/sessions/p-asks/events/4",
     "a state": "/sessions/p-asks/state?seq=4",
@@ -32,6 +33,7 @@ PAGES: Mapping[str, str] = {
     "approvals": "/approvals?for=all",
     "an approval": "/approvals/p-asks/6.0",
     "an approval that takes two": "/approvals/p-two/3.0",
+    "a question of a workflow": "/approvals/p-flow/7.1",
     "an approval of a stranger's": "/approvals/p-strange/7.0",
     "an approval that is settled": "/approvals/p-done/6.0",
     "what needs attention": "/attention",
@@ -52,6 +54,8 @@ async def shop(site: Site) -> Site:
     assert (await site.ask("POST", "sessions/p-done/decisions", decision)).status == 200
     await site.asking("p-two", "treasury")
     await site.asking("p-strange", "stranger")
+    await site.begun("p-flow", "replacement", "A-1042")
+    await site.until_waiting("p-flow", "approval")
     await site.begun("p-doubt", "cashier")
     await site.until_waiting("p-doubt", "operator")
     await site.begun("p-boss", "manager")

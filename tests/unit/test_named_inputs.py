@@ -213,11 +213,11 @@ async def test_waits_are_told_and_drawn_as_what_they_are() -> None:
     waits = [text.partition(" until")[0] for note in told if note.label == "wait" for text in (note.text, *note.below)]
     assert [text.rstrip(",") for text in waits][1:] == ["for the input paid", "for an input"]
     assert "does not wait for paid any more" in [note.text for note in told if note.label == "left"]
-    bars = [(row.label.partition(" ")[0], bar.text) for row in chart([], events) for bar in row.bars]
+    bars = [(row.label, bar.text) for row in chart([], events) for bar in row.bars]
     assert bars == [
         ("sleep", "waits for its time: it is over"),
-        ("sleep", "waits for its time: it is over"),
-        ("signal", "waits for the input paid: it was not wanted any more"),
+        ("timer", "waits for its time: it is over"),
+        ("paid", "waits for the input paid: it was not wanted any more"),
         ("input", "waits for an input: it came"),
         ("input", "waited for; by ann@x"),
     ]

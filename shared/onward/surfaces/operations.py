@@ -137,6 +137,17 @@ def _said(operation: Operation, tool: str, arguments: Any, at: datetime) -> tupl
     return "starts", _child(operation, tool, arguments)
 
 
+def details_of(operation: Operation, tool: str, arguments: Any, at: datetime) -> str:
+    """What stands beside the name of something that was asked for."""
+    if operation.kind in ("step", "undo"):
+        last = operation.name.rpartition("/")[2].partition("#")[0]
+        return call_text(tool, arguments).removeprefix(said(tool) if last == tool else "")
+    if operation.kind in ("child", "start"):
+        return _child(operation, tool, arguments)
+    verb, text = _said(operation, tool, arguments, at)
+    return "the new code from here on" if operation.kind == "patch" else f"{verb} {text}"
+
+
 def step_text(tool: str, path: str, arguments: Any) -> str:
     """A step as one would write it, by the name that it has among all."""
     last = path.rpartition("/")[2].partition("#")[0]

@@ -164,8 +164,8 @@ async def _unseen(place: Place, form: Form) -> bool:
 
 
 def _changeable(card: Card) -> bool:
-    """Whether it is open, and its arguments are there to be changed."""
-    return card.open and not isinstance(card.question.arguments, Erased)
+    """Whether it is open, and has arguments that are there to be changed."""
+    return card.open and not card.question.asks and not isinstance(card.question.arguments, Erased)
 
 
 async def _review(visit: Visit, place: Place, form: Form) -> Response:

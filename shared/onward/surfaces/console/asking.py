@@ -178,7 +178,7 @@ async def _evidence(caller: Caller, head: Head, state: State, call: str) -> Evid
     before = [entry for entry in state.transcript if entry.seq < proposed]
     inputs = [entry for entry in (*before, *state.queued) if entry.kind == "input"]
     answers = [entry for entry in before if entry.kind == "answer"]
-    results = [entry for entry in before if entry.kind == "result"][-RESULTS:]
+    results = [entry for entry in before if entry.kind == "result" and entry.tool != "patch"][-RESULTS:]
     text = await _reasoning(caller, head, answers[-1]) if answers else ""
     spoken = await _whole(caller, head, inputs[-1]) if inputs else None
     return Evidence(spoken, text, answers[-1].seq if answers else None, results)
@@ -208,7 +208,16 @@ async def one_card(asked: Asked, session: str, call: str) -> Card:
     if not requests:
         raise NotFound(f"session {head.id} asked nobody about a call {call[:60]}")
     found = next(iter(await open_cards(asked, head, call)), None)
-    return replace(found, story=story) if found else await _closed(asked, head, requests[-1], story)
+    if found is not None:
+        return replace(found, story=story)
+    return await _closed(asked, head, requests[-1], story, _operation(events, call))
+
+
+def _operation(events: Sequence[Event], call: str) -> ev.Operation | None:
+    """What a workflow knows a call by, which was proposed in the first of these events."""
+    body, index = events[0].body, int(call.partition(".")[2])
+    named = body.operations if isinstance(body, ev.CallsProposed) else []
+    return named[index] if index < len(named) else None
 
 
 def _proposed(call: str) -> int:
@@ -229,10 +238,12 @@ def _story(events: Sequence[Event], call: str) -> list[Told]:
     return [Told(event, telling.note(event)) for event in about]
 
 
-async def _closed(asked: Asked, head: Head, request: Event, story: Sequence[Told]) -> Card:
+async def _closed(
+    asked: Asked, head: Head, request: Event, story: Sequence[Told], operation: ev.Operation | None
+) -> Card:
     body = request.body
     assert isinstance(body, ev.ApprovalRequested)
-    question = Question.from_request(head.id, body)
+    question = Question.from_request(head.id, body, operation)
     arguments = await asked.caller.value(head.id, question.arguments, head.tenant)
     state = await asked.caller.parts.loader.fold(head)
     evidence = await _evidence(asked.caller, head, state, body.call)

@@ -66,11 +66,13 @@ class _Open:
 
 @dataclass(slots=True)
 class Track:
-    """A row, and what goes on in it. Of an approval so many people are still `needed`."""
+    """A row, and what goes on in it. Of an approval so many people are still `needed`; `kind` is what a workflow asked
+    for."""
 
     row: Row
     open: _Open | None = None
     needed: int = 1
+    kind: str = ""
 
     def begin(self, look: Look, at: datetime, text: str, idle: bool = False) -> None:
         """Something begins, and what went on is over."""

@@ -15,6 +15,7 @@ from onward.core.events import Event
 from onward.core.ids import call_id
 from onward.core.state import LEFT
 from onward.surfaces.console.bars import Bar, Chart, Look, Row
+from onward.surfaces.operations import name_of
 from onward.surfaces.telling import quoted, who, why
 from onward.surfaces.text import input_text
 
@@ -157,8 +158,9 @@ def _proposed(chart: Chart, event: Event, body: ev.CallsProposed) -> None:
         operation = body.operations[index] if body.operations else None
         if operation is not None and operation.kind == "patch":
             continue  # it takes no time
-        track = chart.new(("call", id), event, f"{proposal.tool} {id}")
-        track.row.call = id
+        name = name_of(proposal.tool, operation.name if operation else None)
+        track = chart.new(("call", id), event, name if operation else f"{name} {id}")
+        track.row.call, track.kind = id, operation.kind if operation else ""
         if proposal.refusal is not None:
             track.done("bad", event.at, f"refused: {why(proposal.refusal)}")
         elif operation is not None and operation.kind in ("sleep", "signal"):
@@ -171,7 +173,7 @@ def _proposed(chart: Chart, event: Event, body: ev.CallsProposed) -> None:
 def _asked(chart: Chart, event: Event, body: ev.ApprovalRequested) -> None:
     track = chart.call(event, body.call)
     track.needed = body.needed
-    track.begin("wait", event.at, "waits for a decision")
+    track.begin("wait", event.at, "waits for an answer" if track.kind == "approval" else "waits for a decision")
 
 
 def _decided(chart: Chart, event: Event, body: ev.ApprovalDecided) -> None:
@@ -180,7 +182,7 @@ def _decided(chart: Chart, event: Event, body: ev.ApprovalDecided) -> None:
     track.needed -= 1
     if body.verdict == "approved" and body.arguments is None and track.needed > 0:
         track.begin("wait", event.at, "waits for another decision")
-    elif body.verdict == "approved":
+    elif body.verdict == "approved" and track.kind != "approval":
         track.begin("work", event.at, "to be made", idle=True)
 
 
@@ -197,8 +199,9 @@ def _edited(chart: Chart, event: Event, body: ev.CallEdited) -> None:
 
 def _expired(chart: Chart, event: Event, body: ev.ApprovalExpired) -> None:
     track = chart.call(event, body.call)
-    track.end(event.at, f": nobody decided in time, {body.verdict}")
-    if body.verdict == "approved":
+    asks = track.kind == "approval"
+    track.end(event.at, ": nobody decided in time" if asks else f": nobody decided in time, {body.verdict}")
+    if body.verdict == "approved" and not asks:
         track.begin("work", event.at, "to be made", idle=True)
 
 
@@ -257,7 +260,10 @@ def _pending(chart: Chart, event: Event, body: ev.CallPending) -> None:
 
 
 def _child_started(chart: Chart, event: Event, body: ev.ChildStarted) -> None:
-    chart.call(event, body.call).begin("wait", event.at, f"session {body.session}")
+    track = chart.call(event, body.call)
+    if track.kind == "start":
+        return track.done("work", event.at, f"session {body.session} was started")
+    track.begin("wait", event.at, f"session {body.session}")
 
 
 def _child_left(chart: Chart, event: Event, body: ev.ChildLeft) -> None:

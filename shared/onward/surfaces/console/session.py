@@ -18,6 +18,7 @@ from onward.errors import BadInput, NotAllowed, Permanent, Refused, UsageError
 from onward.surfaces.console import reading
 from onward.surfaces.console.bars import Line, Row
 from onward.surfaces.console.chart import chart
+from onward.surfaces.console.doings import doings
 from onward.surfaces.console.kin import kin
 from onward.surfaces.console.moves import DONE, LIMITS, moved, moves, raised, standing
 from onward.surfaces.console.page import Form, Visit, address, part, redirect
@@ -122,6 +123,7 @@ async def _values(visit: Visit, head: Head, window: Window, error: Permanent | N
         "window": window,
         "lines": lines(window),
         "messages": talk(await _said(visit, head, window), window.telling()),
+        "doings": doings(head.id, window.proposals, window.events, visit.now),
         "kin": await kin(visit, head),
         "effects": EFFECTS,
         "forks": operates and error is None and head.status != "deleted",

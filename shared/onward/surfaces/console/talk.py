@@ -15,7 +15,7 @@ from onward.core.ids import call_id
 from onward.core.payload import Blob, Erased
 from onward.core.state import Entry
 from onward.surfaces.console.values import written
-from onward.surfaces.operations import named
+from onward.surfaces.operations import name_of, named
 from onward.surfaces.telling import Tools, who, why
 from onward.surfaces.telling_branches import recorded
 from onward.surfaces.text import safe
@@ -81,7 +81,7 @@ def _entry(entry: Entry) -> Iterator[Part]:
         yield from _inherited_answer(entry)
     elif entry.kind == "result":
         edited = f"with {written(entry.arguments)}\n" if entry.arguments is not None else ""
-        yield "result", entry.tool or "a call", f"{edited}{_result(entry)}", entry.failed
+        yield "result", name_of(entry.tool or "a call", entry.name), f"{edited}{_result(entry)}", entry.failed
     else:
         side: Side = "person" if entry.kind == "input" else "note"
         yield side, entry.kind, written(entry.value), False
@@ -107,8 +107,10 @@ def _inherited_answer(entry: Entry) -> Iterator[Part]:
 
 
 def _parts(event: Event, tools: Tools) -> Iterator[Part]:
-    part = _SAYS.get(type(event.body))
-    return part(event, event.body, tools) if part is not None else iter(())
+    """What an event says. What a workflow asked for, and what came of that, is shown by itself."""
+    part, call = _SAYS.get(type(event.body)), getattr(event.body, "call", None)
+    asked = call is not None and tools.kind(call) is not None
+    return part(event, event.body, tools) if part is not None and not asked else iter(())
 
 
 def _started(event: Event, body: ev.SessionStarted | ev.SessionContinued, tools: Tools) -> Iterator[Part]:
@@ -117,7 +119,8 @@ def _started(event: Event, body: ev.SessionStarted | ev.SessionContinued, tools:
 
 
 def _input(event: Event, body: ev.InputReceived, tools: Tools) -> Iterator[Part]:
-    yield "person", who(event.actor), written(body.content), False
+    named = f", {body.name}" if body.name is not None else ""
+    yield "person", f"{who(event.actor)}{named}", written(body.content), False
 
 
 def _answered(event: Event, body: ev.ModelAnswered, tools: Tools) -> Iterator[Part]:
@@ -140,6 +143,8 @@ def _proposed(event: Event, body: ev.CallsProposed, tools: Tools) -> Iterator[Pa
     for index, proposal in enumerate(body.calls):
         id = call_id(event.seq, index)
         tools.calls[id] = named(proposal.tool, body.operations[index] if body.operations else None)
+        if body.operations:
+            continue
         near = isinstance(whole, Sequence) and not isinstance(whole, str) and index < len(whole)
         yield "call", f"{proposal.tool} {id}", written(whole[index] if near else whole), False
         if proposal.refusal is not None:
