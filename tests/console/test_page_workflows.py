@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from onward import App, Context, workflow
+from onward import App, Context, Retry, tool, workflow
 from tests.console.house import House, house, opened
 from tests.console.shop import HOSTILE
 from tests.console.visitor import Element, Page
@@ -149,3 +149,67 @@ async def test_nothing_that_a_workflow_says_is_more_than_text(tmp_path: Path) ->
 
 async def echo(text: str) -> str:
     return text
+
+
+# --- where it stands -----------------------------------------------------------------------------------------------
+
+
+async def failing(attempt: int) -> None:
+    raise ValueError("no")
+
+
+async def test_g13_what_could_not_be_taken_back_is_passed_by_on_the_page_of_attention(tmp_path: Path) -> None:
+    @tool(effect="idempotent", retry=Retry(attempts=1))
+    async def give_back(round: int) -> None:
+        """Give it back."""
+        raise ValueError("closed")
+
+    @workflow
+    async def saga(ctx: Context) -> None:
+        await ctx.step(count, 5, undo=give_back, name="room")
+        await ctx.step(failing, 1, effect="read", retry=1)
+
+    async with opened(tmp_path, App(programs=[saga])) as house:
+        await house.api.ask("POST", "sessions", {"id": "r-1", "program": "saga"})
+        await house.rests("r-1", "needs_attention")
+        me = house.visitor()
+        page = await me.get("/attention")
+        card = page.root.one("article").text
+        assert "what room did could not be taken back" in card
+        assert "What it did is taken back once more: remove the cause first." in card
+        form = page.form("/attention/r-1", "skip")
+        assert "Pass by undo of room" in form.text
+        await me.send(page, form, do="skip", reason="done by hand")
+        await house.rests("r-1", "needs_attention")
+        page = await me.get("/attention")
+        await me.send(page, page.form("/attention/r-1", "retry"), do="retry")
+        await house.rests("r-1", "failed")
+
+
+async def test_g12_other_code_is_shown_with_where_a_branch_could_go_on(tmp_path: Path) -> None:
+    def rounds(round: int) -> Any:
+        @workflow(name="rounds")
+        async def rounds(ctx: Context) -> Any:
+            await ctx.step(count, round, effect="read")
+            return await ctx.signal("go", int)
+
+        return rounds
+
+    async with opened(tmp_path, App(programs=[rounds(1)])) as house:
+        await house.api.ask("POST", "sessions", {"id": "r-1", "program": "rounds"})
+        await house.rests("r-1", "waiting")
+    async with opened(tmp_path, App(programs=[rounds(2)])) as house:
+        await house.api.ask("POST", "sessions/r-1/inputs", {"content": 5, "name": "go"})
+        await house.rests("r-1", "needs_attention")
+        page = await house.visitor().get("/attention")
+        card = page.root.one("article")
+        assert "It goes on once the code asks for what the log has, and is parked again until then." in card.text
+        (fork,) = [each for each in card.all("a") if each.text.startswith("Fork it after event 1")]
+        assert (await house.visitor().get(fork.attributes["href"])).status == 200
+
+
+async def test_effects_are_named_as_the_workflow_names_them(house: House) -> None:
+    await begun(house)
+    page = await house.visitor().get("/effects?reads=1")
+    calls = [each.text.partition(" ")[0] for each in page.root.all("td", data_name="Call")]
+    assert calls == ["find_order", "reserve", "parcel/print_label"]

@@ -55,6 +55,11 @@ def effect_text(entry: LedgerEntry) -> str:
     return step_text(entry.tool, path, entry.arguments)
 
 
+def name_text(entry: LedgerEntry) -> str:
+    """What a call is of: its tool, behind the name that a workflow has for it."""
+    return step_text(entry.tool, entry.operation.name if entry.operation else entry.tool, {}).removesuffix("()")
+
+
 def outcome_text(entry: LedgerEntry) -> str:
     """What came of a call, in words."""
     words = entry.outcome.replace("_", " ")

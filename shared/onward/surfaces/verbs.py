@@ -138,12 +138,19 @@ def _unlooked(head: Head, place: Place) -> list[Verb]:
 
 def _other_code(head: Head, place: Place) -> list[Verb]:
     """The code asks for something else than what the log has: what it agrees with can be had again, or left."""
-    at = re.search(r"event (\d+)$", head.error.message if head.error else "")
-    branch = ("--at", at[1]) if at else ()
+    at = agreed_up_to(head)
+    branch = () if at is None else ("--at", str(at))
     return [
         Verb(place.command("retry", head.id), "go on, once the code asks for what the log has"),
         Verb(place.command("fork", head.id, more=branch), "or go on from there in a branch, by the code that is there"),
     ]
+
+
+def agreed_up_to(head: Head) -> int | None:
+    """The event up to which the log and the code agree, where a session stands because they don't behind it."""
+    error = head.error if head.error and head.error.code == "nondeterministic" else None
+    at = re.search(r"event (\d+)$", error.message) if error else None
+    return int(at[1]) if at else None
 
 
 def _not_undone(head: Head, place: Place) -> list[Verb]:

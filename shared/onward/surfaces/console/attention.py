@@ -15,14 +15,14 @@ from onward.core.ledger import LedgerEntry
 from onward.errors import BadInput, NotAllowed, Permanent, Refused
 from onward.surfaces.console.page import Form, Visit, address, part, redirect
 from onward.surfaces.console.repairs import TOLD, Repair, key, repair, repairs
-from onward.surfaces.effects import outcome_text
+from onward.surfaces.effects import name_text, outcome_text
 from onward.surfaces.evidence import evidence
 from onward.surfaces.http.lists import OldestPage, oldest, read_cursor
 from onward.surfaces.http.looking import FEW
 from onward.surfaces.http.problems import noted
 from onward.surfaces.reports import wait_text
 from onward.surfaces.telling import who, why
-from onward.surfaces.verbs import needs_attention
+from onward.surfaces.verbs import agreed_up_to, needs_attention
 
 FILTERS = ("program", "tenant", "session", "paused")
 SAID = ("do", "call", "result", "output", "turns", "calls", "tokens", "time", "json", "reason")
@@ -37,6 +37,11 @@ class Trouble:
     calls: Sequence[LedgerEntry]
     repairs: Sequence[Repair]
     unread: str = ""
+
+    @property
+    def agreed(self) -> int | None:
+        """The event up to which the log and the code agree, where it stands because they don't behind it."""
+        return agreed_up_to(self.head)
 
 
 async def show(visit: Visit) -> Response:
@@ -78,6 +83,7 @@ async def _page(
         why=why,
         who=who,
         outcome=outcome_text,
+        name=name_text,
         waits=lambda head: [wait_text(wait, visit.now) for wait in head.waits if wait.kind == "operator"],
     )
 

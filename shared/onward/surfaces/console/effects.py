@@ -11,7 +11,7 @@ from starlette.responses import Response
 from onward import ports
 from onward.errors import BadInput
 from onward.surfaces.console.page import Visit, address
-from onward.surfaces.effects import by_text, outcome_text
+from onward.surfaces.effects import by_text, name_text, outcome_text
 from onward.surfaces.http.lists import read_cursor
 from onward.surfaces.http.looking import FEW, done
 from onward.surfaces.telling import why
@@ -36,6 +36,7 @@ async def show(visit: Visit) -> Response:
         programs=visit.service.app.names,
         spans=WORDS,
         outcome=outcome_text,
+        name=name_text,
         by=by_text,
         why=why,
     )

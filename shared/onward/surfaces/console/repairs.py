@@ -8,12 +8,13 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from onward.core.canonical import digest
-from onward.core.head import Head, Wait
+from onward.core.head import ASLEEP, Head, Wait
 from onward.errors import BadInput
 from onward.surfaces.console.deciding import given, key_of
 from onward.surfaces.console.moves import DONE, moved, raised, standing
 from onward.surfaces.console.page import Form, Visit, wanted
 from onward.surfaces.http.moving import check_may_skip, outcome_of
+from onward.surfaces.operations import name_of
 from onward.surfaces.text import safe
 from onward.surfaces.verbs import limit_reached
 
@@ -76,7 +77,7 @@ def repairs(visit: Visit, head: Head) -> list[Repair]:
 
 def _settling(wait: Wait) -> Iterator[Repair]:
     """What became of a call in doubt."""
-    tool, call = safe(wait.tool or "", True), wait.call or ""
+    tool, call = safe(name_of(wait.tool or "", wait.name or None), True), wait.call or ""
     yield Repair(
         "done",
         f"{tool} happened",
@@ -103,14 +104,31 @@ def _going(head: Head) -> Iterator[Repair]:
     """What sets a session going."""
     if head.status == "paused" and not head.switch:
         yield Repair("resume", "Resume", "It goes on where it stands.")
-    if head.status == "needs_attention":
+    if head.status == "needs_attention" and not _is_erased(head):
         yield _retry(head)
+
+
+def _is_erased(head: Head) -> bool:
+    """Whether what it would have to go by is there no more, however often it is tried."""
+    return head.error is not None and head.error.code in ("input_erased", "result_erased")
+
+
+_AGAIN: Mapping[str, str] = MappingProxyType(
+    {
+        "nondeterministic": "It goes on once the code asks for what the log has, and is parked again until then.",
+        "undo_failed": "What it did is taken back once more: remove the cause first.",
+        "result_unreadable": "It goes on once the code reads what was recorded, and is parked again until then.",
+    }
+)
+"""What trying again does, by the code of the reason why a workflow stands."""
 
 
 def _retry(head: Head) -> Repair:
     name = limit_reached(head)
     if name is None:
-        return Repair("retry", "Try again", "What failed is tried once more: remove the cause first.")
+        code = head.error.code if head.error else ""
+        does = _AGAIN.get(code, "What failed is tried once more: remove the cause first.")
+        return Repair("retry", "Try again", does)
     was = f"{getattr(head.limits, name):.15g}"
     does = f"It goes on under this limit on all that it has spent and will spend; it was {was}."
     limits, before = raised(head), standing(head)
@@ -124,9 +142,18 @@ def _skipping(visit: Visit, head: Head) -> Iterator[Repair]:
     """Values for calls that are open. What a person is asked about takes one who may decide it."""
     for wait in head.waits if head.status == "needs_attention" else ():
         if wait.call and wait.kind in _OPEN and (wait.kind != "approval" or visit.may("approver", head.tenant)):
-            title = f"Skip {safe(wait.tool or 'it', True)} (call {wait.call})"
-            does = "It is not performed, nor tried again; the program is given this as its result."
-            yield Repair("skip", title, does, wait.call, "result", "Its result")
+            yield _skip(wait, wait.call)
+
+
+def _skip(wait: Wait, call: str) -> Repair:
+    name = safe(name_of(wait.tool or "it", wait.name or None), True)
+    if wait.name.partition(":")[0].partition("#")[0] == "undo":
+        does = "It is dealt with by hand, and not taken back any more. Then try again, so that the rest is."
+        return Repair("skip", f"Pass by {name} (call {call})", does, call)
+    if wait.note == ASLEEP:
+        return Repair("skip", f"Wait no longer for {name} (call {call})", "Its time is over at once.", call)
+    does = "It is not performed, nor tried again; the program is given this as its result."
+    return Repair("skip", f"Skip {name} (call {call})", does, call, "result", "Its result")
 
 
 def _ending(head: Head) -> Iterator[Repair]:
