@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from onward.core.canonical import canonical, sha256
 from onward.core.events import BODIES, DELIVERS, Actor, Body, Event
 from onward.core.payload import Blob, Erased
-from onward.errors import CorruptLog, UnreadableLog
+from onward.errors import BadInput, CorruptLog, UnreadableLog
 
 FORMAT = 4
 """The newest format of a log that this release folds (R21). What it writes is of the oldest that will do: see
@@ -81,9 +81,13 @@ def _cell(text: str, salt: str) -> Cell:
 
 
 def encode(event: Event, salts: Iterator[str]) -> Record:
-    """The record of an event. `salts` yields a fresh random text for each body. Raises BadInput for private values
-    that are not JSON."""
+    """The record of an event. `salts` yields a fresh random text for each body. Raises BadInput for values that are not
+    JSON."""
     body = event.body
+    try:
+        public = body.model_dump_json(exclude=_left_out(body))
+    except ValueError as exc:
+        raise BadInput(f"what {body.kind} says can't be written as JSON") from exc
     private = {name: cell(value, next(salts)) for name in body.private if (value := getattr(body, name)) is not None}
     return Record(
         seq=event.seq,
@@ -91,7 +95,7 @@ def encode(event: Event, salts: Iterator[str]) -> Record:
         schema=body.schema_version,
         at=stamp(event.at),
         actor={"kind": event.actor.kind, "name": event.actor.name},
-        body=_cell(body.model_dump_json(exclude=_left_out(body)), next(salts)),
+        body=_cell(public, next(salts)),
         private=private,
         trace=event.trace,
     )

@@ -30,7 +30,7 @@ from onward.core.signals import OutcomeBody
 from onward.core.state import OpenCall, State, changed
 
 TOGETHER = 200
-"""Calls that are made at once: what they come to is one commit."""
+"""Calls that are made at once, or given up at once: what they come to is one commit."""
 
 
 def decide(state: State, program: Program) -> Decision:
@@ -60,6 +60,8 @@ def close(state: State) -> Decision:
         return Rest()
     error = state.closing.error
     refusals = dropped(state, error)
+    if len(refusals) > TOGETHER:
+        return Record(tuple(refusals[:TOGETHER]), ENGINE)
     if state.closing.outcome == "cancelled":
         return Record((*refusals, ev.SessionCancelled(reason=error.message)), ENGINE)
     return Record((*refusals, ev.SessionFailed(error=error)), ENGINE)

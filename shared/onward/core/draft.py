@@ -13,6 +13,16 @@ ENGINE = Actor.model_construct(kind="engine")
 TIMER = Actor.model_construct(kind="timer")
 
 
+FULL = 250
+"""The weight from which a draft is one commit, so that none is larger than a store takes."""
+
+
+def weight(body: Body) -> int:
+    """About how many KiB this is in a commit, wherever its private values lie."""
+    operations = getattr(body, "operations", None) or ()
+    return 1 + len(operations) + sum(len(repr(each.takes)) // 1024 for each in operations if each.takes is not None)
+
+
 class Draft:
     """Collects what happened since the last append. The only mutable thing in the core."""
 
@@ -33,6 +43,11 @@ class Draft:
             events.append(event)
         self.state = state
         self.events += events
+
+    @property
+    def full(self) -> bool:
+        """Whether it is to be appended before more is written into it."""
+        return sum(weight(event.body) for event in self.events) >= FULL
 
     def rewind(self, state: State) -> None:
         """Go back to this earlier state of the draft."""

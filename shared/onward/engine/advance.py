@@ -5,7 +5,6 @@ Read it beside the design's rules R1 to R16. To return is to acknowledge; to rai
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -22,13 +21,13 @@ from onward.core.retry import STALLS_TO_PARK
 from onward.engine.alone import TURN, Floor
 from onward.engine.alongside import Alongside
 from onward.engine.append import Appender
-from onward.engine.deciding import Decider, Leave, suspicious
+from onward.engine.deciding import Decider, Full, Leave, suspicious
 from onward.engine.hold import Hold, Renewer
 from onward.engine.late import LateOutcomes
 from onward.engine.load import Loader
 from onward.engine.outbox import Outbox
 from onward.engine.perform import Fact, Performing, Stopping
-from onward.engine.session import Session
+from onward.engine.session import Session, note
 from onward.engine.switches import Switchboard
 from onward.errors import Ambiguous, LeaseLost, OnwardError, Permanent, Retryable, UsageError
 from onward.ports import Lease, Ports, Wake
@@ -38,8 +37,6 @@ UNKNOWN_SESSION = timedelta(minutes=10)
 
 OTHERS = timedelta(seconds=60)
 """When to look again at a session whose program is not here (R21)."""
-
-log = logging.getLogger("onward.engine")
 
 
 class Engine:
@@ -81,7 +78,7 @@ class Engine:
             try:
                 await self._step(hold, wake)
             except LeaseLost as exc:
-                _note("lease_lost", hold.lease.head, exc)
+                note("lease_lost", hold.lease.head, exc)
                 await self._pass_on(hold, wake)
             except Stopping:
                 await self._let_go(hold, wake)
@@ -111,6 +108,11 @@ class Engine:
             decision = self.decider.decide(session)
             if isinstance(decision, Leave):
                 return await self._leave(session, OTHERS)
+            if isinstance(decision, Full):
+                if hold.spent or self.performing.stopping:
+                    return await self._hand_on(session)
+                await self._append(session)
+                continue
             if isinstance(decision, Perform):
                 if steps >= self.steps_per_wake or hold.spent or (steps and self.performing.stopping):
                     return await self._hand_on(session)
@@ -331,7 +333,7 @@ class Engine:
             try:
                 await self.late.file(session.hold.key, call, body)
             except OnwardError as exc:
-                _note("outcome_not_filed", session.hold.lease.head, exc)
+                note("outcome_not_filed", session.hold.lease.head, exc)
 
     async def _rest(self, session: Session) -> None:
         """Arm the next timer, commit the rest, publish; then call back whoever was turned away (R14, R4)."""
@@ -375,7 +377,7 @@ class Engine:
         try:
             await self.store.release(hold.lease)
         except OnwardError as exc:
-            _note("lease_not_given_back", hold.lease.head, exc)
+            note("lease_not_given_back", hold.lease.head, exc)
 
     async def _leave(self, session: Session, after: timedelta) -> None:
         """It can't go on here and now. Keep what was absorbed; others, or this instance later, go on."""
@@ -393,7 +395,3 @@ class Engine:
         """Asked to stop: nothing of this attempt is kept, the wake is for somebody else (R5)."""
         await self.store.release(hold.lease)
         await self.wakes.publish(replace(wake, look=True))
-
-
-def _note(action: str, head: Head, exc: Exception) -> None:
-    log.warning(action.replace("_", " "), extra={"action": action, "session": head.id, "error": str(exc)})

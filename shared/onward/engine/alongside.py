@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from onward.core.program import Effect, MakeCall, Perform, Program, Reconcile
-from onward.engine.deciding import Decider, suspicious
+from onward.engine.deciding import Decider, Full, suspicious
 from onward.engine.perform import Fact, Performing, UnderWay
 from onward.engine.session import Session
 
@@ -62,7 +62,8 @@ class Alongside:
         if session.changed:
             await self._append(session)
         await self._absorb(session)
-        decision = self._decider.decide(session)
+        while isinstance(decision := self._decider.decide(session), Full):
+            await self._append(session)
         calls.keep(session.state.calls)
         wanted = decision.effects if isinstance(decision, Perform) else ()
         new = [effect for effect in wanted if not calls.has(effect) and not _lasts(effect)]

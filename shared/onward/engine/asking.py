@@ -11,12 +11,12 @@ from onward.core import events as ev
 from onward.core.canonical import DEEPEST, canonical
 from onward.core.draft import ENGINE
 from onward.core.events import Actor, Body, Failure
+from onward.core.failures import failure
 from onward.core.limits import exceeded
 from onward.core.model import Model, ModelAnswer, ModelRequest, Speaking
 from onward.core.program import AskModel
 from onward.core.retry import FAILURES_TO_PARK, MODEL_RETRY
 from onward.core.state import Entry, State, changed
-from onward.engine.failures import failure
 from onward.engine.files import Files
 from onward.engine.hold import Hold
 from onward.engine.load import Loader

@@ -12,12 +12,12 @@ from onward.core import events as ev
 from onward.core.decide import close, decide, may_unwind
 from onward.core.draft import ENGINE
 from onward.core.events import Body, Failure
+from onward.core.failures import failure
 from onward.core.limits import exceeded, lost_costs
 from onward.core.program import AskModel, Decision, Effect, MakeCall, Perform, Program, Recall, Record, Rest, StartChild
 from onward.core.retry import ALONE_AFTER, STALLS_TO_PARK, STEP_RETRY, stall_delay
 from onward.core.state import State
 from onward.core.switches import Switch
-from onward.engine.failures import failure
 from onward.engine.session import Session
 
 RECORDS_AT_ONCE = 1000
@@ -38,6 +38,11 @@ class Leave:
     """The session's program is not here: somebody else must decide."""
 
 
+@dataclass(frozen=True, slots=True)
+class Full:
+    """The draft is to be appended before more is decided."""
+
+
 class Decider:
     """Decides for the sessions of one deployment. `handover` is how long, in seconds, an unknown version is left to
     other instances before the session is parked."""
@@ -53,11 +58,13 @@ class Decider:
     def program(self, state: State) -> Program | None:
         return self._programs.program(state.program, state.version) if self._programs else None
 
-    def decide(self, session: Session) -> Decision | Leave:
+    def decide(self, session: Session) -> Decision | Leave | Full:
         """The next decision that needs the world; whatever is only to be written down is written into the draft."""
         before = session.state
         try:
             for _ in range(RECORDS_AT_ONCE):
+                if session.draft.full:
+                    return Full()
                 decision = self._next(session)
                 if not isinstance(decision, Record):
                     return decision

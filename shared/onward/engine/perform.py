@@ -11,6 +11,7 @@ from typing import Any
 from onward.core import events as ev
 from onward.core.durations import seconds
 from onward.core.events import Actor, Body, Failure
+from onward.core.failures import failure
 from onward.core.given import NOTHING, Given
 from onward.core.ids import completion_token, idempotency_key
 from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
@@ -20,7 +21,6 @@ from onward.core.retry import FAILURES_TO_PARK
 from onward.core.state import OpenCall, State, changed
 from onward.engine.admission import Admission, Admitted
 from onward.engine.asking import Asking
-from onward.engine.failures import failure
 from onward.engine.files import Files
 from onward.engine.hold import Hold
 from onward.engine.invoke import Invoker

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from onward.core.draft import Draft
 from onward.core.events import Body
+from onward.core.head import Head
 from onward.core.state import OpenCall, State
 from onward.core.switches import Switch
 from onward.engine.hold import Hold
 
+log = logging.getLogger("onward.engine")
 _NO_TRACE = frozenset({"attempts_lost", "timer_fired"})
 
 
@@ -66,3 +69,8 @@ class Session:
     def changed(self) -> bool:
         """Whether there is something to append."""
         return bool(self.draft.events or self.absorbed)
+
+
+def note(action: str, head: Head, exc: Exception) -> None:
+    """Say in the process's log what went wrong with a session, where somebody else goes on with it."""
+    log.warning(action.replace("_", " "), extra={"action": action, "session": head.id, "error": str(exc)})

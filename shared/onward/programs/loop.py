@@ -88,7 +88,8 @@ class Loop(asyncio.AbstractEventLoop):
                     return
                 handle = self._ready.popleft()
                 if not handle.cancelled():
-                    handle._run()
+                    with suppress(SystemExit):  # its task has it by now: a body ends its session, and not the process
+                        handle._run()
         raise RuntimeError(f"the workflow went on {MOST:,} times without waiting for anything")
 
     @contextmanager

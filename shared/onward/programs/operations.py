@@ -13,6 +13,7 @@ from typing import Any
 
 from onward.core.canonical import digest
 from onward.core.events import OperationKind
+from onward.core.failures import failure
 from onward.core.program import Child
 from onward.core.state import State
 from onward.errors import StepFailed
@@ -102,7 +103,7 @@ def differs(ask: Ask, recorded: Recorded, after: int) -> str:
 
 def never_asked(path: str, recorded: Recorded, after: int, error: BaseException | None) -> str:
     """What is said where the workflow came to its end without something that its log has."""
-    how = "ended" if error is None else f"failed ({type(error).__name__}: {error})"
+    how = "ended" if error is None else f"failed ({failure(error).message})"
     says = f"{_in_log(path, recorded)}, and the workflow {how} without it; it was run up to event {after}"
     return f"{says}. {WAYS_OUT} {max(recorded.seq - 1, 1)}"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from onward.core import events as ev
@@ -20,6 +21,12 @@ from onward.programs.tools import Tool
 MOST_OPEN = 1000
 """Calls of one session that are open at once; what is wanted beyond them is proposed as others are settled."""
 
+AT_ONCE = 200
+"""Calls that are proposed in one event, or given up in one step: the event is to fit into a commit."""
+
+HEAVIEST = 128 * 1024
+"""Bytes of JSON Schema in such an event."""
+
 _EFFECTS: Mapping[OperationKind, EffectClass] = {
     "sleep": "read",
     "approval": "read",
@@ -33,8 +40,18 @@ _EFFECTS: Mapping[OperationKind, EffectClass] = {
 def proposed(run: Run, state: State, before: int) -> list[Body]:
     """What is newly wanted, behind so many bodies of the same record: the calls, then a request for each that people
     decide on."""
-    asks = list(run.wanted.values())[: max(0, MOST_OPEN - len(state.calls))]
+    asks = list(_first(run.wanted.values(), min(AT_ONCE, MOST_OPEN - len(state.calls))))
     return propose(state, asks, before) if asks else []
+
+
+def _first(asks: Iterable[Ask], most: int) -> Iterator[Ask]:
+    """The first of these, not more than go into one event, and one at least if there is room for one."""
+    heavy = 0
+    for ask in islice(asks, max(0, most)):
+        heavy += len(repr(ask.takes)) if ask.takes is not None else 0
+        yield ask
+        if heavy > HEAVIEST:
+            return
 
 
 def marks(run: Run, state: State) -> list[Body]:
@@ -116,4 +133,4 @@ def let_all_go(run: Run, state: State, error: Failure) -> list[Body]:
     known: set[Any] = {getattr(body, "call", None) for body in bodies}
     open = {id: call for id, call in state.calls.items() if id not in known and not call.unsettled}
     others = {id: call for id, call in open.items() if call.operation is None or call.operation.kind != "undo"}
-    return [*bodies, *dropped(changed(state, calls=others), error)]
+    return [*bodies, *dropped(changed(state, calls=others), error)][:AT_ONCE]

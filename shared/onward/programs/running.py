@@ -22,17 +22,13 @@ from onward.core.state import NONDETERMINISTIC, Entry, OpenCall, State
 from onward.errors import BadInput
 from onward.programs.hindsight import Hindsight
 from onward.programs.loop import SCOPE, Loop, Scope, named_already
-from onward.programs.operations import Ask, Recorded, differs, failed, never_asked, open_in
+from onward.programs.operations import Ask, Recorded, differs, failed, open_in
 
 log = logging.getLogger("onward.workflow")
 Start = Callable[["Run"], Coroutine[Any, Any, Any]]
 NOWHERE = -(2**62)
 """Before every event; those that a branch has of its parent have numbers below 1."""
 
-_STILL = (
-    "the workflow waits for something that nobody will bring about: nothing of what it asked its context for is open."
-    " Deploy code that goes on, and retry; or cancel the session"
-)
 _GONE = "is not of the type that it waits for any more"
 
 
@@ -182,7 +178,7 @@ class Run:
 
     def stop(self, code: str, message: str) -> None:
         """Nothing more is run: a person has to look."""
-        self.stuck = self.stuck or Failure(code=code, message=message)
+        self.stuck = self.stuck or Failure(code=code, message=message.encode(errors="replace").decode())
         self.loop.halted = True
 
     def drop(self) -> None:
@@ -366,22 +362,6 @@ class Run:
         """Why the body ended without a result."""
         assert self.main is not None
         return asyncio.CancelledError("it cancelled itself") if self.main.cancelled() else self.main.exception()
-
-    def stranger(self, error: BaseException | None) -> Failure | None:
-        """What is wrong where the log has something that the body ended without: other code has asked for it. Only what
-        takes something back is not asked for by the body."""
-        undos = () if error is None else ("undo:", "undo#")
-        path = next((path for path in self.unasked if not path.startswith(undos)), None)
-        if path is None:
-            return None
-        return Failure(code=NONDETERMINISTIC, message=never_asked(path, self.recorded[path], self.after, error))
-
-    def waits_in_vain(self, state: State) -> Failure | None:
-        """What is wrong where nothing is open that the body has asked for: nothing will ever wake it."""
-        operations = (call.operation for call in state.calls.values())
-        if any(each is None or each.name not in self.unasked for each in operations):
-            return None
-        return self.stranger(None) or Failure(code="waits_for_nothing", message=_STILL)
 
     def left_open(self) -> Iterator[tuple[OpenCall, Ask]]:
         """What is open in the log, and nobody waits for."""

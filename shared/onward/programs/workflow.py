@@ -29,7 +29,7 @@ from onward.core.events import (
 from onward.core.payload import Blob, Erased
 from onward.core.program import Child, Decision, Handover, Program, Record, Rest, Withheld
 from onward.core.state import OpenCall, State
-from onward.errors import BadInput, OnwardError
+from onward.errors import BadInput
 from onward.programs.approvals import Approval
 from onward.programs.cautions import WorkflowCaution, cautions
 from onward.programs.declaring import checked_name, checked_version
@@ -53,8 +53,6 @@ Coro = Callable[Concatenate["Context", P], Coroutine[Any, Any, R]]
 
 AT_HAND = 1000
 """Coroutines that a workflow keeps in memory; others are run again from their logs."""
-
-LONGEST_ERROR = 2000
 
 
 class Workflow(Program, Generic[P, R]):
@@ -180,34 +178,36 @@ class Workflow(Program, Generic[P, R]):
             return self._record([TimerSet(timer="deadline", due_at=state.started_at + self.lifetime)])
         run = self._led_to(state, afresh=self.checked)
         if run.stuck is not None:
-            self._forget(state)
-            return self._record([SessionParked(error=run.stuck)])
+            return self._record(self._parked(state, run.stuck))
         return self._record(self._ending(run, state) if run.ended else self._wants(run, state))
 
     def _record(self, bodies: list[Body]) -> Record | Rest:
         return Record(tuple(bodies), Actor(kind="program", name=self.name)) if bodies else Rest()
 
     def _wants(self, run: Run, state: State) -> list[Body]:
+        from onward.programs.endings import waits_in_vain
         from onward.programs.proposing import let_go, proposed
 
         gone = let_go(run)
         bodies = [*gone, *proposed(run, state, len(gone))]
-        vain = None if bodies else run.waits_in_vain(state)
-        if vain is not None:
-            self._forget(state)
-            return [SessionParked(error=vain)]
-        return bodies
+        vain = None if bodies else waits_in_vain(run, state)
+        return bodies if vain is None else self._parked(state, vain)
+
+    def _parked(self, state: State, error: Failure) -> list[Body]:
+        """What somebody has to look at; it is run again from the log's beginning then."""
+        self._forget(state)
+        return [SessionParked(error=error)]
 
     def _ending(self, run: Run, state: State) -> list[Body]:
         """The body has come to its end: first nothing is to be open that was done or may have been."""
+        from onward.programs.endings import over, stranger
         from onward.programs.proposing import let_all_go, marks
 
         error = run.error()
-        stranger = run.stranger(error)
-        if stranger is not None:
-            self._forget(state)
-            return [SessionParked(error=stranger)]
-        gone = marks(run, state) or let_all_go(run, state, _over(error))
+        wrong = stranger(run, error)
+        if wrong is not None:
+            return self._parked(state, wrong)
+        gone = marks(run, state) or let_all_go(run, state, over(error))
         if gone or any(call.unsettled for call in state.calls.values()):
             return gone
         return self._completed(run, state) if error is None else self._failed(run, state, error)
@@ -222,21 +222,26 @@ class Workflow(Program, Generic[P, R]):
 
     def _failed(self, run: Run, state: State, error: BaseException) -> list[Body]:
         """What it did is taken back before it has failed."""
+        from onward.programs.endings import failed_with
         from onward.programs.unwinding import taken_back
 
         bodies = taken_back(run, state, 0)
         if bodies is not None:
             return bodies
         self._forget(state)
-        return [SessionFailed(error=_failure(error))]
+        return [SessionFailed(error=failed_with(error))]
 
     def unwind(self, state: State) -> Record | Rest | None:
         """Take back what was done, because the session is closing; None once all is."""
+        from onward.programs.endings import not_taken_back
         from onward.programs.proposing import let_all_go
         from onward.programs.unwinding import taken_back
 
         assert state.closing is not None, "only what is closing is unwound"
         run = self._led_to(state, afresh=self.checked)
+        wrong = run.stuck or not_taken_back(run)
+        if wrong is not None:
+            return self._record(self._parked(state, wrong))
         bodies = (let_all_go(run, state, state.closing.error) or taken_back(run, state, 0)) if run.undone else None
         if bodies is None:
             self._forget(state)
@@ -282,7 +287,11 @@ class Workflow(Program, Generic[P, R]):
             run.drop()
             run = None
         run = run or self._new(state)
-        self._advance(run, state, seen)
+        try:
+            self._advance(run, state, seen)
+        except BaseException:
+            run.drop()
+            raise
         self._runs[key] = run
         if len(self._runs) > AT_HAND:
             self._runs.popitem(last=False)[1].drop()
@@ -313,20 +322,6 @@ class Workflow(Program, Generic[P, R]):
 
         body: Callable[..., Coroutine[Any, Any, Any]] = self._function
         return await body(Context(run), *self._typed_input(run.input))
-
-
-def _over(error: BaseException | None) -> Failure:
-    says = "the workflow has ended" if error is None else "the workflow has failed"
-    return Failure(code="workflow_ended" if error is None else "workflow_failed", message=says)
-
-
-def _failure(error: BaseException) -> Failure:
-    """What a session fails with. Ours say themselves what went wrong."""
-    if isinstance(error, OnwardError):
-        return Failure(code=error.code, message=str(error)[:LONGEST_ERROR])
-    if isinstance(error, TimeoutError):
-        return Failure(code="timed_out", message=str(error)[:LONGEST_ERROR] or "it took too long")
-    return Failure(code="workflow_failed", message=f"{type(error).__name__}: {error}"[:LONGEST_ERROR])
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -172,12 +172,19 @@ def _unreadable(head: Head, place: Place) -> list[Verb]:
     return [*(retry if head.error and head.error.code == "result_unreadable" else []), output]
 
 
+def _in_vain(head: Head, place: Place) -> list[Verb]:
+    """Nothing will wake it but other code."""
+    return [Verb(place.command("retry", head.id), "go on, once its code does"), _cancel(head, place)]
+
+
 _OF_WORKFLOWS: Mapping[str, Callable[[Head, Place], list[Verb]]] = MappingProxyType(
     {
         "nondeterministic": _other_code,
         "undo_failed": _not_undone,
         "result_unreadable": _unreadable,
         "result_erased": _unreadable,
+        "input_unreadable": _unreadable,
+        "waits_for_nothing": _in_vain,
         "input_erased": _unreadable,
     }
 )
