@@ -115,7 +115,7 @@ def _registered(programs: Any) -> dict[tuple[str, str], Program]:
     known: dict[tuple[str, str], Program] = {}
     for index, program in enumerate(programs):
         if not callable(getattr(program, "decide", None)) or not isinstance(getattr(program, "name", None), str):
-            raise BadInput(f"app: programs[{index}] is no program, which is an Agent(...) or has @workflow: {program!r}")
+            raise BadInput(f"app: programs[{index}] is no program (an Agent, or a @workflow): {program!r}")
         key = (program.name, program.version)
         if key in known:
             raise BadInput(f"app: version {key[1]!r} of program {key[0]} is there twice; give one another version=")
