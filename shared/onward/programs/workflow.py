@@ -270,7 +270,14 @@ class Workflow(Program, Generic[P, R]):
         return check_edit(state, call, {step.name: step})
 
     def _asked(self, call: OpenCall, state: State) -> Any:
-        return None if call.operation is None else self._led_to(state).asks.get(call.operation.name)
+        if call.operation is None:
+            return None
+        run = self._led_to(state)
+        if call.operation.kind == "undo" and call.operation.name not in run.asks:
+            from onward.programs.unwinding import taken_back
+
+            taken_back(run, state, 0)  # no body asks for it
+        return run.asks.get(call.operation.name)
 
     # --- runs --------------------------------------------------------------------------------------------------
 
