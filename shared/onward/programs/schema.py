@@ -9,7 +9,8 @@ import dataclasses
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard
+from types import UnionType
+from typing import Any, TypeGuard, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
@@ -19,7 +20,7 @@ from pydantic_core import from_json, to_json
 
 from onward.core.canonical import DEEPEST, canonical, copied
 from onward.core.given import NOTHING, Given
-from onward.core.outcomes import Call
+from onward.core.outcomes import Call, Pending
 from onward.errors import BadInput
 from onward.programs.complaints import complaints
 from onward.programs.injection import hints_of
@@ -246,7 +247,7 @@ class Results:
         self._adapter: TypeAdapter[Any] | None = None
         if "return" in hints:
             try:
-                self._adapter = adapter_of(hints["return"])
+                self._adapter = adapter_of(_at_last(hints["return"]))
             except _NO_SCHEMA as exc:
                 what = _named(hints["return"])
                 raise BadInput(
@@ -282,6 +283,16 @@ class Results:
         if self._adapter is None:
             return _by_value(value)
         return self._adapter.dump_json(value, by_alias=True, warnings=False)
+
+
+def _at_last(annotation: Any) -> Any:
+    """What a result is in the end, where it may go on outside first: of what type, who completes it must know."""
+    if annotation is Pending:
+        return Any
+    if get_origin(annotation) not in (Union, UnionType):
+        return annotation
+    parts = tuple(part for part in get_args(annotation) if part is not Pending)
+    return Union[parts]  # noqa: UP007 - made of a tuple
 
 
 def _by_value(value: Any) -> bytes:
