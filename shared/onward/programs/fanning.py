@@ -97,6 +97,8 @@ async def _collected(fan: _Fan, count: int, form: Callable[[list[Any]], Any], to
             failures += found[index].error is not None
             if failures > tolerate:
                 task.result()
+    except GeneratorExit:  # it is dropped from memory, and nothing is waited for
+        raise
     except BaseException:
         await fan.end()
         raise
@@ -111,8 +113,12 @@ async def _first(fan: _Fan) -> Any:
             last = done[1]
             if not last.cancelled() and last.exception() is None:
                 break
-    finally:
+    except GeneratorExit:
+        raise
+    except BaseException:
         await fan.end()
+        raise
+    await fan.end()
     return last.result()
 
 

@@ -61,6 +61,7 @@ _MODULES = frozenset(module for module, _ in _WRITTEN) | {"random"}
 _HARMLESS = (
     "_pytest",
     "asyncio",
+    "hypothesis",
     "importlib",
     "linecache",
     "logging",
