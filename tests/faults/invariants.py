@@ -44,7 +44,10 @@ _VOLATILE = frozenset(
     }
 )
 _NAMED_ACTORS = frozenset({"session_started", "input_received", "approval_decided", "closing_began"})
-_IRREVERSIBLE = frozenset(tool.name for tool in TOOLS if tool.effect in ("irreversible", "compensatable"))
+_STEPS = frozenset({"pay", "give_back", "charge", "credit", "credit_at_last", "notify", "hold", "release"})
+"""Irreversible steps of workflows."""
+
+_IRREVERSIBLE = _STEPS | frozenset(tool.name for tool in TOOLS if tool.effect in ("irreversible", "compensatable"))
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,10 @@ def everything_published(run: Run) -> list[str]:
 
 def normalised(events: Sequence[Any], ignore: Iterable[str] = ()) -> list[str]:
     """The log without times, attempts, ids and recoveries; calls of one turn stand in the order of their proposal, and
-    that the session is closing after them."""
+    that the session is closing after them. A workflow's calls stand in the order of their names: which of two branches
+    is a step ahead of the other means nothing."""
+    if any(getattr(event.body, "operations", None) for event in events):
+        return _by_name(events, RECOVERY | frozenset(ignore))
     names: dict[str, tuple[int, int]] = {}
     lines: list[tuple[tuple[int, ...], str]] = []
     section, seen = 0, set()
@@ -213,6 +219,34 @@ def normalised(events: Sequence[Any], ignore: Iterable[str] = ()) -> list[str]:
         lines.append(((section, *order), _line(event, order)))
         section += alone
     return [line for _, line in sorted(lines, key=lambda pair: pair[0])]
+
+
+def _by_name(events: Sequence[Any], skip: frozenset[str]) -> list[str]:
+    """What became of each of a workflow's calls, and before that, in their order, all events that are of none."""
+    lines: list[tuple[tuple[int, str], str]] = []
+    names: dict[str, tuple[int, str]] = {}
+    generation, seen = 0, set[Any]()
+    for event in events:
+        generation += event.kind == "session_continued"
+        if event.kind == "calls_proposed":
+            operations = [(generation, operation.name) for operation in event.body.operations]
+            names |= {f"{event.seq}.{index}": name for index, name in enumerate(operations)}
+            lines += zip(operations, _proposals(event.body), strict=True)
+        elif not (event.kind in skip or _is_repeat(event, seen) or _is_retry(event) or _is_of_no_call(event)):
+            name = names.get(getattr(event.body, "call", None) or "", (generation, ""))
+            lines.append((name, _line(event, name)))
+    return [f"{name} {line}" for name, line in sorted(lines, key=lambda pair: pair[0])]
+
+
+def _is_of_no_call(event: Any) -> bool:
+    """Whether a child has ended that nobody waits for; its id is of its place in the log."""
+    return event.kind == "signal_refused" and event.body.signal_kind == "child"
+
+
+def _proposals(body: Any) -> list[str]:
+    """A line for each call. Until when it waits is a time."""
+    calls = [(call.model_dump(mode="json"), op.signal) for call, op in zip(body.calls, body.operations, strict=True)]
+    return [canonical(["proposed", call, signal]) for call, signal in calls]
 
 
 def _is_repeat(event: Any, seen: set[Any]) -> bool:
@@ -238,7 +272,7 @@ def _is_retry(event: Any) -> bool:
     return event.kind == "signal_refused" and body.signal_kind in ("outcome", "resume", "decision")
 
 
-def _line(event: Any, order: tuple[int, int]) -> str:
+def _line(event: Any, order: tuple[int, Any]) -> str:
     fields = {name: value for name, value in event.body.model_dump(mode="json").items() if name not in _VOLATILE}
     if "call" in fields:
         fields["call"] = order
@@ -248,9 +282,19 @@ def _line(event: Any, order: tuple[int, int]) -> str:
         fields["base"] = sorted(map(_taken_over, fields["base"]["transcript"]))
     if event.kind == "session_cancelled" or event.kind == "closing_began":
         fields.pop("signal", None)
+    if event.kind == "call_completed":
+        fields["result"] = _without_ids(event.body)
+    if event.kind == "session_continued":
+        fields["kept"] = len(fields["kept"])
     if event.kind in _NAMED_ACTORS:
         fields["actor"] = event.actor.name
     return canonical(fields)
+
+
+def _without_ids(body: Any) -> Any:
+    """A result, without the event of the input that was taken, or the id of the session that was started."""
+    named = isinstance(body.result, dict) and body.result.keys() in ({"event"}, {"session"})
+    return list(body.result) if named else body.model_dump(mode="json")["result"]
 
 
 def _taken_over(entry: dict[str, Any]) -> str:

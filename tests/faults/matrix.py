@@ -3,7 +3,7 @@
 First an undisturbed run counts and names the calls; then each call meets each fault that fits it, in a run of its own.
 A process does nothing between two calls, so what happens before one happens after the one before it too: the longer
 faults are made before a call only where that is an effect, or a commit that may be late. `.ci/run` plays all of it;
-elsewhere a long session's faults are spread over its calls (`ENOUGH`). On Firestore: `matrix_on_firestore`.
+elsewhere a long session's faults are spread over its calls (`Scenario.enough`). On Firestore: `matrix_on_firestore`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from onward.testing import faults
 from onward.testing.faults import Delayed, Doubled, Plan, Process, Redelivered, Reordered
 from onward.testing.runner import AutoClock
 from onward.wiring import Policy
+from tests.faults import scenarios_of_flows  # noqa: F401 - it registers its sessions
 from tests.faults.invariants import Run, differences
 from tests.faults.places import Memory, Sqlite
 from tests.faults.scenarios import SCENARIOS, Scenario
@@ -37,9 +38,6 @@ PATIENCE = 30.0
 
 SHM = Path("/dev/shm")
 WHOLE = os.environ.get("EMULATORS") == "required"
-ENOUGH = 100
-"""Runs of one session, in memory, where not all are played: a long session's faults are spread over its calls."""
-
 SAMPLED = frozenset({1, 9})
 """Which occurrences of a fault at a kind of call are played on SQLite."""
 
@@ -235,17 +233,34 @@ async def _left_behind(world: World) -> Run:
     head = await world.head()
     assert head is not None
     run = await _left_of(world, head)
-    children = [event.body.session for event in run.events if event.kind == "child_started"]
-    names = {session: f"child {number}" for number, session in enumerate(children)}
-    others = {names.get(other.id, other.id): other for other in await world.heads() if other.key != head.key}
+    others = {other.id: await _left_of(world, other) for other in await world.heads() if other.key != head.key}
+    named = _names(run.events)
+    for id in sorted(others, key=len):  # a child's id is longer than its parent's
+        named |= _names(others[id].events, named.get(id, id))
     return replace(
         run,
         ledger=world.outside.ledger.entries(world.outside.run),
         early=world.feed.early,
         needless=world.outside.needless,
         calls=world.plan.calls,
-        others={name: await _left_of(world, other) for name, other in others.items()},
+        others={named.get(id, id): other for id, other in others.items()},
     )
+
+
+def _names(events: Sequence[Any], parent: str = "") -> dict[str, str]:
+    """What each child's session is called here: by its number, or the name under which a workflow has it."""
+    calls: dict[str, str] = {}
+    named: dict[str, str] = {}
+    generation = 0
+    for event in events:
+        generation += event.kind == "session_continued"
+        if event.kind == "calls_proposed":
+            own = {f"{event.seq}.{at}": f"{generation}/{op.name}" for at, op in enumerate(event.body.operations)}
+            calls |= own
+        elif event.kind == "child_started":
+            number = calls.get(event.body.call, str(len(named)))
+            named[event.body.session] = f"{parent} child {number}".strip()
+    return named
 
 
 async def _left_of(world: World, head: Head) -> Run:
@@ -290,14 +305,14 @@ def whole(name: str, address: str) -> Report:
 async def _whole(scenario: Scenario, ledger: Ledger) -> Report:
     calm = await play(scenario, ledger)
     report = Report("memory", scenario.name, list(calm.calls), complaints=undisturbed(scenario, calm))
-    for at, kind in chosen(list(plays(report.calls))):
+    for at, kind in chosen(list(plays(report.calls)), scenario.enough):
         report.count(calm.calls[at - 1], kind.name, await disturbed(scenario, ledger, calm, at, kind))
     return report
 
 
-def chosen(pairs: Sequence[tuple[int, Kind]]) -> Sequence[tuple[int, Kind]]:
+def chosen(pairs: Sequence[tuple[int, Kind]], enough: int) -> Sequence[tuple[int, Kind]]:
     """All, or as many as are enough, with every kind of fault and every call among them."""
-    every = 1 if WHOLE else 1 + len(pairs) // ENOUGH
+    every = 1 if WHOLE else 1 + len(pairs) // enough
     return [(at, kind) for at, kind in pairs if (at + KINDS.index(kind)) % every == 0]
 
 

@@ -12,6 +12,7 @@ import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from onward.core.events import Actor, Limits
@@ -26,6 +27,7 @@ from onward.engine.load import Loader
 from onward.engine.sweep import sweep
 from onward.errors import Refused, Retryable
 from onward.ports import Query, Wake
+from onward.programs.workflow import Workflow
 from onward.testing.faults import Killed, Plan, Process
 from onward.testing.runner import START, AutoClock, Runner, counted_entropy
 from onward.wiring import Backend, Policy, assemble
@@ -187,6 +189,16 @@ class World:
         self.clock.advance(max(0.0, at - self.clock.now().timestamp()))
         await self.rest()
 
+    async def live(self, until: datetime) -> None:
+        """Go on until then, people settling what they must within the hour."""
+        while True:
+            await self.rest(1.0)
+            due = [self.watcher.queue.next_due(), *(head.wake_at for head in await self.heads())]
+            times = [at for at in due if at is not None and self.clock.now() < at <= until]
+            if not times:
+                return self.clock.advance_to(until)
+            self.clock.advance_to(min(times))
+
     async def _go_on(self, seconds: float) -> None:
         for _ in range(TRIES):
             try:
@@ -269,6 +281,8 @@ class World:
         raise AssertionError("nobody answers")
 
     async def start(self, program: str, input: Any = "hello", version: str = "1", **options: Any) -> None:
+        if getattr(self.programs.program(program, version), "on_input", "") == "deliver":
+            options = {"on_input": "deliver", **options}
         start = Start(SESSION, program, version, input, **options)
         await self.person(lambda gateway: gateway.start(start, ANN))
 
@@ -386,12 +400,44 @@ class World:
         """End every task and process that is left."""
         for worker in self.processes:
             worker.runner.parts.performing.stop()
+            worker.own.forget()
         rest = asyncio.all_tasks() - self._others
         for task in rest:
             task.cancel()
         if rest:
             await asyncio.wait(rest)
         await self.place.close()
+
+
+class Own:
+    """Programs as one process has them: what another keeps in its memory of a workflow's sessions, it knows nothing
+    of."""
+
+    def __init__(self, real: Registry) -> None:
+        self._real = real
+        self._copies: dict[int, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def replace(self, real: Registry) -> None:
+        self._real = real
+
+    def forget(self) -> None:
+        """What is in its memory is gone."""
+        for program in self._copies.values():
+            program.drop()
+
+    def program(self, name: str, version: str) -> Any:
+        return self._own(self._real.program(name, version))
+
+    def newest(self, name: str) -> Any:
+        return self._own(self._real.newest(name))
+
+    def _own(self, program: Any) -> Any:
+        if not isinstance(program, Workflow):
+            return program
+        return self._copies.setdefault(id(program), program.apart(checked=program.checked))
 
 
 class Worker:
@@ -403,7 +449,8 @@ class Worker:
         self.process = Process(name, world.plan)
         self.backend = _Backend(world.place.open(clock), world)
         faulty: Backend = self.process.backend(self.backend)
-        self._programs = self.process.programs(world.programs)
+        self.own = Own(world.programs)
+        self._programs = self.process.programs(self.own)
         post = self.process.post(Receiver(world))
         self.runner = Runner(
             self._programs, backend=faulty, clock=clock, policy=world.policy, seed=f"{name}-", post=post
@@ -420,7 +467,7 @@ class Worker:
 
     def deploy(self, programs: Registry) -> None:
         """From now on it runs these."""
-        self._programs.replace(programs)
+        self.own.replace(programs)
 
     async def finish(self, seconds: float) -> None:
         """Deliver what is due within so many seconds, until the process is asked to stop."""
