@@ -44,6 +44,9 @@ HEAD_FOLD_BYTES = 16 * 1024
 SNAPSHOT_EVERY = 8
 """Commits between snapshots, while a state is not long."""
 
+MOST_WAITS = 100
+"""Open calls that a head tells of: it is written with each commit, and lists read many."""
+
 ENTRIES_A_COMMIT = 64
 """Of a longer one it is one commit for so many entries: what snapshots write grows with the log, and not with its
 square."""
@@ -96,7 +99,8 @@ class Fold:
 class Head:
     """What is known of a session without its log. `wake_at` is the earliest time that somebody must look, `parent`
     the id of the session that started it. `owed` is the first event that owes something to others and may not have been
-    paid, or 0 (R13); `listeners` are the webhooks that it may owe something to, as the last holder knew them who had
+    paid, or 0 (R13); `unlisted` are the open calls that it waits for beside those in
+    `waits`; `listeners` are the webhooks that it may owe something to, as the last holder knew them who had
     its program; `switch` is what paused it, if a switch did; `incarnation` the one of the database under which all that
     was done is known to be in the log (R22). A branch has its `origin`, the `family` that it belongs to, by the id of
     the session that all of it comes from, and `effects`, which its children have too."""
@@ -114,6 +118,7 @@ class Head:
     updated_at: datetime
     wake_at: datetime | None = None
     waits: tuple[Wait, ...] = ()
+    unlisted: int = 0
     error: Failure | None = None
     spent: Spent = NOTHING_SPENT
     limits: Limits = NO_LIMITS
@@ -139,7 +144,6 @@ def head_of(
     state: State, base: Head, *, hash: str, at_rest: bool, fold: Fold | None, published: int, owed: int = 0
 ) -> Head:
     """The head after a commit that led to this state. While it owes something, somebody must look."""
-    waits = waits_of(state) if at_rest else ()
     return replace(
         base,
         program=state.program,
@@ -150,7 +154,8 @@ def head_of(
         commits=base.commits + 1,
         updated_at=state.at or base.updated_at,
         wake_at=(min(state.timers.values(), default=None) if at_rest and not owed else state.at),
-        waits=waits,
+        waits=waits_of(state, MOST_WAITS) if at_rest else (),
+        unlisted=_unlisted(state) if at_rest else 0,
         error=state.parked or state.error,
         spent=state.spent,
         limits=state.limits,
@@ -166,14 +171,13 @@ def head_of(
 
 def resting(head: Head, state: State) -> Head:
     """The head of a session that turned out to rest, with nothing to append."""
-    return replace(
-        head, status=status_of(state, True), waits=waits_of(state), wake_at=min(state.timers.values(), default=None)
-    )
+    waits, wake_at = waits_of(state, MOST_WAITS), min(state.timers.values(), default=None)
+    return replace(head, status=status_of(state, True), waits=waits, unlisted=_unlisted(state), wake_at=wake_at)
 
 
 def as_import(head: Head) -> Head:
     """The head of a recording: whoever it was, it waits for nothing here and owes nobody anything."""
-    still = replace(head, status="imported", published=head.seq, wake_at=None, waits=(), switch=None)
+    still = replace(head, status="imported", published=head.seq, wake_at=None, waits=(), unlisted=0, switch=None)
     return replace(still, owed=0, listeners=())
 
 
@@ -182,7 +186,7 @@ def tombstone(head: Head, at: datetime, by: str, reason: str) -> Head:
     gone = Failure(code="deleted", message=f"deleted by {by}{f': {reason}' if reason else ''}")
     spent = NOTHING_SPENT if head.status == "imported" else head.spent
     kept = replace(head, status="deleted", updated_at=at, error=gone, published=head.seq, spent=spent)
-    return replace(kept, wake_at=None, waits=(), labels=(), listeners=(), fold=None)
+    return replace(kept, wake_at=None, waits=(), unlisted=0, labels=(), listeners=(), fold=None)
 
 
 def label_text(value: str | int | bool) -> str:
@@ -202,11 +206,11 @@ def status_of(state: State, at_rest: bool) -> Status:
     return "waiting" if at_rest else "running"
 
 
-def waits_of(state: State) -> tuple[Wait, ...]:
-    """Every reason why this state rests."""
+def waits_of(state: State, most: int | None = None) -> tuple[Wait, ...]:
+    """Why this state rests: every reason, or at `most` so many open calls, of each kind the first at least."""
     if state.ended:
         return ()
-    waits = [_call_wait(state, id) for id in state.calls]
+    waits = [_call_wait(state, call) for call in _foremost(list(state.calls.values()), most)]
     waits += [Wait(kind="timer", note=name, until=at) for name, at in state.own_timers.items()]
     if state.parked:
         waits.insert(0, Wait(kind="operator", note=f"{state.parked.code}: {state.parked.message}"))
@@ -216,8 +220,32 @@ def waits_of(state: State) -> tuple[Wait, ...]:
     return (*waits, Wait(kind="input")) if idle else tuple(waits)
 
 
-def _call_wait(state: State, id: str) -> Wait:
-    call = state.calls[id]
+def _unlisted(state: State) -> int:
+    return max(0, len(state.calls) - MOST_WAITS)
+
+
+_FIRST: tuple[WaitKind, ...] = ("operator", "approval", "input", "external", "child", "timer")
+"""Kinds of waits, those first that somebody has to see to."""
+
+
+def _foremost(calls: list[OpenCall], most: int | None) -> list[OpenCall]:
+    """So many of the calls, in their order."""
+    if most is None or len(calls) <= most:
+        return calls
+    first = {_wait_kind(call): call for call in reversed(calls)}
+    ranked = sorted(calls, key=lambda call: _FIRST.index(_wait_kind(call)))
+    kept = set(list(dict.fromkeys(call.id for call in (*first.values(), *ranked)))[:most])
+    return [call for call in calls if call.id in kept]
+
+
+def _wait_kind(call: OpenCall) -> WaitKind:
+    if call.status == "pending" and not call.asleep:
+        return "input" if call.waits else "external"
+    kinds: dict[str, WaitKind] = {"asked": "approval", "child": "child", "person": "operator", "doubt": "operator"}
+    return kinds.get(call.status, "timer")
+
+
+def _call_wait(state: State, call: OpenCall) -> Wait:
     wait = _approval_wait(call) if call.status == "asked" else _wait_for(state, call)
     path = call.operation.name if call.operation else call.tool
     return wait if path == call.tool else changed(wait, name=path)
@@ -315,7 +343,7 @@ def _seldom(head: Head) -> dict[str, Any]:
     return told | {name: value for name in _SELDOM if (value := getattr(head, name))}
 
 
-_SELDOM = ("parent", "switch", "owed", "family", "effects")
+_SELDOM = ("unlisted", "parent", "switch", "owed", "family", "effects")
 
 
 def to_json(head: Head) -> str:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from onward.core.events import Event
-from onward.core.head import Head
+from onward.core.head import Head, Wait, waits_of
 from onward.core.ids import check_id, session_key
 from onward.core.log import verify
 from onward.core.recording import Recording
@@ -118,12 +118,17 @@ class Sessions:
                 return head
             seen = head.seq if head else seen
 
+    async def waits(self, head: Head) -> Sequence[Wait]:
+        """Everything that a session waits for at this head, which itself has the first hundred or so open calls."""
+        return waits_of(await self.parts.loader.fold(head)) if head.unlisted else head.waits
+
     async def _child_ended(self, head: Head) -> bool:
         """Whether a session that waits for nothing but children will hear of one that has ended. Waits until each of
         them rests."""
         if any(wait.kind != "child" for wait in head.waits):
             return False
-        children = [await self.wait(wait.session, tenant=head.tenant) for wait in head.waits if wait.session]
+        named = [wait.session for wait in await self.waits(head) if wait.session]
+        children = [await self.wait(id, tenant=head.tenant) for id in named]
         return any(child.ended for child in children)
 
     async def verify(self, id: str, head: str | None = None, tenant: str = "default") -> tuple[int, str]:

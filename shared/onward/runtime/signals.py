@@ -62,7 +62,7 @@ class Signals(Sessions):
         """Open approvals, oldest session first: of one session, or of all."""
         waiting = every(self.parts.backend.store, Query(tenant=tenant, wait="approval", oldest=True))
         heads = [await self.get(id, tenant)] if id else [head async for head in waiting]
-        return [(head, wait) for head in heads for wait in head.waits if wait.kind == "approval"]
+        return [(head, wait) for head in heads for wait in await self.waits(head) if wait.kind == "approval"]
 
     async def decide(
         self,

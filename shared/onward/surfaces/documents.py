@@ -65,7 +65,7 @@ def _seldom(head: Head) -> dict[str, Any]:
     """What only some sessions have."""
     origin = {"origin": head.origin.model_dump()} if head.origin else {}
     return origin | {
-        name: value for name in ("parent", "switch", "family", "effects") if (value := getattr(head, name))
+        name: value for name in ("unlisted", "parent", "switch", "family", "effects") if (value := getattr(head, name))
     }
 
 

@@ -160,7 +160,7 @@ class Following:
 
     async def _child_goes_on(self, head: Head) -> bool:
         """Whether a session that this one waits for is still moved, or has ended and is about to say so."""
-        for wait in head.waits:
+        for wait in await self.runtime.waits(head):
             if wait.kind == "child" and wait.session is not None:
                 child = await self._child(wait.session, head.tenant)
                 if child is None or child.ended or await self._goes_on(child):

@@ -126,9 +126,16 @@ def rest_lines(head: Head, asked: Sequence[Question], place: Place, paper: Paper
         if wait.kind != "approval" and (wait.kind != "timer" or (wait.until and wait.note != "deadline")):
             yield f"Waits for {wait_text(wait, now)}"
             yield from verb_lines(wait_verbs(head, wait, place), paper)
+    yield from unlisted_lines(head)
     if not head.waits and head.error:
         yield f"Needs attention: {said(head.error.message)} [{said(head.error.code)}]"
         yield from verb_lines(verbs(head, place), paper)
+
+
+def unlisted_lines(head: Head) -> Iterator[str]:
+    """How much it waits for that its head does not tell of."""
+    if head.unlisted:
+        yield f"Waits for {head.unlisted} more"
 
 
 def question_block(
@@ -212,6 +219,8 @@ def show_lines(
             continue
         yield f"Waits for {wait_text(wait, now)}"
         yield from verb_lines(wait_verbs(head, wait, place), paper)
+    if head.unlisted:
+        yield from ("", *unlisted_lines(head))
     if not head.waits and needs_attention(head):
         yield from ("", *verb_lines(verbs(head, place), paper))
     yield ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -113,7 +113,7 @@ async def _values(visit: Visit, head: Head, window: Window, error: Permanent | N
         "link": lambda *more, **query: at(head, *map(str, more), **query),
         "spent": spent_text(head.spent, head.limits),
         "labels": [(name, shown(value)) for name, value in head.labels],
-        "waits": [] if head.ended else [_wait(head, wait, visit.now) for wait in head.waits],
+        "waits": [] if head.ended else list(_waits(head, visit.now)),
         "children": await _children(visit, head),
         "moves": moves(head, closing, error is None) if operates else [],
         "sayings": await sayings(visit, head, form) if operates and not (head.ended or closing or error) else [],
@@ -190,6 +190,12 @@ class Waiting:
     until: datetime | None
     href: str | None = None
     there: str = ""
+
+
+def _waits(head: Head, now: datetime) -> Iterator[Waiting]:
+    yield from (_wait(head, wait, now) for wait in head.waits)
+    if head.unlisted:
+        yield Waiting(f"{head.unlisted} more", None)
 
 
 def _wait(head: Head, wait: Wait, now: datetime) -> Waiting:

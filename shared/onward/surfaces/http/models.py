@@ -123,6 +123,7 @@ class Session(Answering):
     updated_at: Time
     wake_at: Time | None
     waits: list[Waiting]
+    unlisted: int | None = Field(default=None, description="Open calls that it waits for beside those in `waits`.")
     error: Failure | None
     spent: Spent
     limits: Limits
