@@ -27,9 +27,13 @@ class Flow:
 
     async def start(self, input: Any = None, program: str | None = None) -> State:
         """Start it, and go on until nothing is due now."""
+        await self.begin(input, program)
+        return await self.settle()
+
+    async def begin(self, input: Any = None, program: str | None = None) -> None:
+        """Start it, and leave its first wake to whoever delivers it."""
         chosen = self.app.choose(program)
         await self.runner.parts.gateway.start(Start.of(chosen, "s1", version=None, limits=None, input=input), ANN)
-        return await self.settle()
 
     async def settle(self) -> State:
         await self.runner.settle()
