@@ -354,6 +354,20 @@ def test_the_first_import_of_a_module_is_left_alone(tmp_path: pathlib.Path, monk
     sys.modules.pop("noticed_settings")
 
 
+def test_what_is_told_of_garbage_is_nobodys_doing() -> None:
+    told: list[float] = []
+
+    def timed(phase: str, info: dict[str, int]) -> None:
+        told.append(time.perf_counter())
+
+    gc.callbacks.append(timed)
+    try:
+        assert noticed(gc.collect) == []
+    finally:
+        gc.callbacks.remove(timed)
+    assert told
+
+
 def test_a_finalizer_is_nobodys_doing() -> None:
     class Held:
         def __del__(self) -> None:

@@ -7,6 +7,7 @@ that was made elsewhere without a seed.
 
 from __future__ import annotations
 
+import gc
 import linecache
 import os
 import sys
@@ -198,10 +199,11 @@ def _of(module: str, name: str) -> Any:
 
 def _user(frame: FrameType | None) -> FrameType | None:
     """The nearest frame of user code from here outwards. None if none asked for it: the call is part of another that
-    is watched, or serves a library's own ends, or a module's first import, or a finalizer, which runs anywhere."""
+    is watched, or serves a library's own ends, or a module's first import, or what Python calls anywhere: a finalizer, or what hears of garbage."""
     found: FrameType | None = None
+    told = [getattr(each, "__code__", None) for each in gc.callbacks]
     while frame is not None:
-        if frame.f_code.co_name == "__del__":
+        if frame.f_code.co_name == "__del__" or frame.f_code in told:
             return None
         if _is_users(frame.f_code.co_filename):
             found = found or frame
