@@ -60,8 +60,9 @@ def named_already(function: F) -> F:
     return function
 
 
-class Dropped(BaseException):
-    """The workflow was dropped from memory: nothing that it still says is heard."""
+class Dropped(GeneratorExit):
+    """The workflow was dropped from memory: nothing that it still says is heard. To Python it is a coroutine's end,
+    which it asked for."""
 
 
 class Loop(asyncio.AbstractEventLoop):

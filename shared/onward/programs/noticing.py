@@ -199,7 +199,8 @@ def _of(module: str, name: str) -> Any:
 
 def _user(frame: FrameType | None) -> FrameType | None:
     """The nearest frame of user code from here outwards. None if none asked for it: the call is part of another that
-    is watched, or serves a library's own ends, or a module's first import, or what Python calls anywhere: a finalizer, or what hears of garbage."""
+    is watched, or serves a library's own ends, or a module's first import, or what Python calls anywhere: a finalizer,
+    or who hears of garbage."""
     found: FrameType | None = None
     told = [getattr(each, "__code__", None) for each in gc.callbacks]
     while frame is not None:

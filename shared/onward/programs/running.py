@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random  # noqa: TID251 - seeded by the session: the same at each run
+import sys
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from onward.core.payload import Erased
 from onward.core.state import NONDETERMINISTIC, Entry, OpenCall, State
 from onward.errors import BadInput
 from onward.programs.hindsight import Hindsight
-from onward.programs.loop import SCOPE, Loop, Scope, named_already
+from onward.programs.loop import SCOPE, Dropped, Loop, Scope, named_already
 from onward.programs.operations import Ask, Recorded, differs, failed, open_in
 
 log = logging.getLogger("onward.workflow")
@@ -206,8 +207,14 @@ class Run:
         return max(self._last.seq if self._last else 1, 2 if self.state.origin else 1)
 
     def scope(self) -> Scope:
-        """Where names are counted now; nowhere, where what was dropped still asks for something."""
-        return Scope() if self.loop.dropped else SCOPE.get()
+        """Where names are counted now; nowhere, where what was dropped still asks for something. Raises BadInput where
+        nothing of the body is being run, and Dropped where Python ends it before it is dropped."""
+        scope = Scope() if self.loop.dropped else SCOPE.get(None)
+        if scope is None and isinstance(sys.exc_info()[1], GeneratorExit):
+            raise Dropped
+        if scope is None:
+            raise BadInput("ctx: only the workflow's body asks it for anything, not a step")
+        return scope
 
     def scope_of(self, path: str) -> Scope:
         return Scope(path)
