@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -78,6 +78,11 @@ class Comparison:
     def same(self) -> bool:
         return self.code == "same"
 
+    @property
+    def by_name(self) -> bool:
+        """Whether both are workflows', each turn of which is one thing that it asked for."""
+        return self.a.by_name and self.b.by_name
+
 
 def compare(a: Trajectory, b: Trajectory) -> Comparison:
     """What became different from `a` to `b`. Tokens, cost and time alone make no difference; nor do the names of models
@@ -93,7 +98,7 @@ def compare(a: Trajectory, b: Trajectory) -> Comparison:
         a=a,
         b=b,
         code=code,
-        verdict=_verdict(code, pairs, end, first, differ.untold),
+        verdict=_verdict(code, pairs, end, first, differ.untold, a.by_name and b.by_name),
         pairs=pairs,
         end=end,
         first=first,
@@ -137,11 +142,35 @@ def _inherited_summary(said: Said) -> bool:
 
 
 def _pairs(a: Sequence[Turn], b: Sequence[Turn], differ: Differ) -> Iterable[Pair]:
-    for one, other in _aligned(a, b):
+    by_name = any(call.name for turn in (*a, *b) for call in turn.calls)
+    for one, other in _by_name(a, b) if by_name else _aligned(a, b):
         if one is not None and other is not None:
             yield Pair(one, other, differ.turns(one, other))
         else:
             yield Pair(one, other, tuple(_alone(one or other, of_b=one is None)))
+
+
+def _by_name(a: Sequence[Turn], b: Sequence[Turn]) -> Iterable[Aligned[Turn]]:
+    """What workflows asked for belongs together by its name, in whichever order it was asked for."""
+    names = {id(turn): name for turns in (a, b) for turn, name in _names(turns)}
+    ours = {names[id(turn)] for turn in a}
+    placed = align(a, b, [lambda turn: names[id(turn)]])
+    others = {names[id(other)]: other for one, other in placed if one is None and other is not None}
+    for one, other in placed:
+        if one is not None:
+            yield one, other or others.get(names[id(one)])
+        elif other is not None and names[id(other)] not in ours:
+            yield one, other
+
+
+def _names(turns: Sequence[Turn]) -> Iterable[tuple[Turn, Hashable]]:
+    """A workflow's calls by their names; what was said by how often something was before: whenever it started afresh,
+    and at the end, what came before anybody waited for it."""
+    said = 0
+    for turn in turns:
+        said += not turn.calls
+        named = [(call.generation, call.name) for call in turn.calls]
+        yield turn, named[0] if named else ("said", said, turn is turns[-1] and said > 1)
 
 
 def _aligned(a: Sequence[Turn], b: Sequence[Turn]) -> Sequence[Aligned[Turn]]:
@@ -231,7 +260,9 @@ def _first(pairs: Sequence[Pair], end: Sequence[Difference]) -> Pair | None:
     return next(iter(decides or words), None)
 
 
-def _verdict(code: Code, pairs: Sequence[Pair], end: Sequence[Difference], first: Pair | None, untold: int) -> str:
+def _verdict(
+    code: Code, pairs: Sequence[Pair], end: Sequence[Difference], first: Pair | None, untold: int, by_name: bool
+) -> str:
     if code == "same":
         return "same" if not untold else f"same, as far as can be told: {_many(untold, 'value')} erased"
     if code == "answer_differs":
@@ -241,7 +272,7 @@ def _verdict(code: Code, pairs: Sequence[Pair], end: Sequence[Difference], first
     if code == "end_differs":
         return f"same calls, another end: {end[0].text}"
     found = [each for each in _all(pairs) if each.kind not in _ONLY_WORDS]
-    return _one_way(found) or _diverges(first)
+    return _one_way(found) or _diverges(first, "operation" if by_name else "turn")
 
 
 def _one_way(found: Sequence[Difference]) -> str | None:
@@ -254,11 +285,11 @@ def _one_way(found: Sequence[Difference]) -> str | None:
     return None
 
 
-def _diverges(first: Pair | None) -> str:
+def _diverges(first: Pair | None, what: str) -> str:
     assert first is not None, "something differs"
     turn, whose = (first.a, "") if first.a else (first.b, " of B")
     text = next((each.text for each in first.differences if each.kind not in _ONLY_WORDS), first.differences[0].text)
-    return f"diverges at turn {turn.number if turn else 0}{whose}: {text}"
+    return f"diverges at {what} {turn.number if turn else 0}{whose}: {text}"
 
 
 def _many(count: int, what: str) -> str:
@@ -274,6 +305,7 @@ def doc(comparison: Comparison) -> dict[str, Any]:
     return {
         "code": comparison.code,
         "same": comparison.same,
+        "by_name": comparison.by_name,
         "verdict": comparison.verdict,
         "a": _side_doc(comparison.a, comparison.a_totals, comparison.hidden[0]),
         "b": _side_doc(comparison.b, comparison.b_totals, comparison.hidden[1]),

@@ -36,8 +36,8 @@ SHORT = 60
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is `a` in one and `b` in the other, or Absent. `tool` is the call's, `path` says where in its
-    arguments or result, and `text` says it in a line."""
+    """One thing that is `a` in one and `b` in the other, or Absent. `tool` is the call's, and `name` its name where a
+    workflow asked for it; `path` says where in its arguments or result, and `text` says it in a line."""
 
     kind: Kind
     text: str
@@ -45,10 +45,12 @@ class Difference:
     b: Any = ABSENT
     tool: str | None = None
     path: str | None = None
+    name: str | None = None
 
     def doc(self) -> dict[str, Any]:
         """The difference as plain JSON values; what is absent is not there."""
         found: dict[str, Any] = {"kind": self.kind, "text": self.text, "tool": self.tool, "path": self.path}
+        found |= {"name": self.name} if self.name else {}
         return found | {name: plain(value) for name in ("a", "b") if (value := getattr(self, name)) is not ABSENT}
 
 
@@ -97,30 +99,35 @@ class Differ:
         self._found += alone
         order = [index for _, index in pairs]
         if not alone and order != sorted(order):
-            one, other = ([call.tool for call in turn.calls] for turn in (a, b))
+            one, other = ([call.label for call in turn.calls] for turn in (a, b))
             text = f"{', '.join(other)} instead of {', '.join(one)}, in this order"
             self._found.append(Difference("order", text, one, other))
         for at, to in pairs:
             self._call(a.calls[at], b.calls[to], inherited)
 
     def _call(self, a: Call, b: Call, inherited: bool) -> None:
-        self._arguments(a.tool, made_with(a, inherited), made_with(b, inherited))
-        if not (_elsewhere(a) or _elsewhere(b)):
+        known = a.name is None or not (
+            a.inherited or b.inherited
+        )  # of a workflow's call only what it came to goes along
+        if known:
+            self._arguments(a, made_with(a, inherited), made_with(b, inherited))
+        if not (_elsewhere(a) or _elsewhere(b) or a.kind == "approval"):
             self._approvals(a, b)
-        self._results(a, b)
+        if a.kind != "start" or a.outcome != b.outcome:
+            self._results(a, b)
 
-    def _arguments(self, tool: str, a: Any, b: Any) -> None:
+    def _arguments(self, call: Call, a: Any, b: Any) -> None:
         if self._same(a, b):
             return
         found = list(paths(a, b))
         one, other = _sides(found)
-        text = f"{tool}({other}) instead of {tool}({one})"
-        self._found += [Difference("arguments", text, one, other, tool, path) for path, one, other in found]
+        text = f"{call.label}({other}) instead of {call.label}({one})"
+        self._found += [_of(call, "arguments", text, one, other, path) for path, one, other in found]
 
     def _approvals(self, a: Call, b: Call) -> None:
         one, other = approval(a), approval(b)
         if one != other:
-            self._found.append(Difference("approval", f"{a.tool} was {other} instead of {one}", one, other, a.tool))
+            self._found.append(_of(a, "approval", f"{a.label} was {other} instead of {one}", one, other))
 
     def _results(self, a: Call, b: Call) -> None:
         one, other = came_to(a), came_to(b)
@@ -129,9 +136,9 @@ class Differ:
         same_end = one[0] == other[0] and isinstance(one[1], dict) and isinstance(other[1], dict)
         inner = list(paths(one[1], other[1])) if same_end else []
         was, now = _sides(inner) if inner else (_outcome(a), _outcome(b))
-        text = f"{a.tool}: {now or 'nothing'} instead of {was or 'nothing'}"
-        whole = Difference("result", text, _shown(a), _shown(b), a.tool)
-        self._found += [Difference("result", text, x, y, a.tool, path) for path, x, y in inner] or [whole]
+        text = f"{a.label}: {now or 'nothing'} instead of {was or 'nothing'}"
+        whole = _of(a, "result", text, _shown(a), _shown(b))
+        self._found += [_of(a, "result", text, x, y, path) for path, x, y in inner] or [whole]
 
     def _same(self, a: Any, b: Any) -> bool:
         """Whether two values are the same, as far as can be told."""
@@ -141,12 +148,17 @@ class Differ:
         return canonical(a) == canonical(b) or next(paths(a, b), None) is None
 
 
+def _of(call: Call, kind: Kind, text: str, a: Any, b: Any, path: str | None = None) -> Difference:
+    return Difference(kind, text, a, b, call.tool, path, call.name)
+
+
 def alone(call: Call, of_b: bool) -> Difference:
     """A call that only one of them made."""
     text = written(call)
+    also, does_not = ("also calls", "does not call") if call.name is None else ("also has", "does not have")
     if of_b:
-        return Difference("call", f"B also calls {text}", ABSENT, text, call.tool)
-    return Difference("call", f"B does not call {text}", text, ABSENT, call.tool)
+        return _of(call, "call", f"B {also} {text}", ABSENT, text)
+    return _of(call, "call", f"B {does_not} {text}", text, ABSENT)
 
 
 def paired(a: Sequence[Call], b: Sequence[Call], inherited: bool) -> tuple[list[tuple[int, int]], list[Difference]]:
@@ -167,7 +179,7 @@ def paired(a: Sequence[Call], b: Sequence[Call], inherited: bool) -> tuple[list[
 
 def _instead(a: Call, b: Call) -> Difference:
     one, other = written(a), written(b)
-    return Difference("call", f"{other} instead of {one}", one, other, a.tool)
+    return _of(a, "call", f"{other} instead of {one}", one, other)
 
 
 def _alike(a: Call, b: Call, exact: bool, inherited: bool) -> bool:
@@ -244,9 +256,15 @@ def _is_gone(value: Any) -> bool:
 
 def written(call: Call) -> str:
     """A call as one would write it, its values cut."""
+    if call.kind in _WAITS or (call.name is not None and call.inherited):
+        return call.label
     if isinstance(call.arguments, Mapping):
-        return f"{call.tool}({_named(call.arguments)})"
-    return f"{call.tool}({brief(call.arguments)})"
+        return f"{call.label}({_named(call.arguments)})"
+    return f"{call.label}({brief(call.arguments)})"
+
+
+_WAITS = ("sleep", "signal", "patch")
+"""Kinds of a workflow's calls of which the name says it all."""
 
 
 def _sides(found: Sequence[tuple[str, Any, Any]]) -> tuple[str, str]:

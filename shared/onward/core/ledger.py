@@ -134,6 +134,7 @@ def _proposed(session: str, event: Event, body: ev.CallsProposed) -> dict[str, L
         if proposal.refusal is not None:
             _end(entry, event, "not_performed", proposal.refusal)
         if entry.operation is not None and entry.operation.kind == "patch":
+            entry.receipt = True
             _end(entry, event, "done")
         entries[id] = entry
     return entries

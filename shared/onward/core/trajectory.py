@@ -11,20 +11,23 @@ from typing import Any
 
 from onward.core import events as ev
 from onward.core.branch import Base
-from onward.core.events import Event, Failure, Usage
+from onward.core.events import Event, Usage
 from onward.core.ids import call_id
-from onward.core.ledger import LedgerEntry, ledger
+from onward.core.ledger import ledger
+from onward.core.operation_turns import operation_turns
 from onward.core.payload import Blob, Erased
 from onward.core.prices import TOKENS, TokenPrices, token_price
 from onward.core.recording import Recording
 from onward.core.state import Entry, State
-from onward.core.turns import Answer, Call, CallOutcome, Decision, Said, Status, Trajectory, Turn, summed, totals
+from onward.core.turn_calls import Known, inherited, own
+from onward.core.turns import Answer, Call, Said, Status, Trajectory, Turn, summed, totals
 
 
 def trajectory(recording: Recording, prices: TokenPrices = TOKENS) -> Trajectory:
     """What a session did, its tokens at these prices. Raises CorruptLog for a recording that is no session's."""
     started, forked, state = recording.started, recording.forked, recording.state()
-    turns = _Reader(recording, prices).read()
+    by_name = started.on_input == "deliver"
+    turns = operation_turns(recording) if by_name else _Reader(recording, prices).read()
     return Trajectory(
         session=started.session,
         tenant=started.tenant,
@@ -41,6 +44,7 @@ def trajectory(recording: Recording, prices: TokenPrices = TOKENS) -> Trajectory
         model=state.model,
         instructions=state.instructions,
         edited=tuple(forked.edited) if forked else (),
+        by_name=by_name,
     )
 
 
@@ -100,9 +104,7 @@ class _Reader:
         self._turns: list[_Draft] = []
         self._next = _Draft()
         self._ends = self._before = recording.events[0].at
-        self._records: dict[str, str] = {}
-        self._children: dict[str, str] = {}
-        self._edited: set[str] = set()
+        self._calls_known = Known()
 
     def read(self) -> tuple[Turn, ...]:
         """All turns, in order."""
@@ -110,6 +112,7 @@ class _Reader:
             step = _STEPS.get(type(event.body))
             if step is not None:
                 step(self, event, event.body)
+            self._calls_known.take(event)
             call = getattr(event.body, "call", None)
             if self._turns and call in self._ledger:
                 self._touch(event)
@@ -179,17 +182,6 @@ class _Reader:
         turn.place([(index, call_id(event.seq, index)) for index in range(len(body.calls))])
         self._touch(event)
 
-    def edited(self, event: Event, body: ev.CallEdited) -> None:
-        if body.error is None:
-            self._edited.add(body.call)
-
-    def outcome(self, event: Event, body: ev.CallCompleted | ev.CallFailed) -> None:
-        if body.record is not None:
-            self._records[body.call] = body.record
-
-    def child(self, event: Event, body: ev.ChildStarted) -> None:
-        self._children[body.call] = body.session
-
     # --- what a branch has inherited ---------------------------------------------------------------------------
 
     def forked(self, event: Event, body: ev.SessionForked) -> None:
@@ -244,31 +236,10 @@ class _Reader:
         for at, slot in enumerate(draft.slots):
             written = draft.written[at][1] if at < len(draft.written) else None
             if isinstance(slot, Entry):
-                yield _inherited(slot, written)
+                yield inherited(slot, written)
             elif slot is not None:
-                yield self._own(
-                    self._ledger[slot], written if at < len(draft.written) else self._ledger[slot].arguments
-                )
-
-    def _own(self, entry: LedgerEntry, written: Any) -> Call:
-        return Call(
-            id=entry.call,
-            seq=int(entry.call.partition(".")[0]),
-            tool=entry.tool,
-            written=written,
-            arguments=entry.arguments,
-            outcome=_outcome(entry),
-            result=entry.receipt,
-            error=entry.error,
-            effect=entry.effect,
-            rule=entry.rule,
-            decisions=tuple(Decision(each.by, each.verdict, each.reason) for each in entry.approvals),
-            edited=entry.call in self._edited,
-            attempts=sum(attempt.number > 0 for attempt in entry.attempts),
-            seconds=_lasted(entry),
-            record=self._records.get(entry.call),
-            child=self._children.get(entry.call),
-        )
+                entry = self._ledger[slot]
+                yield own(entry, written if at < len(draft.written) else entry.arguments, self._calls_known)
 
 
 _STEPS: Mapping[type[ev.Body], Callable[[_Reader, Event, Any], None]] = MappingProxyType(
@@ -281,10 +252,6 @@ _STEPS: Mapping[type[ev.Body], Callable[[_Reader, Event, Any], None]] = MappingP
         ev.TranscriptCompacted: _Reader.compacted,
         ev.ModelAnswered: _Reader.answered,
         ev.CallsProposed: _Reader.proposed,
-        ev.CallEdited: _Reader.edited,
-        ev.CallCompleted: _Reader.outcome,
-        ev.CallFailed: _Reader.outcome,
-        ev.ChildStarted: _Reader.child,
     }
 )
 
@@ -301,68 +268,3 @@ def _ask(turn: _Draft, answer: Any, count: int) -> None:
     known: Sequence[Any] = calls or [] if isinstance(answer, Mapping) else [{"arguments": answer}] * count
     turn.written = [(str(call.get("name", "")), call.get("arguments")) for call in known]
     turn.slots = [None] * len(turn.written)
-
-
-_ENDS: Mapping[str, CallOutcome] = MappingProxyType(
-    {
-        "rejected": "rejected",
-        "approval_expired": "expired",
-        "blocked": "blocked",
-        "not_inherited": "not_inherited",
-        "left": "left",
-        "unknown_tool": "refused",
-        "bad_arguments": "refused",
-        "one_handover": "refused",
-        "interrupted": "refused",
-    }
-)
-"""What the code of a failure says of how a call ended, wherever that is recorded."""
-
-_UNSETTLED: Mapping[str, CallOutcome] = MappingProxyType(
-    {
-        "open": "open",
-        "started": "open",
-        "pending": "open",
-        "in_doubt": "in_doubt",
-        "left": "left",
-        "answered": "answered",
-    }
-)
-
-
-def _outcome(entry: LedgerEntry) -> CallOutcome:
-    if entry.outcome in _UNSETTLED:
-        return _UNSETTLED[entry.outcome]
-    if entry.error is not None and entry.error.code in _ENDS:
-        return _ENDS[entry.error.code]
-    refused = entry.outcome == "not_performed" and not entry.attempts
-    return "refused" if refused else "failed" if entry.error is not None else "done"
-
-
-def _lasted(entry: LedgerEntry) -> float | None:
-    if entry.ended_at is None:
-        return None
-    started = [attempt.started_at for attempt in entry.attempts if attempt.started_at is not None]
-    approved = [approval.at for approval in entry.approvals[-1:]]
-    return (entry.ended_at - min(started or approved or [entry.proposed_at])).total_seconds()
-
-
-def _inherited(entry: Entry, written: Any) -> Call:
-    error = _failure(entry.value) if entry.failed else None
-    return Call(
-        id=entry.call or "",
-        seq=entry.seq,
-        tool=entry.tool or "",
-        written=written,
-        arguments=written if entry.arguments is None else entry.arguments,
-        outcome=_ENDS.get(error.code, "failed") if error else "done",
-        result=None if error else entry.value,
-        error=error,
-        edited=entry.arguments is not None,
-        inherited=True,
-    )
-
-
-def _failure(value: Any) -> Failure:
-    fields = value if isinstance(value, Mapping) else {}
-    return Failure(code=str(fields.get("code", "failed")), message=str(fields.get("message", "")))

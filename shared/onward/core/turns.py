@@ -1,6 +1,7 @@
 """The shapes of a trajectory: what a session did, turn by turn, and the same as a document.
 
-A turn is one answer of a model: what was said before it, the answer, and what came of the calls that it asked for.
+A turn is one answer of a model: what was said before it, the answer, and what came of the calls that it asked for. Of a
+workflow it is one thing that it asked for, and what came of it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from typing import Any, Literal
 
-from onward.core.events import Actor, EffectClass, Effects, Failure, Origin, Usage, Value
+from onward.core.events import Actor, EffectClass, Effects, Failure, OperationKind, Origin, Usage, Value
 from onward.core.payload import Blob, Erased, pack
 
 CallOutcome = Literal[
@@ -72,7 +73,8 @@ class Decision:
 class Call:
     """A call, proposed in event `seq`. `written` are the arguments as the model wrote them, `arguments` those that it
     was to be made with, and `edited` says that they are a person's. What a branch has inherited it knows no more of
-    than the model was shown. `seconds` count from its beginning, or from its approval, until it was settled."""
+    than the model was shown. `seconds` count from its beginning, or from its approval, until it was settled. A
+    workflow's has a `name`, unlike any other of the same `generation`: since the workflow last started afresh."""
 
     id: str
     seq: int
@@ -91,6 +93,14 @@ class Call:
     record: str | None = None
     child: str | None = None
     inherited: bool = False
+    name: str | None = None
+    kind: OperationKind | None = None
+    generation: int = 0
+
+    @property
+    def label(self) -> str:
+        """What the call goes by: a workflow's by its name."""
+        return self.name or self.tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,7 @@ class Totals:
 class Trajectory:
     """What a session did, and how it ended: `status` is `open` where its log goes no further. Values that were erased
     are `Erased`. A branch's begins with what it has inherited; `model`, `instructions` and `edited` (the parent's
-    events that have other values) are what was changed there."""
+    events that have other values) are what was changed there. `by_name`: it is a workflow's."""
 
     session: str
     tenant: str
@@ -149,6 +159,7 @@ class Trajectory:
     model: str | None = None
     instructions: Any = None
     edited: tuple[int, ...] = ()
+    by_name: bool = False
 
     @property
     def final(self) -> Answer | None:

@@ -8,14 +8,15 @@ from typing import Any
 from onward.core.canonical import digest
 from onward.core.program import Program
 from onward.programs.agent import Agent
+from onward.programs.workflow import Workflow
 
 Named = Callable[[str], list[str]]
 """What can be told of a model of which there is only the name."""
 
 
 def program_facts(program: Program | None, named: Named) -> list[Any]:
-    """What can be told of a program, and of those that it gives work to, without its source: what its models are told
-    and offered. Another version is another program."""
+    """What can be told of a program, and of those that it gives work to: what its models are told and offered, and what
+    is written in a workflow. Another version is another program."""
     return [_facts(each, named) for each in _team(program)] if program is not None else []
 
 
@@ -30,6 +31,8 @@ def _team(program: Program) -> Iterator[Program]:
 
 
 def _facts(program: Program, named: Named) -> list[Any]:
+    if isinstance(program, Workflow):
+        return [program.name, program.version, program.source]
     if not isinstance(program, Agent):
         return [program.name, program.version]
     asked = [route.model for route in program.routes]

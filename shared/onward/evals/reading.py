@@ -45,8 +45,13 @@ def _began(turn: Turn) -> int:
     return turn.answer.seq if turn.answer else min(turn.seqs, default=0)
 
 
+_WAITS = ("sleep", "signal", "approval", "patch")
+"""What a workflow waits for, or asks: it is no call of anything."""
+
+
 def _calls(turns: Iterable[Turn]) -> list[Made]:
-    return [Made(call.tool, _arguments(call)) for turn in turns for call in turn.calls]
+    calls = (call for turn in turns for call in turn.calls if call.kind not in _WAITS)
+    return [Made(call.tool, _arguments(call)) for call in calls]
 
 
 def _arguments(call: Call) -> Any:

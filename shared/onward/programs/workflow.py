@@ -111,6 +111,14 @@ class Workflow(Program, Generic[P, R]):
         other._hindsight = Hindsight(events)
         return other
 
+    @property
+    def source(self) -> str:
+        """What is written in its body, as far as that can be had."""
+        try:
+            return inspect.getsource(self._function)
+        except (OSError, TypeError):
+            return ""
+
     def drop(self) -> None:
         """Forget every coroutine at hand: each session goes on from its log."""
         while self._runs:

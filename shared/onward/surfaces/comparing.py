@@ -15,6 +15,7 @@ from onward.core.trajectory import trajectory
 from onward.core.turns import Call, Totals, Trajectory, Turn
 from onward.errors import BadInput, CorruptLog, UnreadableLog
 from onward.runtime.access import Access
+from onward.surfaces.operations import name_of, question_text, step_text
 from onward.surfaces.output import Output
 from onward.surfaces.porting import is_there
 from onward.surfaces.text import Paper, call_text, columns, cut, safe, said, shown, span, table
@@ -81,9 +82,9 @@ def _side_by_side(found: Comparison, every: bool, paper: Paper) -> Iterator[str]
     yield paper.tint(_row("A", _named(found.a), "", "B", _named(found.b), half), "dim")
     for name, other, count in zip("AB", "BA", found.hidden, strict=True):
         if count:
-            yield f"      {_many(count)} of {name} left out: in {other} only as a summary, or erased"
+            yield f"      {many(found, count)} of {name} left out: in {other} only as a summary, or erased"
     for row in rows(found, every):
-        yield from [f"      {_many(row)} alike"] if isinstance(row, int) else _drawn(row, half, paper)
+        yield from [f"      {many(found, row)} alike"] if isinstance(row, int) else _drawn(row, half, paper)
 
 
 def _named(side: Trajectory) -> str:
@@ -113,13 +114,19 @@ def _differences(found: Comparison, paper: Paper) -> Iterator[str]:
     lines += [("end", each.kind, safe(each.text)) for each in found.end]
     lines = list(dict.fromkeys(lines))
     if lines:
-        yield from table(("TURN", "DIFFERS", ""), lines[:DIFFERENCES], paper)
+        yield from table((unit(found).upper(), "DIFFERS", ""), lines[:DIFFERENCES], paper)
         yield from [f"… and {len(lines) - DIFFERENCES:,} more: --json has all"] if len(lines) > DIFFERENCES else []
         yield ""
 
 
-def _many(count: int) -> str:
-    return "one turn" if count == 1 else f"{count:,} turns"
+def unit(found: Comparison) -> str:
+    """What stands side by side: turns, or what workflows asked for."""
+    return "operation" if found.by_name else "turn"
+
+
+def many(found: Comparison, count: int) -> str:
+    """So many of them."""
+    return f"one {unit(found)}" if count == 1 else f"{count:,} {unit(found)}s"
 
 
 # --- rows ------------------------------------------------------------------------------------------------------
@@ -170,8 +177,8 @@ def _cell(turn: Turn | None) -> tuple[str, ...]:
 
 
 def _call(call: Call) -> Iterator[str]:
-    yield _one_line(call_text(call.tool, call.arguments))
-    if call.rule is not None:
+    yield _one_line(_written(call))
+    if call.rule is not None and call.kind != "approval":
         yield f"  {safe(approval(call))}"
     way, value = came_to(call)
     if way == "done":
@@ -179,6 +186,17 @@ def _call(call: Call) -> Iterator[str]:
     else:
         why = f": {safe(call.error.message)}" if call.error and way == "failed" else ""
         yield _one_line(f"  {call.outcome.replace('_', ' ')}{why}")
+
+
+def _written(call: Call) -> str:
+    """A call as one would write it; what a workflow asked for, by its name."""
+    if call.name is None:
+        return call_text(call.tool, call.arguments)
+    if call.inherited or call.kind in ("sleep", "signal", "patch"):
+        return name_of(call.tool, call.name)
+    if call.kind == "approval":
+        return f"{name_of(call.tool, call.name)}: {question_text(call.arguments)}"
+    return step_text(call.tool, call.name, call.arguments)
 
 
 def _one_line(text: str) -> str:
@@ -210,7 +228,8 @@ def used(found: Comparison) -> list[tuple[str, str, str]]:
         ("USD", *(cost(totals) for _, totals in sides)),
         ("time", *(span(totals.seconds) for _, totals in sides)),
     ]
-    return [(name, a, b) for name, a, b in lines]
+    of_models = ("model", "turns", "tokens", "USD") if found.by_name else ()  # a workflow has none
+    return [(name, a, b) for name, a, b in lines if name not in of_models]
 
 
 def models(side: Trajectory) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from onward.core.turns import Turn
-from onward.surfaces.comparing import Row, place, rows, standing, used
+from onward.surfaces.comparing import Row, place, rows, standing, unit, used
 from onward.surfaces.console.page import Visit, address, part
 from onward.surfaces.console.session import session_of
 from onward.surfaces.text import safe
@@ -39,6 +39,7 @@ async def show(visit: Visit) -> Response:
         "seq": _seq,
         "texts": _texts,
         "is_count": _is_count,
+        "unit": unit(found),
     }
     return visit.page("compare.html", a=a, b=b, link=_links(a.tenant), **values, **helpers)
 

@@ -60,6 +60,7 @@ class DifferenceFound(Answering):
     kind: Kind
     text: str
     tool: str | None
+    name: str | None = Field(default=None, description="The call's name, where a workflow asked for it.")
     path: str | None
     a: Any = None
     b: Any = None
@@ -86,6 +87,7 @@ class ComparisonFound(Answering):
 
     code: Code
     same: bool
+    by_name: bool = Field(description="Whether both are workflows: then each turn is one thing that it asked for.")
     verdict: str = Field(examples=["diverges at turn 3: refund(amount=20) instead of refund(amount=35)"])
     a: Side
     b: Side
