@@ -281,6 +281,15 @@ async def test_nothing_is_said_of_what_waits(body: Callable[[Context], Any], how
     assert len(set(names)) == len(names)
 
 
+async def test_nothing_is_said_of_what_is_garbage_while_no_task_runs() -> None:
+    play = await at_rest(workflow(in_a_timeout))
+    program: Any = play.app.choose()
+    program._runs = type(program._runs)()
+    collected = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(lambda: collected.set_result(gc.collect()))
+    assert await collected
+
+
 @pytest.mark.parametrize("body", BODIES)
 def test_each_decision_from_the_beginning_comes_to_the_same(body: Callable[[Context], Any]) -> None:
     program, go = workflow(body), [Send(name="go")]

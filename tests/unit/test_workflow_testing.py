@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import itertools
 import random
 from datetime import timedelta
@@ -265,6 +267,18 @@ def test_questions_are_answered_by_a_rule() -> None:
     assert seen[0].arguments["question"] == "First?"
 
 
+def test_a_rule_sees_who_may_decide_and_evidence_however_large() -> None:
+    @workflow
+    async def asking_for_much(ctx: Context) -> list[str]:
+        asked = await ctx.approval("Enough?", evidence="x" * 100_000, by=["boss@x"], timeout="1h")
+        return list(asked.by)
+
+    def rule(question: Question) -> Approve | None:
+        return Approve() if question.approvers == ("boss@x",) and len(question.arguments["evidence"]) > 64_000 else None
+
+    assert play(asking_for_much, approvals=rule).output == ["boss@x"]
+
+
 def test_who_may_not_decide_is_refused() -> None:
     with pytest.raises(Refused, match="may decide"):
         play(asking, approvals={"first": Approve(), "second": Approve(by="dan@x")})
@@ -474,6 +488,31 @@ def test_children_signals_and_agents_come_to_the_same_too() -> None:
     signals = [Send(1, name="paid"), Send(2, name="go", after="30m"), Send("x")]
     run = play(parent, signals=signals, model=ScriptedModel([{"text": "hi"}]), crashes="everywhere")
     assert run.output == [1, "late", "x", "hi", 2]
+
+
+def test_steps_side_by_side_come_to_the_same_and_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    @workflow
+    async def wide(ctx: Context) -> list[int]:
+        return await ctx.map(range(4), lambda number: ctx.step(double, number, effect="idempotent"))
+
+    run = play(wide, crashes="everywhere")
+    gc.collect()
+    assert run.output == [0, 2, 4, 6]
+    assert not [said for said in caplog.messages if "never retrieved" in said]
+
+
+async def double(number: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * number
+
+
+async def test_crashes_leave_the_tasks_of_others_alone() -> None:
+    others = asyncio.create_task(asyncio.Event().wait())
+    factory = asyncio.get_running_loop().get_task_factory()
+    run = await play_async(sale, Order(id="7"), steps=STEPS, approvals=Approve(), crashes="everywhere")
+    assert (run.output.paid, others.done()) == (5, False)
+    assert asyncio.get_running_loop().get_task_factory() is factory
+    others.cancel()
 
 
 def test_where_a_crash_makes_a_difference_it_is_named() -> None:

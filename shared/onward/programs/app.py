@@ -89,8 +89,8 @@ class App:
         return self._changed(lambda agent: agent.resolved(resolve))
 
     def in_check_mode(self) -> App:
-        """The same application, for tests: each decision of its workflows is made by a run of the body from its log's
-        beginning, and what is not repeatable there is noticed (`Workflow.apart`)."""
+        """The same application, for tests: whenever the log of a workflow's session has something new, its body is run
+        from the log's beginning, and what is not repeatable there is noticed (`Workflow.apart`)."""
         from onward.programs.workflow import in_check_mode  # an application may have none
 
         other = copy.copy(self)

@@ -1,5 +1,5 @@
-"""Check mode: a workflow's body is run from its log's beginning for each decision, and may do nothing that a replay
-would not do again in the same way."""
+"""Check mode: whatever is new in its log, a workflow's body is run from the log's beginning for it, and may do nothing
+that a replay would not do again in the same way."""
 
 from __future__ import annotations
 

@@ -97,8 +97,10 @@ class Loop(asyncio.AbstractEventLoop):
     def _current(self) -> Iterator[None]:
         """This loop in place of the one that the engine runs on, and none of its tasks the current one."""
         outer, hooks = asyncio._get_running_loop(), sys.get_asyncgen_hooks()
-        swap = getattr(asyncio.tasks, "_swap_current_task", None) if outer else None
-        task = swap(outer, None) if swap else None
+        swap = getattr(asyncio.tasks, "_swap_current_task", None)
+        task = asyncio.current_task(outer) if swap and outer else None
+        if swap and task:
+            swap(outer, None)
         asyncio._set_running_loop(self)
         sys.set_asyncgen_hooks(None, self._close_generator)
         try:
@@ -106,7 +108,7 @@ class Loop(asyncio.AbstractEventLoop):
         finally:
             sys.set_asyncgen_hooks(*hooks)
             asyncio._set_running_loop(outer)
-            if swap:
+            if swap and task:
                 swap(outer, task)
 
     def fire(self, handle: asyncio.Handle) -> None:

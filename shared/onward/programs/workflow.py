@@ -96,9 +96,9 @@ class Workflow(Program, Generic[P, R]):
         return f"<workflow {self.name} {self.version}>"
 
     def apart(self, *, checked: bool = False) -> Self:
-        """The same program with coroutines of its own, as another process has it. `checked`, it is in check mode: each
-        decision is made by a run from the log's beginning, and a body that does what a replay would not do again in the
-        same way parks its session as `nondeterministic`, with the lines that do it."""
+        """The same program with coroutines of its own, as another process has it. `checked`, it is in check mode:
+        whenever its log has something new, its body is run from the log's beginning, and one that does what a replay
+        would not do again in the same way parks its session as `nondeterministic`, with the lines that do it."""
         other = copy.copy(self)
         other._runs, other.checked = OrderedDict(), checked
         return other

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from onward.testing.plays.script import (
     Approve,
     Cancel,
     Outcome,
+    Question,
     Reject,
     Respond,
     Resume,
@@ -44,6 +45,7 @@ class Stage(Protocol):
     def now(self) -> datetime: ...
     async def heads(self) -> Sequence[Head]: ...
     async def state(self, head: Head) -> State: ...
+    async def value(self, head: Head, value: Any) -> Any: ...
     async def signal(self, head: Head, kind: str, body: dict[str, Any], sender: Actor, key: str) -> None: ...
 
 
@@ -135,7 +137,7 @@ class People:
     async def _decide(self, head: Head, state: State) -> bool:
         for call in [call for call in state.calls.values() if call.status == "asked"]:
             key = (head.id, call.id, call.digest, len(call.approved_by))
-            answer = self._approvals.to(key, question_about(head.id, call))
+            answer = self._approvals.to(key, await self._question(head, call))
             if answer is not None and key not in self._settled and self._is_time(key, answer.after):
                 self._settled.add(key)
                 await self._tell(head, "decision", _decision(call, answer), _decider(call, answer))
@@ -157,19 +159,23 @@ class People:
         for call in state.calls.values():
             key = (head.id, call.id, call.attempt)
             outside = call.status == "pending" and not call.waits
-            outcome = self._outcome(key, head.id, call) if call.status == "person" or outside else None
+            outcome = await self._outcome(key, head, call) if call.status == "person" or outside else None
             if outcome is not None and key not in self._settled:
                 self._settled.add(key)
                 await self._tell(head, "outcome", {"call": call.id, **_said(outcome)}, OPERATOR)
                 return True
         return False
 
-    def _outcome(self, key: Any, session: str, call: OpenCall) -> Outcome | None:
-        made = (idempotency_key(session, call.id), call.attempt)
+    async def _outcome(self, key: Any, head: Head, call: OpenCall) -> Outcome | None:
+        made = (idempotency_key(head.id, call.id), call.attempt)
         seen = [each for each in self._performed if (each.key, each.attempt) == made]
         if seen and seen[-1].happened is None:
-            return self._outcomes.to(key, question_about(session, call))
+            return self._outcomes.to(key, await self._question(head, call))
         return Done(seen[-1].result) if seen and seen[-1].happened else NotDone()
+
+    async def _question(self, head: Head, call: OpenCall) -> Question:
+        question = question_about(head.id, call)
+        return replace(question, arguments=await self._stage.value(head, call.arguments))
 
     async def _help(self, head: Head, state: State) -> bool:
         """Where a session needs attention, the next thing that an operator does."""

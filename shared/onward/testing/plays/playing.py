@@ -33,7 +33,8 @@ class Options(TypedDict, total=False):
                    as many of the arguments as it takes, an exception is raised, anything else is the result
     model          what all agents ask
     app            the application, if the session needs more than the program names: resources, other programs
-    always_replay  check mode (`Workflow.apart`), which is on unless it is turned off: long plays take longer in it
+    always_replay  check mode (`Workflow.apart`), which is on unless it is turned off: a play of thousands of steps
+                   takes minutes in it
     crashes        where processes die; wherever it is, the play must come to the same
     same           what of it must: its output, error and effects, if nothing is said
     before         is called before each play: it sets back what stand-ins have kept

@@ -226,6 +226,9 @@ class World:
     async def state(self, head: Head) -> State:
         return await self._front.loader.load(head)
 
+    async def value(self, head: Head, value: Any) -> Any:
+        return await self._front.loader.resolve(head.key, value)
+
     async def signal(self, head: Head, kind: str, body: dict[str, Any], sender: Actor, key: str) -> None:
         await self._front.gateway.signal(head.key, kind, body, sender, key)
 
