@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, Field
+
 from onward import App, Context, Retry, tool, workflow
 from tests.console.house import House, house, opened
 from tests.console.shop import HOSTILE
@@ -213,3 +215,61 @@ async def test_effects_are_named_as_the_workflow_names_them(house: House) -> Non
     page = await house.visitor().get("/effects?reads=1")
     calls = [each.text.partition(" ")[0] for each in page.root.all("td", data_name="Call")]
     assert calls == ["find_order", "reserve", "parcel/print_label"]
+
+
+# --- starting it ---------------------------------------------------------------------------------------------------
+
+
+class Order(BaseModel):
+    article: str = Field(min_length=1)
+    pieces: int = Field(ge=1)
+
+
+@workflow
+async def orders(ctx: Context, order: Order) -> int:
+    return order.pieces
+
+
+@workflow
+async def greets(ctx: Context, name: str) -> str:
+    return f"Hello {name}"
+
+
+async def test_a_workflow_is_started_by_a_form_of_what_it_takes(tmp_path: Path) -> None:
+    async with opened(tmp_path, App(programs=[orders, greets])) as house:
+        me = house.visitor()
+        page = await me.get("/")
+        (link,) = [each for each in page.root.all("a") if each.text == "orders"]
+        assert not [each for each in page.root.all("a") if each.text == "greets"]
+        page = await me.get(link.attributes["href"])
+        form = page.form("/sessions")
+        wrong = await me.send(page, form, **{"value/input/article": "cup", "value/input/pieces": "many", "id": "o-1"})
+        assert wrong.status == 400
+        assert "input.pieces: write a whole number" in wrong.text
+        assert wrong.fields(wrong.form("/sessions"))["value/input/article"] == "cup"
+        none = await me.send(page, form, **{"value/input/article": "cup", "value/input/pieces": "0", "id": "o-1"})
+        assert none.status == 400
+        assert (await house.api.ask("GET", "sessions/o-1")).status == 404
+        sent = await me.send(page, form, **{"value/input/article": "cup", "value/input/pieces": "2", "id": "o-1"})
+        assert sent.status == 303
+        await house.rests("o-1", "completed")
+        assert (await house.api.ask("GET", "sessions/o-1?include=output")).doc["output"] == 2
+
+
+async def test_what_is_written_is_a_text_where_one_is_taken_and_else_json(tmp_path: Path) -> None:
+    async with opened(tmp_path, App(programs=[orders, greets])) as house:
+        me = house.visitor()
+        page = await me.get("/")
+        form = page.form("/sessions")
+        for id, program, said, output in (
+            ("o-1", "orders", '{"article": "cup", "pieces": 3}', 3),
+            ("o-2", "greets", '{"article": "cup"}', 'Hello {"article": "cup"}'),
+        ):
+            assert (await me.send(page, form, program=program, input=said, id=id)).status == 303
+            await house.rests(id, "completed")
+            assert (await house.api.ask("GET", f"sessions/{id}?include=output")).doc["output"] == output
+        wrong = await me.send(page, form, program="orders", input="a cup", id="o-3")
+        assert (wrong.status, "input: Input should be an object; and what is written is no JSON" in wrong.text) == (
+            400,
+            True,
+        )

@@ -130,6 +130,11 @@ class Workflow(Program, Generic[P, R]):
         """Raises BadInput for what it can't be started with."""
         self._typed_input(input)
 
+    @property
+    def input_schema(self) -> Any:
+        """The JSON Schema of what it is started with; None where that is nothing, or anything."""
+        return self._input[0].schema if self._input else None
+
     def _typed_input(self, input: Any) -> tuple[Any, ...]:
         """The arguments of the body behind its context."""
         if self._input is None:

@@ -16,7 +16,8 @@ from onward.core.ids import check_id
 from onward.core.signals import StartBody
 from onward.errors import BadInput, Refused, UsageError
 from onward.surfaces.console.approvals import asks
-from onward.surfaces.console.page import Form, Visit, address, part, redirect, value, wanted
+from onward.surfaces.console.page import Form, Visit, address, part, redirect, wanted
+from onward.surfaces.console.starting import forms, input_of, starting
 from onward.surfaces.http.door import BODY
 from onward.surfaces.http.lists import PAGE, OldestPage, newest, oldest, read_cursor
 from onward.surfaces.http.problems import noted
@@ -50,7 +51,8 @@ async def start(visit: Visit, form: Form) -> Response:
 async def _started(visit: Visit, form: Form) -> Head:
     asked = visit.among(form.get("tenant"))
     tenant = asked.tenant("operator")
-    body = StartBody(program=wanted(form, "program"), input=value(form, "input"))
+    program = wanted(form, "program")
+    body = StartBody(program=program, input=input_of(visit.service.app, program, form))
     check_size(body.input, BODY)
     name = asked.rights.name
     start = start_of(visit.service.app, tenant, form.get("id") or made_id(name, wanted(form, "key")), body)
@@ -74,6 +76,8 @@ async def _page(visit: Visit, said: Form, status: int = 200, alert: str | None =
         statuses=get_args(Status),
         programs=visit.service.app.names,
         startable=visit.service.app.names if visit.asked.rights.somewhere("operator") else (),
+        starting=starting(visit.service.app, said.get("program") or visit.param("start"), said),
+        forms=forms(visit.service.app),
         said=SimpleNamespace(**{name: said.get(name, "") for name in SAID}),
         why=lambda head: _why(visit, head),
     )
