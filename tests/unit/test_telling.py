@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from onward import Agent, App, Limits, ScriptedModel, Webhook
+from onward import Agent, App, Context, Limits, ScriptedModel, Webhook, workflow
 from onward.adapters.local.memory import MemoryBackend
 from onward.adapters.local.sqlite import SqliteBackend
 from onward.adapters.posting import PublicPost
@@ -79,6 +79,30 @@ async def test_what_an_approval_says(sink: Sink) -> None:
     link = read(b"memory", data["url"].rpartition("/")[2])
     assert (link.session, link.call, link.digest, link.expires) == ("s", asked.call, asked.digest, asked.expires_at)
     assert sink.arrivals[0].headers["content-type"] == "application/json"
+
+
+async def test_what_a_question_of_a_workflow_says_and_what_could_not_be_taken_back(sink: Sink) -> None:
+    async def book(room: int) -> str:
+        return f"room {room}"
+
+    async def give_back(room: int) -> None:
+        raise ValueError("closed")
+
+    @workflow
+    async def trip(ctx: Context, name: str) -> None:
+        await ctx.step(book, 5, undo=give_back, name="hotel")
+        if not (await ctx.approval("Go?", evidence={"rooms": 1}, name="go")).approved:
+            raise ValueError("stays here")
+
+    play = Told(sink, desk=trip)
+    await play.start()
+    (asked,) = [said["data"] for said in play.told()]
+    assert asked["operation"] == {"name": "go", "kind": "approval"}
+    assert asked["arguments"] == {"question": "Go?", "evidence": {"rooms": 1}}
+    await play.decide("rejected")
+    (doubt,) = [said["data"] for said in play.told() if said["type"] == "needs_attention"]
+    (call,) = doubt["in_doubt"]
+    assert (call["tool"], call["operation"]) == ("give_back", {"name": "undo:hotel", "kind": "undo"})
 
 
 async def test_large_arguments_are_begun_and_erased_ones_are_left_out(sink: Sink) -> None:
