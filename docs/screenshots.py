@@ -27,6 +27,7 @@ SHOTS: dict[str, tuple[str, dict[str, Any]]] = {
     "sessions": ("/", WIDE),
     "session": ("/sessions/order-1042", WIDE),
     "session-dark": ("/sessions/order-1042", WIDE | DARK),
+    "workflow": ("/sessions/order-1066#doings", WIDE),
     "approvals": ("/approvals", WIDE),
     "approvals-phone": ("/approvals", PHONE),
     "attention": ("/attention", WIDE),
@@ -50,6 +51,8 @@ async def fill(site: Site) -> None:
     await site.until_waiting("payout-31", "operator")
     await site.begun("treasury-9", "treasury", "Move 900 to the other account.")
     await site.until_waiting("treasury-9", "approval")
+    await site.begun("order-1066", "replacement", "A-1042")
+    await site.until_waiting("order-1066", "approval")
     await site.begun("order-1042", "refund-desk", "My coffee grinder came broken: the lid is cracked.")
     await site.until_waiting("order-1042", "approval")
 

@@ -50,7 +50,7 @@ async def test_what_a_workflow_does_is_shown_scope_by_scope_with_what_came_of_it
     assert '(order="A-1042")' in lines[0]
     assert '{"arrived": "broken", "article": "Coffee grinder", "order": "A-1042", "paid": "89.00 EUR"}' in lines[0]
     assert "waits for the input collected, until" in lines[4]
-    assert "asks people: Send a new Coffee grinder at once?" in lines[6]
+    assert "Send a new Coffee grinder at once?" in lines[6]
     assert "Look at it and decide" in lines[6]
     assert "What was said to it" in page.text
     assert "calls find_order" not in page.text

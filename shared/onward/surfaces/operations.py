@@ -137,15 +137,18 @@ def _said(operation: Operation, tool: str, arguments: Any, at: datetime) -> tupl
     return "starts", _child(operation, tool, arguments)
 
 
-def details_of(operation: Operation, tool: str, arguments: Any, at: datetime) -> str:
-    """What stands beside the name of something that was asked for."""
+def details_of(operation: Operation, tool: str, arguments: Any) -> str:
+    """What stands beside the name of something that was asked for, but until when it is waited for."""
     if operation.kind in ("step", "undo"):
         last = operation.name.rpartition("/")[2].partition("#")[0]
         return call_text(tool, arguments).removeprefix(said(tool) if last == tool else "")
     if operation.kind in ("child", "start"):
         return _child(operation, tool, arguments)
-    verb, text = _said(operation, tool, arguments, at)
-    return "the new code from here on" if operation.kind == "patch" else f"{verb} {text}"
+    if operation.kind == "patch":
+        return "the new code from here on"
+    if operation.kind == "approval":
+        return question_text(arguments)
+    return "" if operation.kind == "sleep" else f"waits for {input_text(operation.signal)}"
 
 
 def step_text(tool: str, path: str, arguments: Any) -> str:

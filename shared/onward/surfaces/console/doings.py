@@ -50,6 +50,7 @@ class Doing:
     call: str = ""
     what: str = ""
     details: str = ""
+    until: datetime | None = None
     status: str = ""
     tone: Tone = "plain"
     took: str = ""
@@ -152,6 +153,7 @@ def _row(entry: LedgerEntry, depth: int, children: Mapping[str, str], now: datet
         call=entry.call,
         what=WORDS[kind],
         details=_details(entry, operation),
+        until=operation.until,
         status=status,
         tone=_tone(entry, kind),
         took=_took(entry, now),
@@ -163,7 +165,7 @@ def _row(entry: LedgerEntry, depth: int, children: Mapping[str, str], now: datet
 
 
 def _details(entry: LedgerEntry, operation: Operation) -> str:
-    text = brief(details_of(operation, entry.tool, entry.arguments, entry.proposed_at), PREVIEW)
+    text = brief(details_of(operation, entry.tool, entry.arguments), PREVIEW)
     return "" if text == "()" else text
 
 
