@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from onward.core.outcomes import Call
 from onward.core.program import Performer
 from onward.engine.admission import Admitted
 from onward.engine.gates import Slot
+
+T = TypeVar("T")
+
+
+async def uninterrupted(asked: Awaitable[T]) -> T:
+    """What it comes to. Raises RuntimeError where something that it waited for was cancelled: it would look as if the
+    step were to stop, and be made again and again."""
+    try:
+        return await asked
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("what it waited for was cancelled") from None
 
 
 class Invoker:
@@ -27,9 +42,9 @@ class Invoker:
     async def invoke(self, tool: Performer, call: Call, admitted: Admitted) -> Any:
         """What the tool gives; what it raises is raised."""
         if tool.blocking:
-            return await self._threaded(tool, call, admitted)
+            return await uninterrupted(self._threaded(tool, call, admitted))
         try:
-            return await tool.invoke(call, admitted.given)
+            return await uninterrupted(tool.invoke(call, admitted.given))
         finally:
             admitted.slot.leave()
 

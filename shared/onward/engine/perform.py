@@ -23,7 +23,7 @@ from onward.engine.admission import Admission, Admitted
 from onward.engine.asking import Asking
 from onward.engine.files import Files
 from onward.engine.hold import Hold
-from onward.engine.invoke import Invoker
+from onward.engine.invoke import Invoker, uninterrupted
 from onward.engine.load import Loader
 from onward.engine.records import Records
 from onward.engine.speaking import Hear
@@ -306,7 +306,7 @@ class Performing:
         try:
             async with asyncio.timeout(tool.timeout):
                 given = await self.admission.give(tool, "reconcile")
-                answer = await tool.ask(call, given)
+                answer = await uninterrupted(tool.ask(call, given))
         except Exception as exc:
             answer = Unknown(f"reconcile raised {failure(exc, given=given).message}")
         body = _reconciled(open, answer, given)
@@ -317,7 +317,7 @@ class Performing:
         try:
             async with asyncio.timeout(tool.timeout):
                 given = await self.admission.give(tool, "poll")
-                answer = await tool.check(call, given)
+                answer = await uninterrupted(tool.check(call, given))
         except Exception as exc:
             error = failure(exc, given=given).message
             log.warning("poll failed", extra={"action": "poll_failed", "session": state.session, "error": error})

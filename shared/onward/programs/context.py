@@ -285,9 +285,9 @@ class Context:
     ) -> Wait[list[R]]:
         """What the function gives for each item, in their order; it gives something to await, such as
         `lambda item: ctx.step(score, item)`. So many are under way at once. The first to fail ends the others."""
-        from onward.programs.fanning import mapped
+        from onward.programs.fanning import in_order, mapped
 
-        return mapped(self._run, self._scope().name("map"), list(items), function, concurrency)
+        return mapped(self._run, self._scope().name("map"), in_order(items), function, concurrency)
 
     def map_settled(
         self,
@@ -299,18 +299,18 @@ class Context:
     ) -> Wait[list[Settled[R]]]:
         """How each item came out, in their order. More than `tolerate` failures end the others, and the last of them is
         raised; None tolerates any number."""
-        from onward.programs.fanning import settled
+        from onward.programs.fanning import in_order, settled
 
-        return settled(self._run, self._scope().name("map"), list(items), function, concurrency, tolerate)
+        return settled(self._run, self._scope().name("map"), in_order(items), function, concurrency, tolerate)
 
     def first(
         self, items: Iterable[T], function: Callable[[T], Awaitable[R]], *, concurrency: int | None = None
     ) -> Wait[R]:
         """What the function gave for the first item that did not fail; the others are ended. Raises what the last one
         raised if all failed, and BadInput where there is none."""
-        from onward.programs.fanning import first
+        from onward.programs.fanning import first, in_order
 
-        return first(self._run, self._scope().name("first"), list(items), function, concurrency)
+        return first(self._run, self._scope().name("first"), in_order(items), function, concurrency)
 
     # --- what is the same each time --------------------------------------------------------------------------------
 
@@ -343,7 +343,8 @@ class Context:
         return self._run.patched(path, id)
 
     def _scope(self) -> Scope:
-        return self._own or self._run.scope()
+        scope = self._run.scope()
+        return self._own or scope
 
     def _within(self, name: str) -> Context:
         """The same context, with names that are counted for themselves."""

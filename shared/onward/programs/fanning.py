@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 Each = Callable[[T], Awaitable[R]]
+
+
+def in_order(items: Iterable[T]) -> list[T]:
+    """The items, each of which is known by its place. Raises BadInput for a set: its order is another in each
+    process."""
+    if isinstance(items, set | frozenset):
+        raise BadInput("items: a set has another order in each process; give sorted(...) or a list")
+    return list(items)
 
 
 class _Fan:

@@ -15,6 +15,7 @@ import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
@@ -65,6 +66,17 @@ class Dropped(GeneratorExit):
     which it asked for."""
 
 
+class _Task(asyncio.Task[Any]):
+    """A task with a number: sets of tasks, as `asyncio.wait` gives them, have the same order at each run."""
+
+    def __init__(self, coro: Coroutine[Any, Any, Any], number: int, **more: Any) -> None:
+        self._number = number
+        super().__init__(coro, **more)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class Loop(asyncio.AbstractEventLoop):
     """`time` says what time it is, and `arm` sees to it that `fire` is called with a handle once its time has come."""
 
@@ -76,6 +88,7 @@ class Loop(asyncio.AbstractEventLoop):
         self.disarm: Callable[[asyncio.TimerHandle], None] = lambda handle: None
         self._closings = Scope()
         self._refused = 0
+        self.numbers = count()
         self.halted = False
         _LOOPS.add(self)
 
@@ -167,6 +180,7 @@ class Loop(asyncio.AbstractEventLoop):
         if self.dropped:
             coro.close()
             raise Dropped
+        _refuse_unordered(coro)
         scope = SCOPE.get()
         if getattr(coro, "cr_code", None) not in _OURS and not _is_awaited():
             scope = Scope(scope.name(str(getattr(coro, "__name__", "task"))))
@@ -178,7 +192,7 @@ class Loop(asyncio.AbstractEventLoop):
         """A task with this scope."""
         inner = contextvars.copy_context() if context is None else context.copy()
         inner.run(SCOPE.set, scope)
-        task = asyncio.Task(coro, loop=self, name=name, context=inner)
+        task = _Task(coro, next(self.numbers), loop=self, name=name, context=inner)
         self._tasks[task] = None
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
         return task
@@ -250,6 +264,19 @@ def _leave_suspended() -> None:
 
 def _refuse(what: str) -> NoReturn:
     raise BadInput(f"a workflow's body has no {what}: it is run again from its log; do it in a step")
+
+
+def _refuse_unordered(coro: Any) -> None:
+    """Coroutines that asyncio has put into a set are begun in an order that is another one at each run. Raises
+    BadInput."""
+    frame: FrameType | None = sys._getframe(2)
+    for _ in range(4):
+        if frame is None or frame.f_globals.get("__name__") != "asyncio.tasks":
+            return
+        if frame.f_code.co_qualname.startswith(("as_completed", "_AsCompletedIterator")):
+            coro.close()
+            raise BadInput("as_completed: give it tasks, of asyncio.create_task: coroutines are begun in any order")
+        frame = frame.f_back
 
 
 def _is_awaited() -> bool:

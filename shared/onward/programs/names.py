@@ -9,11 +9,16 @@ from typing import Any
 
 from onward.errors import BadInput
 
+_OURS = ("patch:", "undo:")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 
 
 def checked_name(name: Any, what: str) -> str:
     """The name, if it may be one. Raises BadInput."""
+    if isinstance(name, str) and name.startswith(_OURS):
+        raise BadInput(
+            f"{what}: {name!r} is no name: what begins with {' or '.join(_OURS)} is a patch's mark or an undo"
+        )
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise BadInput(f"{what}: {name!r} is no name: 1 to 64 letters, digits and _.:-, beginning with a letter")
     return name

@@ -107,6 +107,13 @@ def _request(state: State, id: str, ask: Ask, proposal: Proposal) -> Body:
     return requested(state, id, proposal, ask.arguments, _approval_of(ask), undo, schema)
 
 
+def is_out(run: Run, call: OpenCall) -> bool:
+    """Whether something was done in the world, or may have been, and what it came to is to be waited for: because it is
+    not known, or because it goes on outside and would have to be taken back."""
+    ask = run.asks.get(call.operation.name) if call.operation else None
+    return call.unsettled or (call.status == "pending" and ask is not None and ask.undo is not None)
+
+
 # --- what is let go of -----------------------------------------------------------------------------------------
 
 
@@ -117,7 +124,7 @@ def let_go(run: Run) -> list[Body]:
     for call, ask in run.left_open():
         if ask.taken is not None:
             bodies.append(_taken(call, ask.taken))
-        elif not call.unsettled:
+        elif not is_out(run, call):
             error = Failure(code=LEFT, message="the workflow does not wait for it any more")
             bodies += [*left(run.state, call, cancel=True), ev.CallRefused(call=call.id, error=error)]
     return bodies
@@ -131,6 +138,6 @@ def let_all_go(run: Run, state: State, error: Failure) -> list[Body]:
     """Settle everything that is open but what takes something back, because the workflow has come to its end."""
     bodies = let_go(run)
     known: set[Any] = {getattr(body, "call", None) for body in bodies}
-    open = {id: call for id, call in state.calls.items() if id not in known and not call.unsettled}
+    open = {id: call for id, call in state.calls.items() if id not in known and not is_out(run, call)}
     others = {id: call for id, call in open.items() if call.operation is None or call.operation.kind != "undo"}
     return [*bodies, *dropped(changed(state, calls=others), error)][:AT_ONCE]

@@ -13,7 +13,9 @@ import sys
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
+from zlib import crc32
 
 from onward.core.events import Failure
 from onward.core.ids import idempotency_key
@@ -68,6 +70,7 @@ class Run:
         self._calls: Mapping[str, OpenCall] | None = None
         self.loop = Loop(lambda: self.now.timestamp(), self._arm)  # type: ignore[abstract]
         self.loop.disarm = self._disarm
+        self.loop.numbers = count(crc32(self.seed.encode()) << 24)
         self._start = start
         self.main: asyncio.Task[Any] | None = None
 
@@ -209,12 +212,13 @@ class Run:
     def scope(self) -> Scope:
         """Where names are counted now; nowhere, where what was dropped still asks for something. Raises BadInput where
         nothing of the body is being run, and Dropped where Python ends it before it is dropped."""
-        scope = Scope() if self.loop.dropped else SCOPE.get(None)
-        if scope is None and isinstance(sys.exc_info()[1], GeneratorExit):
+        if self.loop.dropped:
+            return Scope()
+        if asyncio._get_running_loop() is self.loop:
+            return SCOPE.get()
+        if isinstance(sys.exc_info()[1], GeneratorExit):
             raise Dropped
-        if scope is None:
-            raise BadInput("ctx: only the workflow's body asks it for anything, not a step")
-        return scope
+        raise BadInput("ctx: only the workflow's body asks it for anything, not a step")
 
     def scope_of(self, path: str) -> Scope:
         return Scope(path)

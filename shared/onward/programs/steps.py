@@ -26,7 +26,7 @@ TIMEOUT = 300.0
 """Seconds that one attempt at a step may take, where nothing else is said."""
 
 _PLAIN = (str, int, float, bool, type(None))
-_shapes: dict[CodeType, tuple[Form, Results]] = {}
+_shapes: dict[CodeType, tuple[tuple[Any, ...], Form, Results]] = {}
 """What is known of a function's arguments and result, by its code: a closure is made anew each time."""
 
 
@@ -55,6 +55,8 @@ class Step(Function):
 def step_of(function: Callable[..., Any], options: Options) -> Function:
     """The function as a step under these options. Raises BadInput, naming the step."""
     name = step_name(function, options.name)
+    if options.undo is not None and options.effect in ("read", "idempotent"):
+        raise BadInput(f"step {name}: undo= is for effect='compensatable', and this one is {options.effect}")
     step = function if isinstance(function, Tool) else Step(function, name, _effect(options))
     if options == _NOTHING or (isinstance(function, Tool) and options == Options(name=options.name)):
         return step
@@ -90,9 +92,19 @@ def _shape_of(function: Callable[..., Any], name: str) -> tuple[Form, Results]:
     code = getattr(inspect.unwrap(function), "__code__", None)
     if code is None or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise BadInput(f"step {name}: {function!r} is no function that returns a result")
-    if code not in _shapes:
-        _shapes[code] = form_of(function, name, typed=False), Results(function, name)
-    return _shapes[code]
+    known = _shapes.get(code)
+    told = _told(function)
+    if known is None or known[0] != told:
+        known = _shapes[code] = told, form_of(function, name, typed=False), Results(function, name)
+    return known[1:]
+
+
+def _told(function: Callable[..., Any]) -> tuple[Any, ...]:
+    """What a function says of its arguments and result: functions that are made by another one have the same code, and
+    may say other things."""
+    own = inspect.unwrap(function)
+    plain = own if inspect.isfunction(own) else getattr(own, "__func__", own)
+    return own is plain, plain.__annotations__, plain.__defaults__, plain.__kwdefaults__
 
 
 # --- arguments -------------------------------------------------------------------------------------------------

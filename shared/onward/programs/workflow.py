@@ -214,14 +214,14 @@ class Workflow(Program, Generic[P, R]):
     def _ending(self, run: Run, state: State) -> list[Body]:
         """The body has come to its end: first nothing is to be open that was done or may have been."""
         from onward.programs.endings import over, stranger
-        from onward.programs.proposing import let_all_go, marks
+        from onward.programs.proposing import is_out, let_all_go, marks
 
         error = run.error()
         wrong = stranger(run, error)
         if wrong is not None:
             return self._parked(state, wrong)
         gone = marks(run, state) or let_all_go(run, state, over(error))
-        if gone or any(call.unsettled for call in state.calls.values()):
+        if gone or any(is_out(run, call) for call in state.calls.values()):
             return gone
         return self._completed(run, state) if error is None else self._failed(run, state, error)
 
@@ -247,7 +247,7 @@ class Workflow(Program, Generic[P, R]):
     def unwind(self, state: State) -> Record | Rest | None:
         """Take back what was done, because the session is closing; None once all is."""
         from onward.programs.endings import not_taken_back
-        from onward.programs.proposing import let_all_go
+        from onward.programs.proposing import is_out, let_all_go
         from onward.programs.unwinding import taken_back
 
         assert state.closing is not None, "only what is closing is unwound"
@@ -255,7 +255,9 @@ class Workflow(Program, Generic[P, R]):
         wrong = run.stuck or not_taken_back(run)
         if wrong is not None:
             return self._record(self._parked(state, wrong))
-        bodies = (let_all_go(run, state, state.closing.error) or taken_back(run, state, 0)) if run.undone else None
+        out = any(is_out(run, call) for call in state.calls.values())
+        gone = let_all_go(run, state, state.closing.error) if run.undone or out else []
+        bodies = gone if gone or out else taken_back(run, state, 0)
         if bodies is None:
             self._forget(state)
             return None

@@ -1,0 +1,118 @@
+"""Effects of workflows that end in no usual way: something they waited for was cancelled, or they go on outside."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from onward import Context, Pending, StepFailed, tool, workflow
+from tests.unit.flows import Flow
+
+DONE: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_done() -> None:
+    DONE.clear()
+
+
+def flow(body: Any) -> Any:
+    return workflow(name="flow")(body)
+
+
+async def once(n: int) -> int:
+    DONE.append(n)
+    return n
+
+
+async def leaks() -> None:
+    """It waits for something that somebody has cancelled."""
+    waited = asyncio.get_running_loop().create_future()
+    waited.cancel()
+    await waited
+
+
+def leaks_too() -> None:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("leaking", [leaks, leaks_too])
+@pytest.mark.parametrize("beside", [0, 1])
+async def test_g13_a_step_that_waited_for_something_cancelled_has_failed(leaking: Any, beside: int) -> None:
+    async def body(ctx: Context) -> list[Any]:
+        steps = [ctx.step(once, n, effect="read") for n in range(beside)]
+        with pytest.raises(StepFailed) as caught:
+            await ctx.step(leaking, effect="read", retry=1) if not steps else await asyncio.gather(
+                *steps, ctx.step(leaking, effect="read", retry=1)
+            )
+        return [str(caught.value), *DONE]
+
+    async with asyncio.timeout(20):  # it went on for ever
+        state = await Flow(flow(body)).start()
+    assert state.output == [f"{leaking.__name__}: RuntimeError: what it waited for was cancelled", *range(beside)]
+
+
+async def test_g6_an_irreversible_step_that_waited_for_something_cancelled_is_in_doubt() -> None:
+    async def body(ctx: Context) -> None:
+        await ctx.step(leaks)
+
+    play = Flow(flow(body))
+    (call,) = (await play.start()).calls.values()
+    assert call.status == "person"
+    state = await play.signal("outcome", {"call": call.id, "status": "done", "result": None})
+    assert state.ended == "completed"
+
+
+# --- outside -----------------------------------------------------------------------------------------------------
+
+
+@tool
+async def give_back(n: int, result: str) -> None:
+    """Give it back."""
+    DONE.append(f"give back {n} {result}")
+
+
+@tool(effect="compensatable", undo=give_back)
+async def order(n: int) -> Any:
+    """Order it elsewhere."""
+    DONE.append(f"order {n}")
+    return Pending(timeout=3600)
+
+
+async def ordering(ctx: Context) -> None:
+    await ctx.step(order, 1)
+
+
+async def hasty(ctx: Context) -> None:
+    async with asyncio.timeout(60):
+        await ctx.step(order, 1)
+
+
+async def ended_by(play: Flow, how: str) -> Any:
+    return await (play.signal("cancel", {}) if how == "cancel" else play.wait(61))
+
+
+@pytest.mark.parametrize(("body", "how", "ended"), [(ordering, "cancel", "cancelled"), (hasty, "time", "failed")])
+async def test_g6_what_goes_on_outside_is_waited_for_where_it_would_have_to_be_taken_back(
+    body: Any, how: str, ended: str
+) -> None:
+    play = Flow(flow(body))
+    await play.start()
+    state = await ended_by(play, how)
+    (call,) = state.calls.values()
+    assert (state.ended, DONE) == (None, ["order 1"])
+    state = await play.signal("outcome", {"call": call.id, "status": "done", "result": "a crate"})
+    assert (state.ended, DONE) == (ended, ["order 1", "give back 1 a crate"])
+
+
+async def test_g6_what_never_came_to_an_end_outside_is_for_a_person_to_say() -> None:
+    play = Flow(flow(ordering))
+    await play.start()
+    await play.signal("cancel", {})
+    state = await play.wait(3601)
+    (call,) = state.calls.values()
+    assert (state.ended, call.status) == (None, "person")
+    state = await play.signal("outcome", {"call": call.id, "status": "not_done"})
+    assert (state.ended, DONE) == ("cancelled", ["order 1"])
