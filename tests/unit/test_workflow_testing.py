@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import cProfile
 import gc
 import itertools
 import random
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -429,6 +431,34 @@ def test_agents_that_a_workflow_runs_ask_the_scripted_model() -> None:
         play(sale, Order(id="7"), app=app)
 
 
+def test_resources_are_opened_for_what_is_performed_and_closed_with_its_process() -> None:
+    opened, closed = [], []
+
+    async def lent() -> AsyncIterator[Bank]:
+        opened.append(Bank())
+        yield opened[-1]
+        closed.append(opened[-1])
+
+    @tool(effect="idempotent")
+    def read_bank(*, bank: Injected[Bank]) -> str:
+        """Read."""
+        return type(bank).__name__
+
+    @workflow
+    async def reading(ctx: Context) -> list[str]:
+        return [await ctx.step(read_bank), await ctx.step(read_bank)]
+
+    app = App([reading], resources=[lent])
+    assert play(reading, app=app).output == ["Bank", "Bank"]
+    assert opened == closed
+    play(reading, app=app, crashes="everywhere")
+    assert opened == closed
+    assert len(opened) > 10
+    opened.clear()
+    play(reading, app=app, steps={read_bank: "stood in for"})
+    assert not opened
+
+
 def test_an_agent_is_played_too() -> None:
     model = ScriptedModel([{"text": "Which?"}, {"text": "Thanks."}])
     desk = Agent("desk", model=model, conversation=True)
@@ -450,6 +480,17 @@ def test_what_is_not_repeatable_fails_the_test_with_its_line() -> None:
     with pytest.raises(AssertionError, match=r"chancy is not repeatable:\n.*test_workflow_testing.py:\d+: random"):
         play(chancy)
     assert play(chancy, always_replay=False).output in range(3)
+
+
+def test_a_profiler_has_what_always_replay_needs() -> None:
+    profiler = cProfile.Profile()
+    profiler.enable()
+    try:
+        with pytest.raises(Refused, match="a profiler has it"):
+            play(chancy)
+        assert play(chancy, always_replay=False).status == "completed"
+    finally:
+        profiler.disable()
 
 
 # --- crashes ---------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from onward.engine.gateway import Start
 from onward.ports import Query
 from onward.programs.app import App
 from onward.programs.names import step_name
+from onward.programs.noticing import noticing
 from onward.testing.faults import Killed, Plan, Process
 from onward.testing.plays.people import OPERATOR, People, Script
 from onward.testing.plays.script import Signal
@@ -149,6 +150,7 @@ class World:
             task.cancel()
         if self._tasks:
             await asyncio.wait(set(self._tasks))
+        await self._runner.parts.close()
         self._programs.drop()
         self.used |= self._programs.used
 
@@ -254,7 +256,11 @@ class World:
 
 async def play_once(plot: Plot, *, checked: bool = False, plan: Plan | None = None) -> Played[Any]:
     """One play, from the start to the end. `checked`, its workflows are in check mode. Raises AssertionError for one
-    that is not repeatable, and for a name among the stand-ins under which nothing was performed."""
+    that is not repeatable, and for a name among the stand-ins under which nothing was performed; Refused for check mode
+    under a profiler."""
+    if checked:
+        with noticing():
+            pass  # Refused at once, where something else is profiling
     plot.before()
     world = World(plot, checked=checked, plan=plan)
     with world.its_tasks():
