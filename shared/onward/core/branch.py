@@ -34,6 +34,7 @@ class Base(Value):
     recalled: tuple[str, ...] = ()
     generation: int = 0
     began: datetime | None = None
+    seed: str = ""
 
     found_once = frozenset({"text"})
 
@@ -95,7 +96,8 @@ def part(state: State, effects: Effects) -> Parting:
         recalled=state.recalled,
     )
     if state.on_input == "deliver":
-        base = changed(base, generation=state.generation, began=state.began or state.started_at)
+        seed = state.seed or state.session
+        base = changed(base, generation=state.generation, began=state.began or state.started_at, seed=seed)
     return Parting(base, again, state.queued, tuple(_not_inherited(state)))
 
 

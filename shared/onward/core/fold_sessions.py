@@ -57,7 +57,7 @@ def _forked(state: State, event: ev.Event, body: ev.SessionForked) -> State:
     base = Base.model_validate(body.base)
     if base.began:
         told_at = max((entry.at for entry in base.transcript if entry.at), default=None)
-        state = changed(state, generation=base.generation, began=base.began, told_at=told_at)
+        state = changed(state, generation=base.generation, began=base.began, told_at=told_at, seed=base.seed)
     return changed(
         state,
         input=base.input,

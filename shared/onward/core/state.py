@@ -323,6 +323,9 @@ class State(Value):
     began: datetime | None = None
     """The time that it last did at, or at which began what a branch goes on from; None where that is when the session
     started."""
+    seed: str = ""
+    """What a branch of a workflow has its random numbers from: the name of the session that it comes from at last, in
+    that session's own log. Any other session has its own."""
     told_at: datetime | None = None
     """The time that a workflow goes by: when the newest that it was told came about; None where it was told nothing."""
     unlooked: int | None = None

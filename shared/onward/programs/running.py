@@ -46,7 +46,7 @@ class Run:
     def __init__(self, start: Start, state: State, hindsight: Hindsight | None = None) -> None:
         self.state, self._hindsight = state, hindsight
         self.now = state.began or state.started_at or datetime.fromtimestamp(0, UTC)
-        self.seed = f"{state.family or state.session}/{state.generation}"
+        self.seed = f"{state.seed or state.session}/{state.generation}"
         self.stuck: Failure | None = None
         self.continued: Any = None
         self.asks: dict[str, Ask] = {}
