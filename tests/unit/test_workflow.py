@@ -208,6 +208,11 @@ async def test_time_passes_without_anything_running() -> None:
         slept = ctx.now() - began
         await ctx.sleep_until(began + timedelta(days=2))
         await asyncio.sleep(30)
+        for none in (0, -1.5, timedelta(), began - ctx.now()):
+            await ctx.sleep(none)
+        for wrong in ("0s", "soon", True, float("nan")):
+            with pytest.raises(BadInput, match="sleep"):
+                await ctx.sleep(wrong)
         return [str(slept), str(ctx.now() - began)]
 
     play = Flow(flow)

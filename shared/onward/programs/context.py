@@ -169,8 +169,11 @@ class Context:
         return self._run.now
 
     def sleep(self, span: Span, *, name: str | None = None) -> Wait[None]:
-        """Let so much time pass. Nothing runs meanwhile, and nothing is paid for."""
-        return self.sleep_until(self.now() + timedelta(seconds=seconds(span, "sleep")), name=name)
+        """Let so much time pass; a span that was counted, and is none, passes at once. Nothing runs meanwhile, and
+        nothing is paid for."""
+        counted = isinstance(span, timedelta) or type(span) in (int, float)
+        none = counted and span <= type(span)()  # type: ignore[operator, call-arg]
+        return self.sleep_until(self.now() + timedelta(seconds=0 if none else seconds(span, "sleep")), name=name)
 
     def sleep_until(self, at: datetime, *, name: str | None = None) -> Wait[None]:
         """Let time pass until then; what is past already passes at once. Raises BadInput for a time without a zone, or

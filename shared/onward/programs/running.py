@@ -48,7 +48,6 @@ class Run:
         self.now = state.began or state.started_at or datetime.fromtimestamp(0, UTC)
         self.seed = f"{state.seed or state.session}/{state.generation}"
         self.stuck: Failure | None = None
-        self.continued: Any = None
         self.asks: dict[str, Ask] = {}
         self.recorded: dict[str, Recorded] = {}
         self.unasked: dict[str, None] = {}
