@@ -172,7 +172,7 @@ class Context:
         """Let so much time pass; a span that was counted, and is none, passes at once. Nothing runs meanwhile, and
         nothing is paid for."""
         counted = isinstance(span, timedelta) or type(span) in (int, float)
-        none = counted and span <= type(span)()  # type: ignore[operator, call-arg]
+        none = counted and span <= type(span)()  # type: ignore[operator]
         return self.sleep_until(self.now() + timedelta(seconds=0 if none else seconds(span, "sleep")), name=name)
 
     def sleep_until(self, at: datetime, *, name: str | None = None) -> Wait[None]:
