@@ -7,6 +7,7 @@ import cProfile
 import gc
 import itertools
 import random
+import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -485,8 +486,11 @@ def test_what_is_not_repeatable_fails_the_test_with_its_line() -> None:
 def test_a_profiler_has_what_always_replay_needs() -> None:
     profiler = cProfile.Profile()
     profiler.enable()
+    expected: tuple[Any, str] = (Refused, "a profiler has it")
+    if sys.getprofile() is None:  # in later releases of Python it has a hook of its own
+        expected = (AssertionError, "is not repeatable")
     try:
-        with pytest.raises(Refused, match="a profiler has it"):
+        with pytest.raises(expected[0], match=expected[1]):
             play(chancy)
         assert play(chancy, always_replay=False).status == "completed"
     finally:
