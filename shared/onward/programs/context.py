@@ -13,10 +13,10 @@ from onward.core.durations import Span, seconds
 from onward.core.events import EffectClass, Limits, OnClose
 from onward.core.program import Child
 from onward.core.retry import Retry
-from onward.errors import BadInput, ChildFailed
+from onward.errors import BadInput
 from onward.programs.approvals import Approval
 from onward.programs.names import checked_name, step_name
-from onward.programs.operations import Ask, failed, failure_in
+from onward.programs.operations import Ask, came_late, child_failed, failed
 from onward.programs.replies import Continued, Decision, Settled, decision
 from onward.programs.steps import Options, plain, recorded_arguments, step_of, undo_of
 
@@ -235,7 +235,7 @@ class Context:
             tool="input" if signal is None else "signal",
             arguments={} if signal is None else {"signal": signal},
             read=form.read,
-            fails=_late,
+            fails=came_late,
             until=until,
             signal=signal,
             takes=form.schema,
@@ -272,7 +272,7 @@ class Context:
             tool=program.name,
             arguments=given,
             read=read,
-            fails=_child_failed,
+            fails=child_failed,
             child=child,
         )
 
@@ -380,16 +380,6 @@ def _itself(value: Any) -> Any:
 
 def _session(value: Any) -> Any:
     return value["session"] if isinstance(value, dict) else value
-
-
-def _child_failed(ask: Ask, value: Any) -> Exception:
-    code, message = failure_in(value)
-    return ChildFailed(f"{ask.path}: {message}", code, ask.path)
-
-
-def _late(ask: Ask, value: Any) -> Exception:
-    code, _ = failure_in(value)
-    return TimeoutError(f"{ask.path} did not come in time") if code == "not_completed" else failed(ask, value)
 
 
 def _form_of(type: Any) -> Any:

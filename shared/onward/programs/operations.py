@@ -16,7 +16,7 @@ from onward.core.events import OperationKind
 from onward.core.failures import failure
 from onward.core.program import Child
 from onward.core.state import State
-from onward.errors import StepFailed
+from onward.errors import ChildFailed, StepFailed
 from onward.programs.approvals import Approval
 from onward.programs.functions import Function
 
@@ -86,6 +86,18 @@ def failed(ask: Ask, value: Any) -> Exception:
     """A recorded failure as the exception that a workflow gets."""
     code, message = failure_in(value)
     return StepFailed(f"{ask.path}: {message}", code, ask.path)
+
+
+def child_failed(ask: Ask, value: Any) -> Exception:
+    """The same of a session that it started."""
+    code, message = failure_in(value)
+    return ChildFailed(f"{ask.path}: {message}", code, ask.path)
+
+
+def came_late(ask: Ask, value: Any) -> Exception:
+    """The same of a wait whose time may be up."""
+    code, _ = failure_in(value)
+    return TimeoutError(f"{ask.path} did not come in time") if code == "not_completed" else failed(ask, value)
 
 
 def failure_in(value: Any) -> tuple[str, str]:
