@@ -7,9 +7,17 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.broken import variants_of_branches, variants_of_teams  # noqa: F401 - they register their variants
+from tests.broken import (  # noqa: F401 - they register their variants
+    variants_of_branches,
+    variants_of_teams,
+    variants_of_workflow_branches,
+)
 from tests.broken.variants import VARIANTS
-from tests.faults import checks_of_branches, checks_of_teams  # noqa: F401 - they register their checks
+from tests.faults import (  # noqa: F401 - they register their checks
+    checks_of_branches,
+    checks_of_teams,
+    checks_of_workflow_branches,
+)
 from tests.faults.checks import CHECKS
 from tests.ledger import Ledger
 

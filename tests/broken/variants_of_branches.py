@@ -35,9 +35,12 @@ def asks_nobody(state: State, effect: str) -> bool:
     return False
 
 
-def answers_as_often_as_asked(line: Any, call: str, used: Sequence[str], repeatable: bool) -> Any:
+def answers_as_often_as_asked(line: Any, call: str, used: Sequence[str], repeatable: bool, *name: Any) -> Any:
     """Takes a recorded outcome for one of every such call."""
-    return record.find(line, call, (), True)
+    return found(line, call, (), True, *name)
+
+
+found = record.find
 
 
 class AsksEveryModelAgain(Records):
@@ -105,7 +108,7 @@ wrong("live branch that asks nobody", "g14_a_live_branch_asks_first",
 wrong("live branch that leaves it to its agent to ask", "g14_a_live_branch_asks_first",
       onward__core__decide__must_ask=asks_nobody)  # fmt: skip
 wrong("outcome that is told twice", "g14_what_was_done_once_is_an_answer_once",
-      onward__engine__records__find=answers_as_often_as_asked)  # fmt: skip
+      onward__core__record__find=answers_as_often_as_asked)  # fmt: skip
 wrong("parent that is written to", "g14_nothing_is_written_to_a_parent", onward__wiring__Forker=TellsTheParent)
 wrong("base without its blobs", "g14_a_branch_needs_its_parent_no_more",
       onward__wiring__Forker=LeavesLargeValuesBehind)  # fmt: skip

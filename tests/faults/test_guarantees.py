@@ -6,7 +6,11 @@ import asyncio
 
 import pytest
 
-from tests.faults import checks_of_branches, checks_of_teams  # noqa: F401 - they register their checks
+from tests.faults import (  # noqa: F401 - they register their checks
+    checks_of_branches,
+    checks_of_teams,
+    checks_of_workflow_branches,
+)
 from tests.faults.checks import CHECKS
 from tests.ledger import Ledger
 
