@@ -14,7 +14,7 @@ from onward import Context, workflow
 from onward.core.ledger import ledger
 from onward.surfaces.operations import open_text
 from onward.surfaces.questions import Question, question_lines
-from onward.surfaces.reports import question_block, wait_text
+from onward.surfaces.reports import question_block, rest_lines, wait_text
 from onward.surfaces.text import Paper
 from onward.surfaces.timeline import Telling
 from onward.surfaces.verbs import Place, verbs, wait_verbs
@@ -180,6 +180,27 @@ async def test_waits_are_named_as_the_workflow_names_them() -> None:
         "a person's answer to go (call 2.2), until T",
         "the input paid",
     ]
+
+
+async def test_of_many_waits_so_much_is_said_where_the_session_rests_and_how_many_more_there_are() -> None:
+    @workflow
+    async def many(ctx: Context) -> None:
+        await asyncio.gather(
+            ctx.map(range(130), lambda at: ctx.sleep("1h")), ctx.map(range(25), lambda at: ctx.approval(f"{at}?"))
+        )
+
+    flow = Flow(many)
+    await flow.start()
+    head, state, now = await flow.head(), await flow.runner.state("s1"), flow.runner.clock.now()
+    asked = [Question.from_call("s1", call, call.arguments) for call in state.calls.values() if call.asks]
+    lines = list(rest_lines(head, asked, PLACE, Paper(), now))
+    assert sum("its time to pass" in line for line in lines) == 20
+    assert lines.count("Waits for a person to answer:") == 20
+    assert lines[-1] == "Waits for 115 more: onward show s1"
+    assert "--call" in next(line for line in lines if "onward approve" in line)
+    (event,) = [event for event in await flow.events() if event.kind == "calls_proposed"]
+    below = Telling().note(event).below
+    assert (len(below), below[-1]) == (20, "… and 135 more")
 
 
 async def asks(verdict: str | None = None, **more: Any) -> Flow:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from onward import Agent, Context, workflow
 from onward.errors import BadInput
+from onward.surfaces.deployed import _started
 from onward.surfaces.written import taken
 
 
@@ -71,3 +72,28 @@ def test_a_text_is_given_where_one_is_taken_and_else_the_json_of_it(program: Any
 def test_g15_what_is_not_taken_is_refused_by_the_field(program: Any, written: Any, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         taken(program, written)
+
+
+class Deployment:
+    """Sessions of a deployment that takes no text."""
+
+    def __init__(self) -> None:
+        self.given = list[Any]()
+
+    async def start(self, program: str, input: Any, *, id: str) -> tuple[str, bool]:
+        self.given.append(input)
+        if program not in ("pays", "says"):
+            raise BadInput(f"there is no program {program!r}")
+        if isinstance(input, str):
+            raise BadInput("input: Input should be an object")
+        return id, True
+
+
+async def test_a_deployment_that_takes_no_text_is_given_the_json_of_it() -> None:
+    there: Any = Deployment()
+    assert await _started(there, "pays", '{"amount": 5}', "s1") == ("s1", True)
+    assert there.given == ['{"amount": 5}', {"amount": 5}]
+    for program, written, says in (("pays", "five", "is no JSON"), ("other", '{"amount": 5}', "there is no program")):
+        with pytest.raises(BadInput, match=says):
+            await _started(there, program, written, "s2")
+    assert len(there.given) == 4

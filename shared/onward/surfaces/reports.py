@@ -118,15 +118,22 @@ def _verb(verb: Verb, room: int, paper: Paper) -> str:
     return f"  {paper.tint(f'{verb.command:<{room}}', 'strong')}   {paper.tint(verb.does, 'dim')}"
 
 
+SHOWN = 20
+"""Of what a session waits for so much is said where it comes to rest, and as many questions."""
+
+
 def rest_lines(head: Head, asked: Sequence[Question], place: Place, paper: Paper, now: datetime) -> Iterator[str]:
     """Why a session rests, and the commands that move it."""
-    if asked:
-        yield from question_block(asked, place, paper, now)
-    for wait in head.waits:
-        if wait.kind != "approval" and (wait.kind != "timer" or (wait.until and wait.note != "deadline")):
-            yield f"Waits for {wait_text(wait, now)}"
-            yield from verb_lines(wait_verbs(head, wait, place), paper)
-    yield from unlisted_lines(head)
+    yield from question_block(asked[:SHOWN], place, paper, now, alone=len(asked) == 1)
+    waits = [wait for wait in head.waits if wait.kind != "approval"]
+    told = [wait for wait in waits if wait.kind != "timer" or (wait.until and wait.note != "deadline")]
+    for wait in told[:SHOWN]:
+        yield f"Waits for {wait_text(wait, now)}"
+        yield from verb_lines(wait_verbs(head, wait, place), paper)
+    untold = len(waits) - len(told)
+    left = len(head.waits) + head.unlisted - untold - len(told[:SHOWN]) - len(asked[:SHOWN])
+    if left > 0:
+        yield f"Waits for {left:,} more: {place.command('show', head.id)}"
     if not head.waits and head.error:
         yield f"Needs attention: {said(head.error.message)} [{said(head.error.code)}]"
         yield from verb_lines(verbs(head, place), paper)

@@ -14,6 +14,9 @@ from onward.surfaces.telling import Note, Tools, due, quoted, tells, who, why
 from onward.surfaces.telling_branches import recorded
 from onward.surfaces.text import Tone, call_text, said, shown
 
+MANY = 20
+"""Of what is asked for at once so much is told."""
+
 # --- calls -----------------------------------------------------------------------------------------------------
 
 
@@ -23,7 +26,9 @@ def _proposed(tell: Tools, event: Event, body: ev.CallsProposed) -> Note:
         operation = body.operations[index] if body.operations else None
         tell.calls[call_id(event.seq, index)] = named(proposal.tool, operation)
     label, lines = asked(body, event.at) if body.operations else ("call", _calls(body))
-    return Note(label, lines[0] if lines else "", below=tuple(lines[1:]))
+    left = len(lines) - MANY
+    told = lines if left <= 0 else [*lines[:MANY], f"… and {left:,} more"]
+    return Note(label, told[0] if told else "", below=tuple(told[1:]))
 
 
 def _calls(body: ev.CallsProposed) -> list[str]:
