@@ -143,7 +143,8 @@ def details_of(operation: Operation, tool: str, arguments: Any) -> str:
         last = operation.name.rpartition("/")[2].partition("#")[0]
         return call_text(tool, arguments).removeprefix(said(tool) if last == tool else "")
     if operation.kind in ("child", "start"):
-        return _child(operation, tool, arguments)
+        given = _given(arguments)
+        return "" if given is None else shown(given)
     if operation.kind == "patch":
         return "the new code from here on"
     if operation.kind == "approval":
@@ -158,10 +159,14 @@ def step_text(tool: str, path: str, arguments: Any) -> str:
 
 
 def _child(operation: Operation, tool: str, arguments: Any) -> str:
-    given = arguments["input"] if isinstance(arguments, Mapping) and "input" in arguments else arguments
-    text = step_text(tool, operation.name, {}).removesuffix("()")
+    given, text = _given(arguments), step_text(tool, operation.name, {}).removesuffix("()")
     left = ", and does not wait for it" if operation.kind == "start" else ""
     return f"{text}({'' if given is None else shown(given)}){left}"
+
+
+def _given(arguments: Any) -> Any:
+    """What a session is started with."""
+    return arguments["input"] if isinstance(arguments, Mapping) and "input" in arguments else arguments
 
 
 def question_text(arguments: Any) -> str:

@@ -144,7 +144,8 @@ def _input(tell: Tools, event: Event, body: ev.InputReceived) -> Note:
 @tells(ev.SignalRefused)
 def _signal_refused(tell: Tools, event: Event, body: ev.SignalRefused) -> Note:
     if body.signal_kind == "child" and body.error.code == "not_open":
-        return Note("child", f"one that has ended: {said(body.error.message)}", "dim", quiet=True)
+        ended = said(body.error.message).removeprefix("child refused: ")
+        return Note("child", f"{ended}, which has ended", "dim", quiet=True)
     return Note("refused", f"a {body.signal_kind}: {why(body.error)}", "bad")
 
 

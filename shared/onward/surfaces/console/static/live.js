@@ -53,6 +53,7 @@ function append(list, doc) {
     each.classList.add("fresh");
     sayTimes(each);
     here.append(each);
+    if (list === "talk") document.getElementById("conversation").hidden = false;
   }
 }
 
