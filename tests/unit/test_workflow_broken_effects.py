@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from onward import Context, Pending, StepFailed, tool, workflow
-from tests.unit.flows import Flow
+from onward.engine.gateway import Start
+from onward.ports import Wake
+from tests.unit.flows import ANN, Flow
 
 DONE: list[Any] = []
 
@@ -116,3 +118,31 @@ async def test_g6_what_never_came_to_an_end_outside_is_for_a_person_to_say() -> 
     assert (state.ended, call.status) == (None, "person")
     state = await play.signal("outcome", {"call": call.id, "status": "not_done"})
     assert (state.ended, DONE) == ("cancelled", ["order 1"])
+
+
+# --- stopping ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("many", [1, 3])
+async def test_r5_nothing_is_begun_by_a_process_that_was_asked_to_stop_while_it_wrote_down_what_is_to_be_done(
+    many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(ctx: Context) -> None:
+        await asyncio.gather(*(ctx.step(once, n, effect="read") for n in range(many)))
+
+    play = Flow(flow(body))
+    parts = play.runner.parts
+    append = parts.engine.appender.append
+
+    async def stopping(*args: Any, **more: Any) -> Any:
+        mark = await append(*args, **more)
+        parts.performing.stop()
+        return mark
+
+    monkeypatch.setattr(parts.engine.appender, "append", stopping)
+    start = Start.of(play.app.choose("flow"), "s1", version=None, limits=None, input=None)
+    await parts.gateway.start(start, ANN)
+    await parts.engine.advance(Wake.of(await play.head(), look=True))
+    assert (DONE, len(await play.names())) == ([], many)
+    state = await Flow(flow(body), runner=play.runner).settle()
+    assert (state.ended, DONE) == ("completed", list(range(many)))

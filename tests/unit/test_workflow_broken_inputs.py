@@ -117,3 +117,36 @@ async def test_g3_an_input_that_was_taken_and_then_erased_stops_the_body_and_is_
 def _erased(state: State) -> State:
     gone = [changed(each, value=Erased()) if each.kind == "input" else each for each in state.transcript]
     return changed(state, transcript=tuple(gone))
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_large_answer_to_a_question_is_what_was_answered(restarted: bool) -> None:
+    async def body(ctx: Context) -> Any:
+        found = await ctx.approval("Which?")
+        await ctx.sleep("1h")
+        again = await ctx.approval("Sure?")
+        return [len(found.result), found.approved, list(found.by), again.approved]
+
+    play = Flow(flow(body))
+    await play.start()
+    await play.decide("responded", result="x" * 100_000)
+    after = Flow(flow(body), runner=play.runner) if restarted else play
+    after.sent = play.sent
+    await after.wait(3600)
+    assert (await after.decide("approved")).output == [100_000, False, ["ann@example.com"], True]
+
+
+async def test_g3_a_large_answer_that_was_erased_stops_the_body() -> None:
+    async def body(ctx: Context) -> Any:
+        found = await ctx.approval("Which?")
+        await ctx.sleep("1h")
+        return found.result
+
+    play = Flow(flow(body))
+    await play.start()
+    state = await play.decide("responded", result="x" * 100_000)
+    gone = [changed(each, content=Erased()) if each.content is not None else each for each in state.transcript]
+    for each in gone:
+        each.__dict__.pop("fetched", None)
+    decision = flow(body).decide(changed(state, transcript=tuple(gone)))
+    assert decision.bodies[0].error.code == "result_erased"

@@ -95,8 +95,12 @@ def _answered(state: State, event: ev.Event, body: ev.ApprovalDecided) -> State:
     if body.verdict == "approved" and len(by) < call.needed:
         return update_keeping(state, call.id, approved_by=by)
     names = [actor.name for actor in (by if body.verdict == "approved" else (event.actor,))]
-    decision = {"verdict": body.verdict, "by": names, "reason": body.reason, "result": body.result}
-    return settle(state, event, call.id, decision, failed=False)
+    large = body.result if isinstance(body.result, Blob | Erased) else None
+    decision = {"verdict": body.verdict, "by": names, "reason": body.reason, "result": None if large else body.result}
+    state = settle(state, event, call.id, decision, failed=False)
+    if large is None:
+        return state
+    return changed(state, transcript=(*state.transcript[:-1], changed(state.transcript[-1], content=large)))
 
 
 def _approved(state: State, id: str, by: tuple[ev.Actor, ...]) -> State:

@@ -27,7 +27,7 @@ from onward.core.events import (
     Value,
 )
 from onward.core.files import MARK
-from onward.core.payload import Blob, Payload, bytes_of, pack
+from onward.core.payload import Blob, Erased, Payload, bytes_of, pack
 
 FOLD_VERSION = 2
 """Changes whenever the same log would fold to something else; older snapshots are then ignored (R20)."""
@@ -144,8 +144,11 @@ class Entry(Value):
 
     @property
     def known(self) -> Any:
-        """The value: itself, or as it was fetched from where it lies."""
-        return self.__dict__.get("fetched", self.value)
+        """The value: itself, or as it was fetched from where it lies. What a person answered a workflow lies beside the
+        decision where it is large."""
+        if "fetched" in self.__dict__ or self.kind != "result" or self.content is None:
+            return self.__dict__.get("fetched", self.value)
+        return self.content if isinstance(self.content, Erased) else {**self.value, "result": self.content}
 
     @cached_property
     def text(self) -> str:

@@ -19,7 +19,7 @@ from onward.core.lease import MARGIN, Busy, Later
 from onward.core.program import AskModel, Effect, MakeCall, Perform, Program
 from onward.core.retry import STALLS_TO_PARK
 from onward.engine.alone import TURN, Floor
-from onward.engine.alongside import Alongside
+from onward.engine.alongside import Alongside, lasts
 from onward.engine.append import Appender
 from onward.engine.deciding import Decider, Full, Leave, suspicious
 from onward.engine.hold import Hold, Renewer
@@ -250,6 +250,8 @@ class Engine:
         started = await self._begin(session, program, effects)
         if not started:
             return
+        if self.performing.stopping and not lasts(started[0]):
+            raise Stopping  # it was asked to while it wrote down what these rest on (R5)
         if self.alongside.applies(session, program, started):
             return await self.alongside.perform(session, program, started)
         async with aclosing(self.performing.run(session.hold, session.state, program, started)) as batches:

@@ -34,7 +34,7 @@ class Alongside:
 
     def applies(self, session: Session, program: Program, effects: Sequence[Effect]) -> bool:
         """Whether something may come up while these are under way."""
-        if not program.leads or any(_lasts(effect) for effect in effects):
+        if not program.leads or any(lasts(effect) for effect in effects):
             return False
         return len(effects) > 1 or any(name != "deadline" for name in session.state.timers)
 
@@ -66,7 +66,7 @@ class Alongside:
             await self._append(session)
         calls.keep(session.state.calls)
         wanted = decision.effects if isinstance(decision, Perform) else ()
-        new = [effect for effect in wanted if not calls.has(effect) and not _lasts(effect)]
+        new = [effect for effect in wanted if not calls.has(effect) and not lasts(effect)]
         if session.changed and not session.state.ended:
             await self._append(session)
         if new and not self._is_late(session, new):
@@ -77,7 +77,7 @@ class Alongside:
         return self._performing.stopping or session.hold.spent or suspicious(session.state, effects)
 
 
-def _lasts(effect: Effect) -> bool:
+def lasts(effect: Effect) -> bool:
     """Whether it is a step of its own."""
     return isinstance(effect, Reconcile) or (isinstance(effect, MakeCall) and not effect.call.repeatable)
 

@@ -177,6 +177,8 @@ class Loader:
         for entry in state.transcript[before:]:
             if isinstance(entry.value, Blob) and "fetched" not in entry.__dict__:
                 entry.__dict__["fetched"] = await self.resolve(key, entry.value)
+            elif entry.kind == "result" and isinstance(entry.content, Blob) and "fetched" not in entry.__dict__:
+                entry.__dict__["fetched"] = {**entry.value, "result": await self.resolve(key, entry.content)}
         self.cache.note_fetched(key, state.transcript)
 
     async def _with_answer(self, key: str, state: State, at: int) -> State:

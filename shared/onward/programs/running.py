@@ -78,8 +78,7 @@ class Run:
     def leads_to(self, state: State) -> bool:
         """Whether the state goes on from what this run was delivered: from the very entries, not from others like
         them, and with what was open then. What an append that failed had said is nobody's any more."""
-        same = (state.tenant, state.session) == (self.state.tenant, self.state.session)
-        if not same or state.generation != self.state.generation or self.delivered > len(state.transcript):
+        if _which(state) != _which(self.state) or self.delivered > len(state.transcript):
             return False
         if self.delivered and state.transcript[self.delivered - 1] is not self._last:
             return False
@@ -385,3 +384,8 @@ def _heard(main: asyncio.Task[Any]) -> None:
     """What a body ends with is said by its session, or, where that was closing anyway, by nobody."""
     if not main.cancelled():
         main.exception()
+
+
+def _which(state: State) -> tuple[Any, ...]:
+    """The session, and how often it began afresh. Two processes' stores may each have one of this name."""
+    return state.tenant, state.session, state.started_at, state.generation
