@@ -159,3 +159,12 @@ async def test_g15_bad_input_names_its_field_and_makes_nothing(api: Api) -> None
         assert says in answer.doc["detail"], answer
     assert len((await api.ask("GET", "sessions/b-bad/branches")).doc["sessions"]) == 1
     assert (await api.ask("POST", "sessions/b-none/fork", {})).said == (404, "not_found")
+
+
+async def test_a_branch_begins_on_the_version_that_is_named(api: Api) -> None:
+    await _done(api, "b-version")
+    body = {"id": "b-version-1", "at": 2, "effects": "blocked", "version": "never deployed"}
+    made = await api.ask("POST", "sessions/b-version/fork", body)
+    assert (made.status, made.doc["version"]) == (201, "never deployed")
+    assert (await api.ask("POST", "sessions/b-version-1/cancel", {"reason": "it was to see"})).status < 300
+    assert (await api.ask("POST", "sessions/b-version/fork", body | {"id": "b-version-2", "version": ""})).status == 400
