@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from onward import Runtime  # noqa: E402
 from onward.wiring import Policy  # noqa: E402
-from tests.benchmarks import bench_branches, bench_follow  # noqa: E402
+from tests.benchmarks import bench_branches, bench_follow, bench_workflows, flows  # noqa: E402
 from tests.benchmarks.programs import RESULT, app  # noqa: E402
 
 REPEATS = 3
@@ -55,7 +55,8 @@ def median(measure: Callable[[], float], repeats: int = REPEATS) -> Row:
 def sessions_per_second(program: str, input: int, sessions: int, at_once: int, steps_per_wake: int) -> float:
     async def main() -> float:
         with fresh() as db:
-            async with Runtime(app, db, policy=Policy(steps_per_wake=steps_per_wake)) as runtime:
+            of = flows.app if program == "flow" else app
+            async with Runtime(of, db, policy=Policy(steps_per_wake=steps_per_wake)) as runtime:
                 began = time.perf_counter()
                 room = asyncio.Semaphore(at_once)
 
@@ -108,9 +109,13 @@ def sync_mode() -> str:
     return asyncio.run(main())
 
 
-def steps(sessions: int, at_once: int, per_wake: int) -> Row:
+def steps(sessions: int, at_once: int, per_wake: int, program: str = "chain") -> Row:
     length = 100
-    return median(lambda: length * sessions_per_second("chain", length, sessions, at_once, per_wake))
+    return median(lambda: length * sessions_per_second(program, length, sessions, at_once, per_wake))
+
+
+def flow(sessions: int, at_once: int, per_wake: int) -> Row:
+    return steps(sessions, at_once, per_wake, "flow")
 
 
 def agents(sessions: int, at_once: int, per_wake: int) -> Row:
@@ -133,12 +138,12 @@ def child(*args: str, dies: bool = False) -> dict[str, float]:
     return found
 
 
-def resumed(size: int, figure: str) -> Row:
+def resumed(size: int, figure: str, program: str = "chain") -> Row:
     def once() -> float:
         with fresh() as db:
-            child("die", db, str(size), dies=True)
+            child("die", db, str(size), program, dies=True)
             began = time.perf_counter()
-            found = child("resume", db, str(size))
+            found = child("resume", db, str(size), program)
             return (
                 {**found, "with_process": time.perf_counter() - began}[figure] if figure == "whole" else found[figure]
             )
@@ -272,6 +277,24 @@ ROWS: dict[str, tuple[str, str, str | None, Callable[[], Row]]] = {
     "resume_5000": ("... 5,000 steps", "s", "<= 0.02", lambda: resumed(5000, "seconds")),
     "resume_process_5000": ("... with process start and imports", "s", "<= 0.5", lambda: resumed(5000, "with_process")),
     "again_1000": ("finished steps run again after kill -9", "steps", "= 0", lambda: resumed(1000, "again")),
+    "flow_sequential": ("a workflow's steps, one session at a time", "steps/s", ">= 1000", lambda: flow(10, 1, 1)),
+    "flow_sequential_many": ("... many steps per wake", "steps/s", ">= 1000", lambda: flow(10, 1, MANY)),
+    "flow_concurrent": ("a workflow's steps, 32 sessions at once", "steps/s", ">= 3000", lambda: flow(64, 32, 1)),
+    "flow_concurrent_many": ("... many steps per wake", "steps/s", ">= 3000", lambda: flow(64, 32, MANY)),
+    "flow_resume_100": (
+        "a workflow: kill -9, then start to next step, 100 steps",
+        "s",
+        "<= 0.02",
+        lambda: resumed(100, "seconds", "flow"),
+    ),
+    "flow_resume_1000": ("... 1,000 steps", "s", "<= 0.02", lambda: resumed(1000, "seconds", "flow")),
+    "flow_resume_5000": ("... 5,000 steps", "s", None, lambda: resumed(5000, "seconds", "flow")),
+    "flow_again_1000": (
+        "its steps run again after kill -9",
+        "steps",
+        "= 0",
+        lambda: resumed(1000, "again", "flow"),
+    ),
     "import": ("import of onward, Agent and Runtime", "s", "<= 0.25", imports),
     "hello": ("hello world: a step in a fresh process and store", "s", "<= 0.6", hello),
     "bytes_10": ("stored bytes per agent turn, 10 turns", "bytes", "constant", lambda: bytes_per_turn(10)),
@@ -304,6 +327,10 @@ def main(wanted: list[str], quick: bool = False) -> None:
     if not wanted or any(name.startswith(prefix) for name in bench_branches.ROWS for prefix in wanted):
         measured = bench_branches.measured(SPACE)
         for name, (label, unit, goal) in bench_branches.ROWS.items():
+            show(name, label, unit, goal, measured[name], results)
+    if not wanted or any(name.startswith(prefix) for name in bench_workflows.ROWS for prefix in wanted):
+        measured = bench_workflows.measured(SPACE)
+        for name, (label, unit, goal) in bench_workflows.ROWS.items():
             show(name, label, unit, goal, measured[name], results)
     stamp = datetime.now(UTC).isoformat(timespec="seconds")
     (SPACE / "latest.json").write_text(json.dumps({"at": stamp, "results": results}, indent=1) + "\n")

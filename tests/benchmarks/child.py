@@ -1,4 +1,4 @@
-"""A process of its own for what must be measured from a start: `child.py WHAT DB [N]`. Prints one JSON line."""
+"""A process of its own for what is measured from a start: `child.py WHAT DB [N [PROGRAM]]`. Prints a line of JSON."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import os
 import signal
 import sys
 import time
+from typing import Any
 
 BEGAN = time.perf_counter()
 
 
-async def hello(db: str, _: int) -> dict[str, float]:
+async def hello(db: str, _: int, program: str) -> dict[str, float]:
     """One durable step in a fresh process and store."""
     from onward import App, Runtime
     from tests.benchmarks.programs import Chain
@@ -23,11 +24,22 @@ async def hello(db: str, _: int) -> dict[str, float]:
     return {"seconds": time.perf_counter() - BEGAN}
 
 
-async def die(db: str, steps: int) -> dict[str, float]:
+def made_of(step: Any, program: str) -> Any:
+    """A program of such steps: a workflow, or one that only decides."""
+    if program == "flow":
+        from tests.benchmarks.flows import chain_of
+
+        return chain_of(step)
+    from tests.benchmarks.programs import Chain
+
+    return Chain(of=step)
+
+
+async def die(db: str, steps: int, program: str) -> dict[str, float]:
     """Make so many steps, then be killed inside the next one."""
     from onward import App, Runtime, tool
     from onward.wiring import Policy
-    from tests.benchmarks.programs import RESULT, Chain
+    from tests.benchmarks.programs import RESULT
 
     @tool(effect="read", name="step")
     async def deadly(number: int) -> str:
@@ -36,16 +48,17 @@ async def die(db: str, steps: int) -> dict[str, float]:
             os.kill(os.getpid(), signal.SIGKILL)
         return RESULT
 
-    async with Runtime(App(programs=[Chain(of=deadly)]), db, policy=Policy(steps_per_wake=100_000)) as runtime:
-        await runtime.start("chain", steps + 10, id="long")
+    app = App(programs=[made_of(deadly, program)])
+    async with Runtime(app, db, policy=Policy(steps_per_wake=100_000)) as runtime:
+        await runtime.start(program, steps + 10, id="long")
         await runtime.wait("long")
     return {}
 
 
-async def resume(db: str, steps: int) -> dict[str, float]:
+async def resume(db: str, steps: int, program: str) -> dict[str, float]:
     """Take the session up again: seconds to the next step, with and without process start and imports."""
     from onward import App, Runtime, tool
-    from tests.benchmarks.programs import RESULT, Chain
+    from tests.benchmarks.programs import RESULT
 
     made: list[int] = []
     first: list[float] = []
@@ -57,7 +70,7 @@ async def resume(db: str, steps: int) -> dict[str, float]:
         made.append(number)
         return RESULT
 
-    app = App(programs=[Chain(of=noted)])
+    app = App(programs=[made_of(noted, program)])
     import onward.adapters.local.sqlite  # noqa: F401 - imports are not part of what is measured
 
     started = time.perf_counter()
@@ -72,4 +85,5 @@ async def resume(db: str, steps: int) -> dict[str, float]:
 
 if __name__ == "__main__":
     what = {"hello": hello, "die": die, "resume": resume}[sys.argv[1]]
-    print(json.dumps(asyncio.run(what(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 0))))
+    db, count, program = (*sys.argv[2:], *("", "0", "chain")[len(sys.argv) - 2 :])
+    print(json.dumps(asyncio.run(what(db, int(count), program))))
