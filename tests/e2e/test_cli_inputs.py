@@ -67,6 +67,14 @@ def test_g15_what_is_not_of_the_form_that_is_waited_for_is_refused_at_once(waits
     assert waits("events", "s1", "--json").out == before
 
 
+def test_what_came_early_and_does_not_fit_is_passed_over_and_said(desk: Desk, here: Here) -> None:
+    (desk.path / APP).write_text(FILE)
+    here("run", APP, "Go", "--id", "s1")
+    here("send", "s1", "--name", "note", "--value", "5")
+    here("send", "s1", "--name", "paid", "--value", '{"amount": 5}')
+    assert "input passed over: input: Input should be a valid string [session s1]" in here("run", APP, "--id", "s1").err
+
+
 def test_an_agent_takes_no_name(desk: Desk, here: Here) -> None:
     here("run", "desk.py:desk", "Go", "--id", "s2")
     refused = here("send", "s2", "Hi", "--name", "paid")

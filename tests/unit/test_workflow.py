@@ -151,6 +151,10 @@ async def test_arguments_that_do_not_fit_are_refused_where_they_are_given() -> N
             await ctx.step(lambda: 1, effect="read")
         with pytest.raises(BadInput, match="retry= is for"):
             await ctx.step(double, 1, retry=3)
+        with pytest.raises(BadInput, match="step double: effect 'reed' is none of read"):
+            await ctx.step(double, 1, effect="reed")  # type: ignore[call-overload] # what is tested
+        with pytest.raises(BadInput, match=r"step: 4 is no function: write ctx\.step\(function, argument, \.\.\.\)"):
+            await ctx.step(4, effect="read")  # type: ignore[call-overload] # what is tested
         return said
 
     state = await Flow(flow).start()

@@ -311,12 +311,9 @@ async def test_what_could_not_be_taken_back_is_retried_or_said_to_be_dealt_with(
     assert head.error is not None
     assert head.error.code == "undo_failed"
     (again,) = (await flow.runner.state("s1")).calls
-    assert [verb.command for verb in verbs(head, PLACE)][:3] == [
-        "onward retry s1",
-        f"onward skip s1 --call {again}",
-        "onward cancel s1",
-    ]
+    by_hand = f"onward skip s1 --call {again}"
+    assert [verb.command for verb in verbs(head, PLACE)] == ["onward retry s1", by_hand], "a cancel moves nothing"
     await flow.signal("skip", {"call": again})
-    (go_on, _) = verbs(await flow.head(), PLACE)
+    (go_on,) = verbs(await flow.head(), PLACE)
     assert go_on.does == "go on, with what is still to be taken back"
     assert (await flow.signal("resume", {})).ended == "failed"

@@ -184,6 +184,27 @@ async def test_a_tool_names_its_own_undo() -> None:
     assert (state.ended, DONE) == ("failed", ["reserve 12", "release 12"])
 
 
+async def test_what_may_be_repeated_takes_an_undo_only_where_it_is_said_to_be_compensatable() -> None:
+    @tool(effect="idempotent", retry=5)
+    async def reserve(room: str) -> str:
+        """Reserve a room."""
+        DONE.append(f"reserve {room}")
+        return f"{room} is held"
+
+    async def release(result: str) -> None:
+        DONE.append(f"released: {result}")
+
+    @workflow
+    async def hotel(ctx: Context) -> None:
+        with pytest.raises(BadInput, match="step reserve: undo= is for effect='compensatable', and this one is idemp"):
+            await ctx.step(reserve, "12", undo=release)
+        await ctx.step(reserve, "12", undo=release, effect="compensatable")
+        raise ValueError("no")
+
+    state = await Flow(hotel).start()
+    assert (state.ended, DONE) == ("failed", ["reserve 12", "released: 12 is held"])
+
+
 async def test_what_a_child_did_is_taken_back_by_the_child() -> None:
     @workflow
     async def parent(ctx: Context) -> None:

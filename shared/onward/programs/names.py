@@ -30,6 +30,8 @@ def step_name(function: Callable[..., Any], name: str | None) -> str:
         return checked_name(name, "step")
     if isinstance(function, functools.partial):
         return step_name(function.func, None)
+    if not callable(function):
+        raise BadInput(f"step: {function!r} is no function: write ctx.step(function, argument, ...)")
     own = getattr(function, "name", None) or getattr(function, "__name__", "")
     if own == "<lambda>" or not isinstance(own, str) or not _NAME.fullmatch(own):
         raise BadInput(f"step: {own or function!r} has no name to be known by: give name=")

@@ -20,7 +20,7 @@ from onward.errors import BadInput
 from onward.programs.functions import Function
 from onward.programs.names import step_name
 from onward.programs.schema import Form, Results, form_of, ordered
-from onward.programs.tools import Tool, checked_effect, checked_retry
+from onward.programs.tools import EFFECTS, Tool, checked_retry
 
 TIMEOUT = 300.0
 """Seconds that one attempt at a step may take, where nothing else is said."""
@@ -55,14 +55,11 @@ class Step(Function):
 def step_of(function: Callable[..., Any], options: Options) -> Function:
     """The function as a step under these options. Raises BadInput, naming the step."""
     name = step_name(function, options.name)
-    if options.undo is not None and options.effect in ("read", "idempotent"):
-        raise BadInput(f"step {name}: undo= is for effect='compensatable', and this one is {options.effect}")
-    step = function if isinstance(function, Tool) else Step(function, name, _effect(options))
+    step = function if isinstance(function, Tool) else Step(function, name, options.effect or "irreversible")
     if options == _NOTHING or (isinstance(function, Tool) and options == Options(name=options.name)):
         return step
     step = copy.copy(step)
-    effect = step.effect if options.effect is None and options.undo is None else _effect(options)
-    step.effect = effect if isinstance(options.undo, Tool) or options.undo is None else _checked(name, effect)
+    step.effect = _effect(name, step.effect, options)
     if options.timeout is not None:
         step.timeout = seconds(options.timeout, f"step {name}: timeout")
     if options.retry is not None:
@@ -73,12 +70,18 @@ def step_of(function: Callable[..., Any], options: Options) -> Function:
 _NOTHING = Options()
 
 
-def _effect(options: Options) -> EffectClass:
-    return options.effect or ("compensatable" if options.undo is not None else "irreversible")
-
-
-def _checked(name: str, effect: Any) -> EffectClass:
-    return effect if effect == "compensatable" else checked_effect(name, effect, None)
+def _effect(name: str, declared: EffectClass, options: Options) -> EffectClass:
+    """What has an undo is compensatable. Nobody could say of what may be repeated whether an attempt that failed was
+    the one that did it: it is not made so without a word, which would end its retries."""
+    if options.effect is not None and options.effect not in EFFECTS:
+        raise BadInput(f"step {name}: effect {options.effect!r} is none of {', '.join(EFFECTS)}")
+    effect = options.effect or declared
+    if options.undo is None:
+        return effect
+    if effect in ("read", "idempotent"):
+        wrong = f"undo= is for effect='compensatable', and this one is {effect}"
+        raise BadInput(f"step {name}: {wrong}: say effect='compensatable', and it is not retried")
+    return "compensatable" if options.effect is None else effect
 
 
 def _retry(name: str, retry: Any, effect: EffectClass) -> Retry:

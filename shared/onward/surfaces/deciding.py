@@ -216,7 +216,8 @@ def _lines(told: Told, place: Place, app: str) -> list[str]:
 
 def _onward(head: Head, seq: int, place: Place, app: str) -> list[str]:
     if head.ended or head.status in ("waiting", "needs_attention", "paused"):
-        return [f"The session is {status_text(head)}."]
+        needs = head.status == "needs_attention"
+        return ["The session needs attention." if needs else f"The session is {status_text(head)}."]
     if head.seq > seq or place.project is not None:
         return ["The session goes on."]
     return [

@@ -54,18 +54,19 @@ class Output:
 
 
 class _OneLine(logging.Formatter):
-    """A record in one line; the traceback only for who asked for it."""
+    """A record in one line, with what went wrong; the traceback only for who asked for it."""
 
     def __init__(self, verbose: bool) -> None:
         super().__init__("%(asctime)s  %(levelname)s %(message)s", "%H:%M:%S")
         self._verbose = verbose
 
     def format(self, record: logging.LogRecord) -> str:
-        if self._verbose or not record.exc_info:
+        error = record.exc_info[1] if record.exc_info else getattr(record, "error", None)
+        if error is None or (self._verbose and record.exc_info):
             return super().format(record)
         plain = logging.makeLogRecord({**record.__dict__, "exc_info": None, "exc_text": None})
         session = f" [session {record.session}]" if hasattr(record, "session") else ""
-        return f"{super().format(plain)}: {record.exc_info[1]}{session}"
+        return f"{super().format(plain)}: {error}{session}"
 
 
 def log_to_stderr(verbose: bool, *, told: frozenset[str] = frozenset()) -> None:

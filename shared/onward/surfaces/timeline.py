@@ -146,7 +146,8 @@ def _signal_refused(tell: Tools, event: Event, body: ev.SignalRefused) -> Note:
     if body.signal_kind == "child" and body.error.code == "not_open":
         ended = said(body.error.message).removeprefix("child refused: ")
         return Note("child", f"{ended}, which has ended", "dim", quiet=True)
-    return Note("refused", f"a {body.signal_kind}: {why(body.error)}", "bad")
+    reason = why(body.error).removeprefix(f"{body.signal_kind} refused: ")
+    return Note("refused", f"{body.signal_kind}: {reason}", "bad")
 
 
 @tells(ev.SignalKept)

@@ -116,7 +116,7 @@ def _parked(head: Head, place: Place) -> list[Verb]:
     if code == "restored":
         return _unlooked(head, place)
     if code in _OF_WORKFLOWS:
-        return [*_OF_WORKFLOWS[code](head, place), _cancel(head, place)]
+        return _OF_WORKFLOWS[code](head, place)
     raised = _raised(head)
     retry = "go on under a higher limit" if raised else "try again, once the cause is gone"
     return [Verb(place.command("retry", head.id, more=raised), retry), _cancel(head, place)]
@@ -143,6 +143,7 @@ def _other_code(head: Head, place: Place) -> list[Verb]:
     return [
         Verb(place.command("retry", head.id), "go on, once the code asks for what the log has"),
         Verb(place.command("fork", head.id, more=branch), "or go on from there in a branch, by the code that is there"),
+        _cancel(head, place),
     ]
 
 
@@ -154,7 +155,7 @@ def agreed_up_to(head: Head) -> int | None:
 
 
 def _not_undone(head: Head, place: Place) -> list[Verb]:
-    """What could not be taken back is tried again, or dealt with by hand."""
+    """What could not be taken back is tried again, or dealt with by hand. To cancel it would take back the same."""
     undos = [wait for wait in head.waits if wait.call and wait.name.startswith("undo")]
     does = "take it back, once the cause is gone" if undos else "go on, with what is still to be taken back"
     by_hand = "or it was dealt with by hand: then retry, to go on without it"
@@ -169,7 +170,7 @@ def _unreadable(head: Head, place: Place) -> list[Verb]:
     """What it goes by is not there, or is not read by the code."""
     retry = [Verb(place.command("retry", head.id), "go on, once the code reads what was recorded")]
     output = Verb(place.command("finish", head.id, more=("--output", "JSON")), "end it with an output")
-    return [*(retry if head.error and head.error.code == "result_unreadable" else []), output]
+    return [*(retry if head.error and head.error.code == "result_unreadable" else []), output, _cancel(head, place)]
 
 
 def _in_vain(head: Head, place: Place) -> list[Verb]:

@@ -161,6 +161,8 @@ def _ending(head: Head) -> Iterator[Repair]:
     if not unknown:
         does = "It ends as completed, with this output, or else its newest answer. What it waits for is dropped."
         yield Repair("finish", "Finish", does, "", "output", "Output", danger=True)
+    if head.error is not None and head.error.code == "undo_failed":
+        return  # it is on its way to its end, or would have to take back the same
     begun = ", once what it has begun is settled" if unknown else ""
     yield Repair("cancel", "Cancel", f"It ends as cancelled{begun}. What it waits for is dropped.", danger=True)
 
