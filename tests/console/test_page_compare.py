@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from onward import Agent, App, Call, ScriptedModel, tool
+from onward import Agent, App, Call, Context, ScriptedModel, tool, workflow
 from tests.console.house import House, opened
 from tests.console.shop import HOSTILE, book, calls
 
@@ -30,7 +30,16 @@ TURNS: list[Any] = [
     {"calls": [calls("pay", amount=5)]},
     {"text": "It is paid."},
 ]
-APP = App(programs=[Agent("desk", model=ScriptedModel(TURNS), tools=[pay, look], conversation=True)])
+
+
+@workflow
+async def order(ctx: Context, item: str) -> str:
+    """Look, and pay."""
+    seen = await ctx.step(look, item, name="first-look")
+    return f"{seen}, {await ctx.step(pay, 5)}"
+
+
+APP = App(programs=[order, Agent("desk", model=ScriptedModel(TURNS), tools=[pay, look], conversation=True)])
 
 
 @pytest.fixture
@@ -95,6 +104,27 @@ async def test_a_branch_that_did_the_same_is_the_same(house: House) -> None:
     assert page.root.one("p", data_part="verdict").text == "same"
     assert page.root.all("a", href="#first") == page.root.all("tr", id="first") == []
     assert "11 turns alike" in page.text
+
+
+async def test_workflows_are_shown_by_the_names_of_what_they_asked_for(house: House) -> None:
+    body = {"id": "w-1", "program": "order", "input": "lamp"}
+    assert (await house.api.ask("POST", "sessions", body)).status == 201
+    await house.rests("w-1", "completed")
+    kinds = await house.kinds("w-1")
+    at = kinds.index("call_completed") + 1
+    edits = [{"seq": at, "value": "seen otherwise"}]
+    fork = {"id": "w-2", "at": at, "effects": "blocked", "edits": edits}
+    assert (await house.api.ask("POST", "sessions/w-1/fork", fork)).status == 201
+    await house.rests("w-2", "failed")
+    page = await house.visitor().get("/sessions/w-1/compare/w-2?tenant=default")
+    assert page.root.one("p", data_part="verdict").text == (
+        'diverges at operation 2: first-look: "seen otherwise" instead of "seen lamp"'
+    )
+    parted = page.root.one("tr", id="first")
+    assert parted.one("th").attributes["data-name"] == "Operation"
+    cells = {each.attributes["data-name"]: each.text for each in parted.all("td")}
+    assert cells["A"].startswith("first-look")
+    assert "inherited" in cells["B"]
 
 
 async def test_what_is_not_there_or_not_for_the_visitor_is_not_found(house: House) -> None:

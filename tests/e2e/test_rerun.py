@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from onward import Agent, App, Approval, Context, File, Runtime, ScriptedModel, tool, workflow
+from onward import Agent, App, Approval, Context, File, Runtime, ScriptedModel, StepFailed, tool, workflow
 from onward.core.model import ModelRequest
 from onward.core.record import prompt
 from onward.core.state import State
@@ -180,6 +180,42 @@ def test_a_workflow_is_told_again_by_the_same_names_where_it_was(db: Path) -> No
             assert [state.output for state in told] == [[[False] * 3, "now", "early"]] * 2
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("effects", ["recorded", "blocked"])
+def test_a_workflow_that_is_run_again_from_its_middle_is_told_the_rest(db: Path, effects: Any) -> None:
+    async def main() -> None:
+        async with Runtime(App(programs=[listening]), db, identity="ann") as runtime:
+            await runtime.start("listening", id="s")
+            for name in ("a", "b", "c"):
+                await runtime.wait("s")
+                await runtime.send("s", f"word of {name}", name=name)
+            done = await runtime.wait("s", ended=True)
+            first, *_ = [event.seq async for event in runtime.events("s") if event.kind == "input_received"]
+            for at in (first, first + 1, done.seq - 1):
+                head = await rerun(runtime, "s", branch=f"again-{at}", effects=effects, at=at)
+                assert head.status == "completed", at
+                told = [(await runtime.state(id)).output for id in ("s", head.id)]
+                assert told[1][0] == told[0][0] == [f"word of {name}" for name in ("a", "b", "c")]
+                assert effects == "blocked" or told[1] == told[0]
+            assert len(made) == 3
+
+    asyncio.run(main())
+
+
+@workflow
+async def listening(ctx: Context) -> list[Any]:
+    """What it is told one after another, and what was looked at meanwhile."""
+
+    async def seen(order: str) -> str:
+        try:
+            return await ctx.step(look, order=order)
+        except StepFailed as exc:
+            return exc.code
+
+    looks = [asyncio.ensure_future(seen(order)) for order in ("7", "8", "9")]
+    told = [await ctx.signal(name, str) for name in ("a", "b", "c")]
+    return [told, await asyncio.gather(*looks)]
 
 
 def test_files_of_inputs_are_there_again(db: Path) -> None:
