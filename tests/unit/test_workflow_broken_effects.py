@@ -146,3 +146,27 @@ async def test_r5_nothing_is_begun_by_a_process_that_was_asked_to_stop_while_it_
     assert (DONE, len(await play.names())) == ([], many)
     state = await Flow(flow(body), runner=play.runner).settle()
     assert (state.ended, DONE) == ("completed", list(range(many)))
+
+
+# --- one of several ------------------------------------------------------------------------------------------------
+
+
+async def test_g7_what_came_of_a_call_is_kept_where_something_goes_wrong_with_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def body(ctx: Context) -> list[int]:
+        return [*await asyncio.gather(*(ctx.step(once, n, effect="read") for n in range(3)))]
+
+    play = Flow(flow(body))
+    performing, wrong = play.runner.parts.performing, iter([True])
+    one = performing._one
+
+    async def breaks(hold: Any, state: Any, program: Any, effect: Any) -> Any:
+        if effect.call.operation.name == "once" and next(wrong, False):
+            raise RuntimeError("its arguments can't be read")
+        return await one(hold, state, program, effect)
+
+    monkeypatch.setattr(performing, "_one", breaks)
+    await play.start()
+    state = await play.finish()
+    assert (state.output, sorted(DONE)) == ([0, 1, 2], [0, 1, 2])

@@ -26,9 +26,10 @@ from onward.engine.hold import Hold, Renewer
 from onward.engine.late import LateOutcomes
 from onward.engine.load import Loader
 from onward.engine.outbox import Outbox
-from onward.engine.perform import Fact, Performing, Stopping
+from onward.engine.perform import Performing
 from onward.engine.session import Session, note
 from onward.engine.switches import Switchboard
+from onward.engine.under_way import Fact, Stopping
 from onward.errors import Ambiguous, LeaseLost, OnwardError, Permanent, Retryable, UsageError
 from onward.ports import Lease, Ports, Wake
 

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from onward.core.program import Effect, MakeCall, Perform, Program, Reconcile
 from onward.engine.deciding import Decider, Full, suspicious
-from onward.engine.perform import Fact, Performing, UnderWay
+from onward.engine.perform import Performing
 from onward.engine.session import Session
+from onward.engine.under_way import Fact, UnderWay
 
 SOONEST = 0.05
 """Seconds between two looks at a timer that is about to be due."""

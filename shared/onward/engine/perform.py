@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,68 +27,17 @@ from onward.engine.invoke import Invoker, uninterrupted
 from onward.engine.load import Loader
 from onward.engine.records import Records
 from onward.engine.speaking import Hear
+from onward.engine.under_way import Fact, Stopping, UnderWay, facts_of
 from onward.errors import BadInput, OnwardError
 
 STRAGGLE = 10.0
 """Seconds that results which are ready wait for the others of their turn (R9)."""
 
-SOON = 0.2
-"""The same, where a program goes on beside calls that are under way."""
-
 LONGEST_WAIT = timedelta(days=366)
 """How far ahead a time may lie until which a call only waits."""
 
-Fact = tuple[Actor, Body]
 Late = Callable[[str, OpenCall, Body], Awaitable[None]]
 log = logging.getLogger("onward.engine")
-
-
-class Stopping(Exception):
-    """Effects that may be interrupted were: the lease is let go and a wake published."""
-
-
-class UnderWay:
-    """Calls that are under way together: others can be added, and those that are not wanted any more interrupted."""
-
-    def __init__(self, start: Callable[[State, Effect], asyncio.Task[list[Fact]]]) -> None:
-        self._start = start
-        self._tasks: dict[asyncio.Task[list[Fact]], Effect] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._tasks)
-
-    def add(self, state: State, effects: Sequence[Effect]) -> None:
-        self._tasks |= {self._start(state, effect): effect for effect in effects}
-
-    def has(self, effect: Effect) -> bool:
-        """Whether the call of this effect is under way."""
-        return any(_call(known) == _call(effect) for known in self._tasks.values())
-
-    async def next(self, patience: float | None) -> list[Fact]:
-        """What came of those that are done next, in the order in which they were begun; nothing once so many seconds
-        have passed. Raises Stopping."""
-        tasks = list(self._tasks)
-        done, left = await asyncio.wait(tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        if done and left:
-            done |= (await asyncio.wait(left, timeout=SOON))[0]
-        for task in done:
-            del self._tasks[task]
-        return [fact for task in tasks if task in done for fact in _facts(task)]
-
-    def keep(self, open: Mapping[str, OpenCall]) -> None:
-        """Interrupt those whose calls are not open any more."""
-        for task, effect in list(self._tasks.items()):
-            if _call(effect) not in open:
-                del self._tasks[task]
-                task.cancel()
-
-    def close(self) -> None:
-        """Interrupt whatever is left."""
-        self.keep({})
-
-
-def _call(effect: Effect) -> str:
-    return "" if isinstance(effect, AskModel | Recall) else effect.call.id
 
 
 class Performing:
@@ -150,7 +99,7 @@ class Performing:
                 if waiting:
                     more, waiting = await asyncio.wait(waiting, timeout=STRAGGLE)
                     done |= more
-                yield [fact for task in sorted(done, key=order.__getitem__) for fact in _facts(task)], bool(waiting)
+                yield [fact for task in sorted(done, key=order.__getitem__) for fact in facts_of(task)], bool(waiting)
         finally:
             self._interruptible.difference_update(order)
             for task in waiting:
@@ -323,12 +272,6 @@ class Performing:
             log.warning("poll failed", extra={"action": "poll_failed", "session": state.session, "error": error})
             answer = Pending(timeout=1, poll_every=tool.retry.after(open.polls + 1))
         return [(Actor(kind="tool", name=tool.name), await self._files_kept(hold.key, _polled(hold, open, answer)))]
-
-
-def _facts(task: asyncio.Task[list[Fact]]) -> list[Fact]:
-    if task.cancelled():
-        raise Stopping
-    return task.result()
 
 
 def _not_performed(call: Call, exc: NotPerformed, admitted: Admitted) -> Body:
