@@ -284,7 +284,7 @@ async def test_code_that_asks_for_something_else_has_its_ways_out_as_commands() 
     flow = Flow(version("b"), runner=flow.runner)
     assert (await flow.send(1, "go")).parked is not None
     commands = [verb.command for verb in verbs(await flow.head(), PLACE)][:3]
-    assert commands == ["onward retry s1", "onward fork s1 --at 1", "onward cancel s1"]
+    assert commands == ["onward retry s1", "onward fork s1 --at 1 --effects live", "onward cancel s1"]
 
 
 async def test_what_could_not_be_taken_back_is_retried_or_said_to_be_dealt_with() -> None:

@@ -139,10 +139,11 @@ def _unlooked(head: Head, place: Place) -> list[Verb]:
 def _other_code(head: Head, place: Place) -> list[Verb]:
     """The code asks for something else than what the log has: what it agrees with can be had again, or left."""
     at = agreed_up_to(head)
-    branch = () if at is None else ("--at", str(at))
+    branch = (*(() if at is None else ("--at", str(at))), "--effects", "live")
+    anew = "or go on from there in a branch, by the code that is there: what came then is done anew"
     return [
         Verb(place.command("retry", head.id), "go on, once the code asks for what the log has"),
-        Verb(place.command("fork", head.id, more=branch), "or go on from there in a branch, by the code that is there"),
+        Verb(place.command("fork", head.id, more=branch), anew),
         _cancel(head, place),
     ]
 
@@ -170,7 +171,7 @@ def _unreadable(head: Head, place: Place) -> list[Verb]:
     """What it goes by is not there, or is not read by the code."""
     retry = [Verb(place.command("retry", head.id), "go on, once the code reads what was recorded")]
     output = Verb(place.command("finish", head.id, more=("--output", "JSON")), "end it with an output")
-    return [*(retry if head.error and head.error.code == "result_unreadable" else []), output, _cancel(head, place)]
+    return [*(retry if head.error and head.error.code.endswith("_unreadable") else []), output, _cancel(head, place)]
 
 
 def _in_vain(head: Head, place: Place) -> list[Verb]:
