@@ -118,6 +118,8 @@ _AGAIN: Mapping[str, str] = MappingProxyType(
         "nondeterministic": "It goes on once the code asks for what the log has, and is parked again until then.",
         "undo_failed": "What it did is taken back once more: remove the cause first.",
         "result_unreadable": "It goes on once the code reads what was recorded, and is parked again until then.",
+        "input_unreadable": "It goes on once the code reads what it was given, and is parked again until then.",
+        "waits_for_nothing": "It goes on once its code does, and is parked again until then.",
     }
 )
 """What trying again does, by the code of the reason why a workflow stands."""
