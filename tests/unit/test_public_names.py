@@ -70,6 +70,28 @@ App(programs=[Agent("desk", model=ScriptedModel([]), tools=[refund], limits=Limi
     assert not {name for name in loaded if name.startswith(("onward.engine", "onward.surfaces", "onward.testing"))}
 
 
+def test_declaring_a_workflow_loads_nothing_that_runs_it() -> None:
+    code = """
+from onward import App, Context, tool, workflow
+
+@tool(effect="read")
+def find(order: str) -> str:
+    "Find an order."
+
+@workflow(deadline="7d")
+async def orders(ctx: Context, order: str) -> str:
+    found = await ctx.step(find, order)
+    return await ctx.signal("paid", str, timeout="3d")
+
+App([orders])
+"""
+    loaded = loaded_by(code)
+    assert not loaded & set(HEAVY)
+    assert not {name for name in loaded if name.startswith(("onward.engine", "onward.surfaces", "onward.testing"))}
+    running = {"fanning", "loop", "noticing", "proposing", "running", "unwinding"}
+    assert not loaded & {f"onward.programs.{name}" for name in running}
+
+
 def test_declaring_gemini_loads_nothing_that_reaches_it() -> None:
     loaded = loaded_by('from onward import Agent, Gemini; Agent("desk", model=Gemini("gemini-3-flash", api_key="k"))')
     assert not loaded & {*HEAVY, "httpx", "httpx2"}
