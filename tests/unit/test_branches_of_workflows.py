@@ -294,6 +294,39 @@ async def test_people_decide_on_an_undo_of_a_session_that_is_being_cancelled() -
     assert DONE == [1, ("returned", 1)]
 
 
+async def test_a_live_branch_goes_on_in_the_present() -> None:
+    async def body(ctx: Context) -> Any:
+        await ctx.step(act, 1, effect="read")
+        before = ctx.now()
+
+        async def branch(n: int) -> None:
+            await ctx.step(act, n, effect="read")
+            async with asyncio.timeout(3600):
+                await ctx.sleep("30m")
+
+        await asyncio.gather(branch(2), branch(3))
+        try:
+            await ctx.signal("word", timeout="1h")
+        except TimeoutError:
+            return [str(before), str(ctx.now())]
+
+    play = await played(body)
+    begun = play.runner.clock.now()
+    play.runner.clock.advance(100 * 3600)
+    for at in [event.seq for event in await play.events() if event.kind in ("session_started", "call_completed")]:
+        state = await branched(play, at, branch=f"b{at}", effects="live")
+        sleeps = [call for call in state.calls.values() if call.operation and "sleep" in call.operation.name]
+        assert [call.expires_at for call in sleeps] == [state.at + timedelta(minutes=30)] * 2, (
+            "both as long as they are"
+        )
+    await play.fork(1, "c", effects="live")
+    asked = play.runner.clock.now()
+    await wait(play, 2)
+    before, after = (await play.state("c")).output
+    assert before == str(asked) > str(begun)
+    assert after == str(asked + timedelta(hours=1.5))
+
+
 # --- edits -----------------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from onward.core import events as ev
@@ -56,6 +57,7 @@ def _forked(state: State, event: ev.Event, body: ev.SessionForked) -> State:
         return changed(state, parked=gone)
     base = Base.model_validate(body.base)
     if base.began:
+        base = _from_now(base, state.started_at) if state.effects == "live" else base
         told_at = max((entry.at for entry in base.transcript if entry.at), default=None)
         state = changed(state, generation=base.generation, began=base.began, told_at=told_at, seed=base.seed)
     return changed(
@@ -70,6 +72,15 @@ def _forked(state: State, event: ev.Event, body: ev.SessionForked) -> State:
         trouble=base.trouble,
         recalled=base.recalled,
     )
+
+
+def _from_now(base: Base, now: datetime | None) -> Base:
+    """A workflow in a live branch goes on in the present: the newest that it was told is told to it now."""
+    timed = [at for at, entry in enumerate(base.transcript) if entry.at is not None]
+    if not timed:
+        return changed(base, began=now)
+    before, last, behind = base.transcript[: timed[-1]], base.transcript[timed[-1]], base.transcript[timed[-1] + 1 :]
+    return changed(base, transcript=(*before, changed(last, at=now), *behind))
 
 
 @folds(ev.SessionContinued)

@@ -173,15 +173,20 @@ class Context:
         nothing is paid for."""
         counted = isinstance(span, timedelta) or type(span) in (int, float)
         none = counted and span <= type(span)()  # type: ignore[operator]
-        return self.sleep_until(self.now() + timedelta(seconds=0 if none else seconds(span, "sleep")), name=name)
+        lasts = timedelta(seconds=0 if none else seconds(span, "sleep"))
+        return self._sleep(self.now() + lasts, name, since=self.now())
 
     def sleep_until(self, at: datetime, *, name: str | None = None) -> Wait[None]:
         """Let time pass until then; what is past already passes at once. Raises BadInput for a time without a zone, or
         one more than ten years ahead."""
         if at.tzinfo is None or at > self.now() + LONGEST:
             raise BadInput(f"sleep: {at.isoformat()} has no time zone, or is more than ten years ahead")
+        return self._sleep(at, name)
+
+    def _sleep(self, at: datetime, name: str | None, **more: Any) -> Wait[None]:
         path = self._scope().name(checked_name(name or "sleep", "sleep"))
-        return self._wait(path, kind="sleep", tool="sleep", arguments={"name": path}, read=_nothing, until=_whole(at))
+        more |= {"arguments": {"name": path}, "read": _nothing, "until": _whole(at)}
+        return self._wait(path, kind="sleep", tool="sleep", **more)
 
     # --- people and others ---------------------------------------------------------------------------------------
 
@@ -237,6 +242,7 @@ class Context:
             read=form.read,
             fails=came_late,
             until=until,
+            since=self.now(),
             signal=signal,
             takes=form.schema,
         )

@@ -29,7 +29,8 @@ class Ask:
     and `fails` an exception of what is recorded of a failure.
 
     It is `begun` once somebody waits for it, `done` once it is known what it came to, and `left` if nobody waits for
-    it any more. `taken` is the event of the input that was taken for it.
+    it any more. `taken` is the event of the input that was taken for it. What waits so long, and not until a certain
+    time, does so `since` then.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Ask:
     read: Callable[[Any], Any]
     fails: Callable[[Ask, Any], Exception]
     until: datetime | None = None
+    since: datetime | None = None
     signal: str | None = None
     takes: Any = None
     step: Function | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -67,7 +68,7 @@ def propose(state: State, asks: Sequence[Ask], before: int) -> list[Body]:
     rules = [_rule(state, ask) for ask in asks]
     calls = [_proposal(ask, rule) for ask, rule in zip(asks, rules, strict=True)]
     proposal = CallsProposed(
-        calls=calls, arguments=[ask.arguments for ask in asks], operations=[_operation(ask) for ask in asks]
+        calls=calls, arguments=[ask.arguments for ask in asks], operations=[_operation(state, ask) for ask in asks]
     )
     named = enumerate(zip(asks, calls, strict=True))
     asked = [_request(state, call_id(seq, at), ask, call) for at, (ask, call) in named if call.rule]
@@ -79,8 +80,15 @@ def _proposal(ask: Ask, rule: str | None) -> Proposal:
     return Proposal(tool=ask.tool, effect=effect, digest=ask.digest, rule=rule)
 
 
-def _operation(ask: Ask) -> Operation:
-    return Operation(name=ask.path, kind=ask.kind, until=ask.until, signal=ask.signal, takes=ask.takes)
+def _operation(state: State, ask: Ask) -> Operation:
+    return Operation(name=ask.path, kind=ask.kind, until=_until(state, ask), signal=ask.signal, takes=ask.takes)
+
+
+def _until(state: State, ask: Ask) -> datetime | None:
+    """How long it waits. In a live branch what was asked for at a time of its parent's is waited for from now on."""
+    if state.effects != "live" or ask.until is None or ask.since is None or state.at is None:
+        return ask.until
+    return ask.until + max(state.at - ask.since, timedelta())
 
 
 def _rule(state: State, ask: Ask) -> str | None:

@@ -333,7 +333,7 @@ class Run:
         """A timer of asyncio is one of the session's."""
         path = SCOPE.get().name("timer")
         until = datetime.fromtimestamp(handle.when(), UTC)
-        ask = Ask(path, "sleep", "sleep", {"name": path}, lambda value: value, failed, until=until)
+        ask = Ask(path, "sleep", "sleep", {"name": path}, lambda value: value, failed, until=until, since=self.now)
         self._timers[handle] = self.ask(ask)
         self.begin(ask)
         ask.future.add_done_callback(lambda done: None if done.cancelled() else self._fire(handle, done))
