@@ -9,12 +9,14 @@ import pytest
 
 from tests.broken import (  # noqa: F401 - they register their variants
     variants_of_branches,
+    variants_of_flows,
     variants_of_teams,
     variants_of_workflow_branches,
 )
 from tests.broken.variants import VARIANTS
 from tests.faults import (  # noqa: F401 - they register their checks
     checks_of_branches,
+    checks_of_flows,
     checks_of_teams,
     checks_of_workflow_branches,
 )

@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults import (  # noqa: F401 - they register their checks
     checks_of_branches,
+    checks_of_flows,
     checks_of_teams,
     checks_of_workflow_branches,
 )

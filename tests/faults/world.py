@@ -193,7 +193,7 @@ class World:
         """Go on until then, people settling what they must within the hour."""
         while True:
             await self.rest(1.0)
-            due = [self.watcher.queue.next_due(), *(head.wake_at for head in await self.heads())]
+            due = [self.worker.backend.queue.next_due(), *(head.wake_at for head in await self.heads())]
             times = [at for at in due if at is not None and self.clock.now() < at <= until]
             if not times:
                 return self.clock.advance_to(until)
