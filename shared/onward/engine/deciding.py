@@ -20,8 +20,9 @@ from onward.core.state import State
 from onward.core.switches import Switch
 from onward.engine.session import Session
 
-RECORDS_AT_ONCE = 1000
-"""Times that a program may write something down before it performs something, or rests."""
+RECORDS_AT_ONCE = 200
+"""Times that a program may write something down before it performs something, or rests: fewer than make a draft full
+(`core.draft.FULL`), so that nothing is appended of what one writes that never stops, and its failures count."""
 
 log = logging.getLogger("onward.engine")
 
