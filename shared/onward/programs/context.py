@@ -185,7 +185,7 @@ class Context:
 
     def _sleep(self, at: datetime, name: str | None, **more: Any) -> Wait[None]:
         path = self._scope().name(checked_name(name or "sleep", "sleep"))
-        more |= {"arguments": {"name": path}, "read": _nothing, "until": _whole(at)}
+        more |= {"arguments": {"name": path}, "read": lambda value: None, "until": _whole(at)}
         return self._wait(path, kind="sleep", tool="sleep", **more)
 
     # --- people and others ---------------------------------------------------------------------------------------
@@ -348,8 +348,7 @@ class Context:
     def patched(self, id: str) -> bool:
         """Whether this session came here with the code of today: False where its log shows that it went by before. What
         was said once stays so."""
-        path = f"patch:{checked_name(id, 'patched')}"
-        return self._run.patched(path, id)
+        return self._run.patched(f"patch:{checked_name(id, 'patched')}", id)
 
     def _scope(self) -> Scope:
         scope = self._run.scope()
@@ -374,10 +373,6 @@ _UUIDS = uuid.UUID("5b2f4d0e-8f3b-4f0e-9d3e-6f6e77617264")
 def _whole(at: datetime) -> datetime:
     """As times are stored: in milliseconds."""
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
-
-
-def _nothing(value: Any) -> None:
-    return None
 
 
 def _itself(value: Any) -> Any:
