@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -32,7 +33,7 @@ def _team(program: Program) -> Iterator[Program]:
 
 def _facts(program: Program, named: Named) -> list[Any]:
     if isinstance(program, Workflow):
-        return [program.name, program.version, program.source]
+        return [program.name, program.version, _written(program)]
     if not isinstance(program, Agent):
         return [program.name, program.version]
     asked = [route.model for route in program.routes]
@@ -42,6 +43,14 @@ def _facts(program: Program, named: Named) -> list[Any]:
     ]
     told = [program.instructions, program.output_schema, program.max_output_tokens, program.conversation]
     return [program.name, program.version, models, told, tools, _compaction(program)]
+
+
+def _written(program: Workflow[Any, Any]) -> str:
+    """What is written in its body, as far as that can be had."""
+    try:
+        return inspect.getsource(inspect.unwrap(program))
+    except (OSError, TypeError):
+        return ""
 
 
 def _compaction(program: Agent) -> list[Any] | None:

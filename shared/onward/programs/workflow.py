@@ -34,6 +34,7 @@ from onward.programs.approvals import Approval
 from onward.programs.cautions import WorkflowCaution, cautions
 from onward.programs.declaring import checked_name, checked_version
 from onward.programs.functions import Function
+from onward.programs.hindsight import Hindsight
 from onward.programs.injection import hints_of
 from onward.programs.inputs import InputForm
 from onward.programs.naming import programs_named_in, tools_named_in
@@ -44,7 +45,6 @@ from onward.programs.tools import Tool
 
 if TYPE_CHECKING:
     from onward.programs.context import Context
-    from onward.programs.hindsight import Hindsight
     from onward.programs.running import Run
 
 P = ParamSpec("P")
@@ -105,19 +105,9 @@ class Workflow(Program, Generic[P, R]):
 
     def in_hindsight(self, events: Sequence[Event]) -> Self:
         """The same program, to replay a session with these events."""
-        from onward.programs.hindsight import Hindsight
-
         other = self.apart()
         other._hindsight = Hindsight(events)
         return other
-
-    @property
-    def source(self) -> str:
-        """What is written in its body, as far as that can be had."""
-        try:
-            return inspect.getsource(self._function)
-        except (OSError, TypeError):
-            return ""
 
     def drop(self) -> None:
         """Forget every coroutine at hand: each session goes on from its log."""
