@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from onward import Agent, App, Call, Done, NotDone, ScriptedModel, Unknown, tool
+from onward import Agent, App, Call, Context, Done, NotDone, ScriptedModel, Unknown, tool, workflow
 from onward.adapters.local.memory import MemoryQueue
 from onward.adapters.local.sqlite import SqliteBackend
 from onward.adapters.local.worker import Worker
@@ -103,6 +103,16 @@ async def exit_now(order: str, *, call: Call) -> str:
     os._exit(9)
 
 
+@workflow
+async def brancher(ctx: Context, orders: list[str]) -> list[str]:
+    """Pay in branches, beside each other."""
+
+    async def branch(order: str) -> str:
+        return await ctx.step(pay, await ctx.step(look, order))
+
+    return await ctx.map(orders, branch)
+
+
 def _turn(name: str) -> dict[str, Any]:
     return {"calls": [{"tool": name, "arguments": {"order": "7"}}]}
 
@@ -124,6 +134,7 @@ APP = App(
         _agent("blocker", "block"),
         _agent("deadly", "exit_now"),
         _agent("late", "pay_late", "look"),
+        brancher,
     ]
 )
 

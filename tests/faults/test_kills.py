@@ -32,6 +32,9 @@ LEADERS = 30
 PAYERS = SESSIONS + 2 * LEADERS
 """Sessions that pay: those that are started by themselves, and two for each leader."""
 
+BRANCHERS = 30
+"""Workflows that pay in three branches."""
+
 KILLING = 5.0 if WHOLE else 3.0
 """Seconds during which workers are killed."""
 
@@ -52,6 +55,11 @@ async def _start(parts: Parts, program: str, count: int) -> None:
     await asyncio.gather(*(parts.gateway.start(Start(f"{program}-{n}", program, "1", "go"), ANN) for n in range(count)))
 
 
+async def _start_branchers(parts: Parts) -> None:
+    starts = [Start(f"brancher-{n}", "brancher", "1", ["1", "2", "3"], on_input="deliver") for n in range(BRANCHERS)]
+    await asyncio.gather(*(parts.gateway.start(start, ANN) for start in starts))
+
+
 async def _all(parts: Parts, program: str) -> list[Head]:
     return list(await parts.backend.store.list(Query(program=program, limit=10_000)))
 
@@ -69,14 +77,15 @@ async def _until_ended(parts: Parts, workers: Workers, program: str, count: int)
 
 
 async def test_g6_workers_killed_at_random(tmp_path: Path, run: Ledger) -> None:
-    """Three workers on one file, sessions with children and without, SIGKILL again and again: each pays exactly once,
-    ends, and says so to who started it."""
+    """Three workers on one file, agents with children and without and workflows in branches, SIGKILL again and again:
+    each pays exactly once what it is to pay, ends, and says so to who started it."""
     seed = random.randrange(1 << 30)
     print(f"seed {seed}")
     lot, db = random.Random(seed), tmp_path / "onward.db"
     parts = process.open_parts(db)
     await _start(parts, "payer", SESSIONS)
     await _start(parts, "leader", LEADERS)
+    await _start_branchers(parts)
     workers = Workers(db, run, 3)
     try:
         end = time.monotonic() + KILLING
@@ -86,11 +95,12 @@ async def test_g6_workers_killed_at_random(tmp_path: Path, run: Ledger) -> None:
             workers.replace_dead()
         leaders = await _until_ended(parts, workers, "leader", LEADERS)
         heads = await _until_ended(parts, workers, "payer", PAYERS)
+        heads += await _until_ended(parts, workers, "brancher", BRANCHERS)
     finally:
         workers.end()
     paid = Counter(entry["key"] for what, entry in run.entries(process.RUN) if what == "pay")
-    assert Counter(head.status for head in (*leaders, *heads)) == {"completed": LEADERS + PAYERS}, f"seed {seed}"
-    assert len(paid) == 2 * PAYERS, f"seed {seed}"
+    assert Counter(head.status for head in (*leaders, *heads)) == {"completed": LEADERS + len(heads)}, f"seed {seed}"
+    assert len(paid) == 2 * PAYERS + 3 * BRANCHERS, f"seed {seed}"
     assert set(paid.values()) == {1}, f"seed {seed}"
     for head in (*leaders, *heads):
         assert log.verify(await parts.backend.store.commits(head.key), head.hash) == (head.seq, head.hash)
