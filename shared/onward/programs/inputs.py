@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from onward.core.canonical import canonical
 from onward.errors import BadInput
+from onward.programs.injection import hints_of
 from onward.programs.schema import adapter_of
 
 
@@ -45,3 +48,17 @@ class InputForm:
             raise
         except Exception as exc:  # a validator of the author's: what somebody sends must not stop the session
             raise BadInput(f"{self._what}: it can't be checked: {type(exc).__name__}") from exc
+
+
+def input_of(function: Callable[..., Any], name: str) -> tuple[InputForm, bool] | None:
+    """The form of what it is started with, and whether it may be left out; None where it takes nothing."""
+    parameters = list(inspect.signature(function).parameters.values())
+    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if not 1 <= len(parameters) <= 2 or any(each.kind not in plain for each in parameters):
+        raise BadInput(f"workflow {name}: its function takes the context, and at most one input: (ctx, input)")
+    if len(parameters) == 1:
+        return None
+    hints, taken = hints_of(function, f"workflow {name}"), parameters[1]
+    form = InputForm(hints.get(taken.name, Any))
+    _ = form.schema
+    return form, taken.default is not taken.empty

@@ -35,8 +35,7 @@ from onward.programs.cautions import WorkflowCaution, cautions
 from onward.programs.declaring import checked_name, checked_version
 from onward.programs.functions import Function
 from onward.programs.hindsight import Hindsight
-from onward.programs.injection import hints_of
-from onward.programs.inputs import InputForm
+from onward.programs.inputs import input_of
 from onward.programs.naming import programs_named_in, tools_named_in
 from onward.programs.replies import Continued
 from onward.programs.schema import Results
@@ -83,7 +82,7 @@ class Workflow(Program, Generic[P, R]):
         self.description = description or (inspect.getdoc(function) or "").partition("\n\n")[0]
         self.origin: object = self
         self._function = function
-        self._input = _input_of(function, self.name)
+        self._input = input_of(function, self.name)
         self._results = Results(function, self.name)
         self._runs: OrderedDict[tuple[str, str], Run] = OrderedDict()
         self._hindsight: Hindsight | None = None
@@ -334,24 +333,6 @@ class Workflow(Program, Generic[P, R]):
 
         body: Callable[..., Coroutine[Any, Any, Any]] = self._function
         return await body(Context(run), *self._typed_input(run.input))
-
-
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    return list(inspect.signature(function).parameters.values())
-
-
-def _input_of(function: Callable[..., Any], name: str) -> tuple[InputForm, bool] | None:
-    """The form of what it is started with, and whether it may be left out; None where it takes nothing."""
-    parameters = _parameters(function)
-    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    if not 1 <= len(parameters) <= 2 or any(each.kind not in plain for each in parameters):
-        raise BadInput(f"workflow {name}: its function takes the context, and at most one input: (ctx, input)")
-    if len(parameters) == 1:
-        return None
-    hints, taken = hints_of(function, f"workflow {name}"), parameters[1]
-    form = InputForm(hints.get(taken.name, Any))
-    _ = form.schema
-    return form, taken.default is not taken.empty
 
 
 # --- declaring -------------------------------------------------------------------------------------------------
