@@ -190,9 +190,9 @@ class World:
         await self.rest()
 
     async def live(self, until: datetime) -> None:
-        """Go on until then, people settling what they must within the hour."""
+        """Go on until then, people settling what they must within half an hour."""
         while True:
-            await self.rest(1.0)
+            await self.rest(0.5)
             due = [self.worker.backend.queue.next_due(), *(head.wake_at for head in await self.heads())]
             times = [at for at in due if at is not None and self.clock.now() < at <= until]
             if not times:
