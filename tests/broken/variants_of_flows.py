@@ -67,6 +67,8 @@ wrong("run of an append that failed", "g2_a_run_goes_on_from_what_is_in_the_log"
       onward__programs__running__Run__leads_to=leads_anywhere)  # fmt: skip
 wrong("run whose calls were never made", "g2_what_was_decided_and_not_appended_is_decided_again",
       onward__programs__running__Run__leads_to=leads_from_the_same_entries)  # fmt: skip
+wrong("run of another database", "g2_a_session_of_another_database_is_another",
+      onward__programs__running__Run__leads_to=leads_from_the_same_entries)  # fmt: skip
 wrong("results in the order of asking", "g1_who_came_first_came_first",
       onward__programs__running__Run__advance=in_order_of_asking)  # fmt: skip
 wrong("time of the clock", "g1_time_is_the_logs", onward__programs__context__Context__now=wall_clock)

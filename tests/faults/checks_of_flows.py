@@ -141,6 +141,20 @@ async def g2_what_was_decided_and_not_appended_is_decided_again(ledger: Ledger) 
     return expect(again == first, f"it decided {first}, and then {again}")
 
 
+@check
+async def g2_a_session_of_another_database_is_another(ledger: Ledger) -> list[str]:
+    """It has the same name, was started later, and its program is in memory because of the first."""
+    program, decided = dated.apart(), []
+    for hours in (0, 5):
+        draft = Draft(State(), START + timedelta(hours=hours))
+        draft.add(ANN, SessionStarted(tenant="t", session="s", program="dated", version="1", on_input="deliver"))
+        record = program.decide(draft.state)
+        assert isinstance(record, Record)
+        decided += [operation.until for body in record.bodies for operation in getattr(body, "operations", ())]
+    program.drop()
+    return expect(decided == [START + timedelta(hours=1), START + timedelta(hours=6)], f"it sleeps until {decided}")
+
+
 # --- G5: what is said is heard -----------------------------------------------------------------------------------
 
 
