@@ -13,7 +13,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from pydantic import ValidationError, model_serializer
+from pydantic import ValidationError, model_serializer, model_validator
 
 from onward.core.canonical import DEEPEST, TOO_DEEP
 from onward.core.events import Value
@@ -31,12 +31,26 @@ Stash = dict[str, str]
 class File(Value):
     """A file or an image as an input, part of an input, or a tool's result.
 
-    `media_type` is a MIME type, `name` what people call it. `data` is None only where the bytes are gone.
+    `media_type` is a MIME type, `name` what people call it. `data` is None where the bytes are gone, and where only the
+    reference is at hand, with their `size` and `digest`: in a workflow's body, which gives it to a step.
     """
 
     data: bytes | None
     media_type: str
     name: str = ""
+    size: int = 0
+    digest: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        """A file is read from its JSON too."""
+        fields = value.get(MARK) if isinstance(value, Mapping) and len(value) == 1 else None
+        if not isinstance(fields, Mapping):
+            return value
+        known = {name: fields[name] for name in ("media_type", "name", "size", "digest") if name in fields}
+        data = fields.get("data")
+        return known | {"data": data if data is None else base64.b64decode(data, validate=True)}
 
     @classmethod
     def named(cls, name: str, data: bytes, media_type: str | None = None) -> File:
@@ -46,8 +60,17 @@ class File(Value):
             raise BadInput(f"file {name}: its ending says no media type; give media_type=")
         return cls(data=data, media_type=guessed, name=name)
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """As it is written, and not as it is held."""
+        fields = {"type": "object", "properties": {"media_type": {"type": "string"}}, "required": ["media_type"]}
+        return {"type": "object", "properties": {MARK: fields}, "required": [MARK], "additionalProperties": False}
+
     @model_serializer
     def _marked(self) -> dict[str, Any]:
+        if self.data is None and self.digest:
+            fields = {"media_type": self.media_type, "name": self.name, "size": self.size}
+            return {MARK: fields | {"digest": self.digest}}
         data = self.data or b""
         fields = {"media_type": self.media_type, "name": self.name, "size": len(data)}
         return {MARK: fields | {"digest": hashlib.sha256(data).hexdigest(), "data": base64.b64encode(data).decode()}}

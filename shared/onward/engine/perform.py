@@ -173,7 +173,7 @@ class Performing:
             session=state.session,
             id=call.id,
             tool=call.tool,
-            arguments=await self._loader.resolve(hold.key, call.arguments),
+            arguments=await self._files.fill(hold.key, await self._loader.resolve(hold.key, call.arguments)),
             attempt=attempt,
             idempotency_key=idempotency_key(state.session, call.id),
             token=completion_token(self._secret, hold.key, call.id, attempt),
