@@ -105,7 +105,7 @@ def test_g2_a_lease_is_given_only_above_every_epoch_and_never_while_one_lives(le
     assert lease.format == 1 or isinstance(verdict, Later)
 
 
-@pytest.mark.parametrize("name", sorted(Entry.found_once))
+@pytest.mark.parametrize("name", sorted(Entry.found_once - {"fetched"}))
 def test_a_changed_entry_finds_out_anew_what_was_found_out_of_the_first(name: str) -> None:
     entry = Entry(kind="result", seq=3, value="a", tool="t")
     getattr(entry, name)
@@ -114,3 +114,9 @@ def test_a_changed_entry_finds_out_anew_what_was_found_out_of_the_first(name: st
         Entry(kind="result", seq=3, value=large, tool="t"), name
     )
     assert name not in vars(changed(entry, seq=4))
+
+
+def test_what_was_fetched_for_an_entry_is_not_a_changed_ones() -> None:
+    entry = Entry(kind="result", seq=3, value={"lies": "elsewhere"}, tool="t")
+    vars(entry)["fetched"] = "the value itself"
+    assert (entry.known, changed(entry, value="another").known) == ("the value itself", "another")
