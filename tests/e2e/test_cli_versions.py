@@ -19,7 +19,8 @@ app = App(programs=[VERSIONS])
 def write(desk: Desk, *versions: str) -> None:
     """An application with these versions of one workflow."""
     programs = ", ".join(f'waiting(("paid", Amount), version="{version}")' for version in versions)
-    (desk.path / "w.py").write_text(VERSIONS.replace("VERSIONS", programs))
+    other = "#" * int(versions[0])  # Python takes a file of the same length and second for the same
+    (desk.path / "w.py").write_text(VERSIONS.replace("VERSIONS", programs) + other)
 
 
 @pytest.fixture
