@@ -41,7 +41,7 @@ ORDER = {"order": "7"}
 REFUND = {"order": "7", "amount": 30}
 
 
-ENOUGH = 100
+ENOUGH = 60
 """Runs of one session, in memory, where not all are played: a long session's faults are spread over its calls."""
 
 
