@@ -13,7 +13,8 @@ from onward.core.divergence import Same
 from onward.core.ids import session_key
 from onward.core.inputs import input_in
 from onward.core.replaying import replay
-from onward.core.state import LEFT, State
+from onward.core.state import State
+from onward.core.words import LEFT
 from onward.engine.gateway import Start
 from tests.faults.matrix import quiet
 from tests.unit.forking import Forks

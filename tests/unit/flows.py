@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from onward import App
+import pytest
+
+from onward import App, Context, workflow
 from onward.core.events import Actor, Event
 from onward.core.head import Head
 from onward.core.ids import session_key
@@ -77,3 +79,28 @@ class Flow:
     async def names(self) -> list[str]:
         """The names of everything that was asked for, in order."""
         return [each.name for body in await self.bodies("calls_proposed") for each in body.operations]
+
+
+DONE: list[Any] = []
+"""What the steps of a test have done."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_done() -> None:
+    """Before each test of a module that has this fixture."""
+    DONE.clear()
+
+
+async def once(n: int) -> int:
+    DONE.append(n)
+    return n
+
+
+def flow(body: Any) -> Any:
+    """The workflow `flow` of this body, whatever its function is called."""
+    return workflow(name="flow")(body)
+
+
+def read(ctx: Context, function: Any, *args: Any, **more: Any) -> Any:
+    """A step that may be made again, and is tried once."""
+    return ctx.step(function, *args, effect="read", retry=1, **more)

@@ -24,14 +24,7 @@ from onward import (
     tool,
     workflow,
 )
-from tests.unit.flows import Flow
-
-DONE: list[Any] = []
-
-
-@pytest.fixture(autouse=True)
-def _nothing_done() -> None:
-    DONE.clear()
+from tests.unit.flows import DONE, Flow, nothing_done  # noqa: F401
 
 
 class Profile(BaseModel):

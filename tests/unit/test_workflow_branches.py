@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from onward import Context, StepFailed, workflow
-from tests.unit.flows import Flow
+from tests.unit.flows import Flow, read
 
 DONE: list[Any] = []
 
@@ -50,10 +50,6 @@ async def never() -> None:
         await asyncio.sleep(3600)
     finally:
         DONE.append("interrupted")
-
-
-def read(ctx: Context, function: Any, *args: Any) -> Any:
-    return ctx.step(function, *args, effect="read", retry=1)
 
 
 async def test_r9_a_branch_goes_on_while_a_slow_call_of_another_is_under_way() -> None:

@@ -7,26 +7,10 @@ from typing import Any
 
 import pytest
 
-from onward import Context, Pending, StepFailed, tool, workflow
+from onward import Context, Pending, StepFailed, tool
 from onward.engine.gateway import Start
 from onward.ports import Wake
-from tests.unit.flows import ANN, Flow
-
-DONE: list[Any] = []
-
-
-@pytest.fixture(autouse=True)
-def _nothing_done() -> None:
-    DONE.clear()
-
-
-def flow(body: Any) -> Any:
-    return workflow(name="flow")(body)
-
-
-async def once(n: int) -> int:
-    DONE.append(n)
-    return n
+from tests.unit.flows import ANN, DONE, Flow, flow, nothing_done, once  # noqa: F401
 
 
 async def leaks() -> None:

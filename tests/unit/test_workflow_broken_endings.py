@@ -10,14 +10,7 @@ from pydantic import BaseModel
 
 from onward import Context, workflow
 from onward.core.state import State
-from tests.unit.flows import Flow
-
-DONE: list[Any] = []
-
-
-@pytest.fixture(autouse=True)
-def _nothing_done() -> None:
-    DONE.clear()
+from tests.unit.flows import DONE, Flow, nothing_done  # noqa: F401
 
 
 class Person(BaseModel):

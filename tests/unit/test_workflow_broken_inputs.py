@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, field_validator
 
-from onward import BadInput, Context, workflow
+from onward import BadInput, Context
 from onward.core.payload import Erased
 from onward.core.state import State, changed
-from tests.unit.flows import Flow
+from tests.unit.flows import Flow, flow
 
 
 class Odd(BaseModel):
@@ -20,10 +20,6 @@ class Odd(BaseModel):
     @classmethod
     def _known(cls, n: int) -> int:
         return {1: 10}[n]
-
-
-def flow(body: Any) -> Any:
-    return workflow(name="flow")(body)
 
 
 async def test_g13_an_early_input_whose_validator_raises_is_passed_over() -> None:

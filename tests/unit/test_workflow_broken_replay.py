@@ -8,31 +8,11 @@ from typing import Any
 import pytest
 
 from onward import Context, NotPerformed, workflow
-from tests.unit.flows import Flow
-
-DONE: list[Any] = []
-
-
-@pytest.fixture(autouse=True)
-def _nothing_done() -> None:
-    DONE.clear()
-
-
-def flow(body: Any) -> Any:
-    return workflow(name="flow")(body)
-
-
-async def once(n: int) -> int:
-    DONE.append(n)
-    return n
+from tests.unit.flows import DONE, Flow, flow, nothing_done, once, read  # noqa: F401
 
 
 async def counts():  # type: ignore[no-untyped-def]
     return {"n": 1, "of": [1]}
-
-
-def read(ctx: Context, function: Any, *args: Any) -> Any:
-    return ctx.step(function, *args, effect="read", retry=1)
 
 
 async def again(play: Flow, body: Any) -> Flow:

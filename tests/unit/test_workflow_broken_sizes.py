@@ -8,15 +8,11 @@ from typing import Any
 import pytest
 from pydantic import create_model
 
-from onward import Context, workflow
+from onward import Context
 from onward.core.log import COMMIT_BYTES, Commit
-from tests.unit.flows import KEY, Flow
+from tests.unit.flows import KEY, Flow, flow
 
 MANY = 450
-
-
-def flow(body: Any) -> Any:
-    return workflow(name="flow")(body)
 
 
 def size(commit: Commit) -> int:

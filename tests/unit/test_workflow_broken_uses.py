@@ -5,30 +5,9 @@ from typing import Any
 
 import pytest
 
-from onward import BadInput, Context, StepFailed, workflow
+from onward import BadInput, Context, StepFailed
 from onward.programs.loop import Loop
-from tests.unit.flows import Flow
-
-DONE: list[Any] = []
-
-
-@pytest.fixture(autouse=True)
-def _nothing_done() -> None:
-    DONE.clear()
-
-
-def flow(body: Any) -> Any:
-    return workflow(name="flow")(body)
-
-
-async def once(n: int) -> int:
-    DONE.append(n)
-    return n
-
-
-def read(ctx: Context, function: Any, *args: Any, **more: Any) -> Any:
-    return ctx.step(function, *args, effect="read", retry=1, **more)
-
+from tests.unit.flows import DONE, Flow, flow, nothing_done, once, read  # noqa: F401
 
 # --- order -------------------------------------------------------------------------------------------------------
 

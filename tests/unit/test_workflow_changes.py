@@ -10,14 +10,7 @@ import pytest
 
 from onward import App, Context, StepFailed, workflow
 from onward.core.state import State
-from tests.unit.flows import Flow
-
-DONE: list[Any] = []
-
-
-@pytest.fixture(autouse=True)
-def _nothing_done() -> None:
-    DONE.clear()
+from tests.unit.flows import DONE, Flow, nothing_done  # noqa: F401
 
 
 async def first(n: int) -> int:

@@ -14,7 +14,8 @@ from onward.core.canonical import canonical
 from onward.core.events import EffectClass, Effects, Event, NotInherited, Value
 from onward.core.inputs import input_in
 from onward.core.payload import Blob, Erased, Payload
-from onward.core.state import ANSWERED_FROM_RECORD, TAKEN, Entry, OpenCall, State, Trouble, changed
+from onward.core.state import ANSWERED_FROM_RECORD, Entry, OpenCall, State, Trouble, changed
+from onward.core.words import TAKEN
 from onward.errors import BadInput
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import ValidationError
 
 from onward.core.events import Failure
@@ -21,6 +23,12 @@ def failure(exc: BaseException, code: str = "", limit: float | None = None, give
     own = exc.code if isinstance(exc, OnwardError) else "tool_error"
     text = given.scrub(said if isinstance(exc, OnwardError | NotPerformed) else f"{type(exc).__name__}: {said}")
     return Failure(code=code or own, message=text[:LONGEST].encode(errors="replace").decode())
+
+
+def failure_in(value: Any) -> Failure:
+    """A failure as it is recorded in the result of a call."""
+    fields = value if isinstance(value, dict) else {}
+    return Failure(code=str(fields.get("code", "failed")), message=str(fields.get("message", value)))
 
 
 def _said(exc: BaseException) -> str:

@@ -8,7 +8,8 @@ from onward.core import events as ev
 from onward.core.folding import CALL, folds, settle, spend, update, update_keeping, with_call, with_timer
 from onward.core.ids import call_id, is_among
 from onward.core.payload import Blob, Erased
-from onward.core.state import ASKED, BLOCKED, OpenCall, State, changed
+from onward.core.state import OpenCall, State, changed
+from onward.core.words import ASKED, BLOCKED
 
 # --- calls -----------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from itertools import takewhile
 
 from onward.core.events import Operation
-from onward.core.state import TAKEN, Entry, State
+from onward.core.state import Entry, State
+from onward.core.words import TAKEN
 
 
 def wait_for(state: State, name: str | None) -> Operation | None:

@@ -14,9 +14,10 @@ from onward.core.inputs import input_in
 from onward.core.ledger import ledger
 from onward.core.payload import Erased
 from onward.core.recording import Recording
-from onward.core.state import TAKEN, Entry
+from onward.core.state import Entry
 from onward.core.turn_calls import Known, inherited, own
 from onward.core.turns import Call, Said, Turn
+from onward.core.words import TAKEN
 
 
 def operation_turns(recording: Recording) -> tuple[Turn, ...]:

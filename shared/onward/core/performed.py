@@ -9,7 +9,8 @@ from onward.core.divergence import Doc, fields_of
 from onward.core.events import Body, Event
 from onward.core.payload import Erased
 from onward.core.program import AskModel, Effect, MakeCall, Poll, Recall, Reconcile, StartChild
-from onward.core.state import NONDETERMINISTIC, OpenCall, State
+from onward.core.state import OpenCall, State
+from onward.core.words import NONDETERMINISTIC
 
 _OF_CALLS = (
     ev.CallStarted, ev.CallCompleted, ev.CallFailed, ev.CallInDoubt, ev.CallReconciled, ev.CallPending,

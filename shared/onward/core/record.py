@@ -17,7 +17,8 @@ from onward.core.fold import evolve
 from onward.core.ids import call_id
 from onward.core.inputs import input_in
 from onward.core.payload import Erased
-from onward.core.state import LEFT, TOO_LONG, Entry, OpenCall, State
+from onward.core.state import TOO_LONG, Entry, OpenCall, State
+from onward.core.words import LEFT
 
 Told = ev.ModelAnswered | ev.TranscriptCompacted | ev.ModelFailed
 """What a model came to: an answer, a summary, or that it can't take a prompt of this length."""

@@ -31,7 +31,8 @@ from onward.core.program import (
     Record,
 )
 from onward.core.recording import Recording
-from onward.core.state import NONDETERMINISTIC, State
+from onward.core.state import State
+from onward.core.words import NONDETERMINISTIC
 from onward.errors import BadInput, OnwardError
 
 RESTS: Doc = {"kind": "rests"}

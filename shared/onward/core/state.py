@@ -213,22 +213,6 @@ class Kept(Value):
     sender: Actor
 
 
-ASKED = 16
-"""Hexadecimal digits of a digest by which a workflow finds out that it asks for something else: they are kept for each
-thing that it ever asked for."""
-
-NONDETERMINISTIC = "nondeterministic"
-"""The code of a session whose workflow asks for something else than its log has."""
-
-BLOCKED = "blocked"
-"""The code of a call that a branch does not make."""
-
-LEFT = "left"
-"""The code of a call that a workflow does not want any more."""
-
-TAKEN = "event"
-"""What the result of a wait for an input has: the event of the input that was taken for it."""
-
 TOO_LONG = "prompt_too_long"
 """The code of a model that does not take a prompt of this length."""
 

@@ -67,7 +67,7 @@ class Alongside:
             await self._append(session)
         calls.keep(session.state.calls)
         wanted = decision.effects if isinstance(decision, Perform) else ()
-        new = [effect for effect in wanted if not calls.has(effect) and not lasts(effect)]
+        new = [effect for effect in calls.new_in(wanted) if not lasts(effect)]
         if session.changed and not session.state.ended:
             await self._append(session)
         if new and not self._is_late(session, new):

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from onward.core import events as ev
 from onward.core.draft import ENGINE
 from onward.core.events import Actor, Body, Failure, Origin
+from onward.core.failures import failure_in
 from onward.core.files import digests_in
 from onward.core.head import Head
 from onward.core.ids import session_key
@@ -19,7 +20,8 @@ from onward.core.log import ROOT, Commit
 from onward.core.payload import Blob
 from onward.core.program import AskModel, Handover, Recall
 from onward.core.record import Ancestor, Outcome, Prompts, Record, Told, find_answer, outcome_of, prompt
-from onward.core.state import ANSWERED_FROM_RECORD, BLOCKED, Entry, OpenCall, State, changed, value_digest
+from onward.core.state import ANSWERED_FROM_RECORD, Entry, OpenCall, State, changed, value_digest
+from onward.core.words import BLOCKED
 from onward.engine.load import Loader
 from onward.errors import CorruptLog
 from onward.ports import Blobs, SessionStore
@@ -197,12 +199,7 @@ def _recalled(call: OpenCall, found: Outcome) -> list[Body]:
     how |= {"recorded_at": found.at} if call.operation is not None else {}
     if not found.failed:
         return [*edited, ev.CallCompleted(result=found.value, **how)]
-    return [*edited, ev.CallFailed(error=_failure(found.value), **how)]
-
-
-def _failure(value: Any) -> Failure:
-    fields = value if isinstance(value, dict) else {}
-    return Failure(code=str(fields.get("code", "failed")), message=str(fields.get("message", value)))
+    return [*edited, ev.CallFailed(error=failure_in(found.value), **how)]
 
 
 def _handed_over(call: OpenCall, to: Handover) -> Body:

@@ -32,9 +32,10 @@ class UnderWay:
     def add(self, state: State, effects: Sequence[Effect]) -> None:
         self._tasks |= {self._start(state, effect): effect for effect in effects}
 
-    def has(self, effect: Effect) -> bool:
-        """Whether the call of this effect is under way."""
-        return any(_call(known) == _call(effect) for known in self._tasks.values())
+    def new_in(self, effects: Sequence[Effect]) -> list[Effect]:
+        """Those of which the call is not under way."""
+        known = {_call(effect) for effect in self._tasks.values()}
+        return [effect for effect in effects if _call(effect) not in known]
 
     async def next(self, patience: float | None) -> list[Fact]:
         """What came of those that are done next, in the order in which they were begun; nothing once so many seconds

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onward.core.state import NONDETERMINISTIC, State
+from onward.core.state import State
+from onward.core.words import NONDETERMINISTIC
 from onward.programs.noticing import Notice, noticing
 from onward.programs.running import Run
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from onward.core.events import Failure
 from onward.core.failures import failure
-from onward.core.state import NONDETERMINISTIC, State, changed
+from onward.core.state import State, changed
+from onward.core.words import NONDETERMINISTIC
 from onward.errors import OnwardError
 from onward.programs.operations import never_asked
 from onward.programs.running import Run

@@ -40,6 +40,14 @@ class _Fan:
         self._done: deque[tuple[int, asyncio.Task[Any]]] = deque()
         self._news: asyncio.Future[None] | None = None
 
+    async def __aenter__(self) -> _Fan:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Let go of those under way; nothing is waited for where it is dropped from memory."""
+        if self._under_way and not (kind and issubclass(kind, GeneratorExit)):
+            await self._end()
+
     async def next(self) -> tuple[int, asyncio.Task[Any]] | None:
         """The next item that is done, or None when all are."""
         self._fill()
@@ -62,8 +70,7 @@ class _Fan:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
-    async def end(self) -> None:
-        """Let go of those under way."""
+    async def _end(self) -> None:
         left = list(self._under_way)
         for task in left:
             task.cancel()
@@ -98,35 +105,24 @@ async def _collected(fan: _Fan, count: int, form: Callable[[list[Any]], Any], to
     """How all came out. More than so many failures end the others."""
     found: list[Settled[Any]] = [Settled()] * count
     failures = 0
-    try:
+    async with fan:
         while (done := await fan.next()) is not None:
             index, task = done
             found[index] = _settled(task)
             failures += found[index].error is not None
             if failures > tolerate:
                 task.result()
-    except GeneratorExit:  # it is dropped from memory, and nothing is waited for
-        raise
-    except BaseException:
-        await fan.end()
-        raise
     return form(found)
 
 
 @named_already
 async def _first(fan: _Fan) -> Any:
     """The first that did not fail."""
-    try:
+    async with fan:
         while (done := await fan.next()) is not None:
             last = done[1]
             if not last.cancelled() and last.exception() is None:
                 break
-    except GeneratorExit:
-        raise
-    except BaseException:
-        await fan.end()
-        raise
-    await fan.end()
     return last.result()
 
 

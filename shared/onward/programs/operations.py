@@ -13,7 +13,7 @@ from typing import Any
 
 from onward.core.canonical import digest
 from onward.core.events import OperationKind
-from onward.core.failures import failure
+from onward.core.failures import failure, failure_in
 from onward.core.program import Child
 from onward.core.state import State
 from onward.errors import ChildFailed, StepFailed
@@ -28,9 +28,8 @@ class Ask:
     """One thing a workflow asks for. `path` is its name among all of them, `read` makes a value of what is recorded,
     and `fails` an exception of what is recorded of a failure.
 
-    It is `begun` once somebody waits for it, `done` once it is known what it came to, and `left` if nobody waits for
-    it any more. `taken` is the event of the input that was taken for it. What waits so long, and not until a certain
-    time, does so `since` then.
+    It is `begun` once somebody waits for it, and `done` once it is known what it came to. `taken` is the event of the
+    input that was taken for it. What waits so long, and not until a certain time, does so `since` then.
     """
 
     path: str
@@ -51,7 +50,6 @@ class Ask:
     future: Any = None
     begun: bool = False
     done: bool = False
-    left: bool = False
     taken: int | None = None
 
     def __post_init__(self) -> None:
@@ -86,26 +84,20 @@ def open_in(state: State) -> dict[str, str]:
 
 def failed(ask: Ask, value: Any) -> Exception:
     """A recorded failure as the exception that a workflow gets."""
-    code, message = failure_in(value)
-    return StepFailed(f"{ask.path}: {message}", code, ask.path)
+    error = failure_in(value)
+    return StepFailed(f"{ask.path}: {error.message}", error.code, ask.path)
 
 
 def child_failed(ask: Ask, value: Any) -> Exception:
     """The same of a session that it started."""
-    code, message = failure_in(value)
-    return ChildFailed(f"{ask.path}: {message}", code, ask.path)
+    error = failure_in(value)
+    return ChildFailed(f"{ask.path}: {error.message}", error.code, ask.path)
 
 
 def came_late(ask: Ask, value: Any) -> Exception:
     """The same of a wait whose time may be up."""
-    code, _ = failure_in(value)
-    return TimeoutError(f"{ask.path} did not come in time") if code == "not_completed" else failed(ask, value)
-
-
-def failure_in(value: Any) -> tuple[str, str]:
-    """The code and the message of a failure as it is recorded."""
-    fields = value if isinstance(value, dict) else {}
-    return str(fields.get("code", "failed")), str(fields.get("message", value))
+    late = failure_in(value).code == "not_completed"
+    return TimeoutError(f"{ask.path} did not come in time") if late else failed(ask, value)
 
 
 def differs(ask: Ask, recorded: Recorded, after: int) -> str:

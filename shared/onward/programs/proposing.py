@@ -12,7 +12,8 @@ from onward.core.absorb import dropped, left
 from onward.core.branch import BRANCH_ASKS, must_ask
 from onward.core.events import Body, CallsProposed, EffectClass, Failure, Operation, OperationKind, Proposal
 from onward.core.ids import call_id
-from onward.core.state import LEFT, TAKEN, OpenCall, State, changed
+from onward.core.state import OpenCall, State, changed
+from onward.core.words import LEFT, TAKEN
 from onward.programs.approvals import Approval
 from onward.programs.operations import Ask
 from onward.programs.proposals import requested

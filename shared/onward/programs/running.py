@@ -21,7 +21,8 @@ from onward.core.events import Failure
 from onward.core.ids import idempotency_key
 from onward.core.inputs import input_in
 from onward.core.payload import Erased
-from onward.core.state import NONDETERMINISTIC, Entry, OpenCall, State
+from onward.core.state import Entry, OpenCall, State
+from onward.core.words import NONDETERMINISTIC
 from onward.errors import BadInput
 from onward.programs.hindsight import Hindsight
 from onward.programs.loop import SCOPE, Dropped, Loop, Scope, named_already
@@ -269,7 +270,6 @@ class Run:
 
     def leave(self, ask: Ask) -> None:
         """Nobody waits for it any more; what it still comes to is only taken down."""
-        ask.left = True
         self.wanted.pop(ask.path, None)
         if ask.done:
             return

@@ -7,9 +7,10 @@ says that it is dealt with.
 from __future__ import annotations
 
 from onward.core.events import Body, Failure, SessionParked
+from onward.core.failures import failure_in
 from onward.core.state import Entry, State
 from onward.errors import BadInput
-from onward.programs.operations import Ask, failed, failure_in
+from onward.programs.operations import Ask, failed
 from onward.programs.proposing import propose
 from onward.programs.running import Run
 from onward.programs.steps import undo_arguments
@@ -48,9 +49,9 @@ def _undo(run: Run, state: State, ask: Ask, entry: Entry, before: int) -> list[B
 def _parked(ask: Ask, last: Entry | None) -> list[Body]:
     if last is None:
         return []
-    code, message = failure_in(last.known)
+    error = failure_in(last.known)
     how = "retry makes the undo again, skip passes it by"
-    says = f"what {ask.path} did could not be taken back: {code}: {message}; {how}"
+    says = f"what {ask.path} did could not be taken back: {error.code}: {error.message}; {how}"
     return [SessionParked(error=Failure(code=UNDO_FAILED, message=says[:2000]))]
 
 

@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Coro = Callable[Concatenate["Context", P], Coroutine[Any, Any, R]]
 
 AT_HAND = 1000
 """Coroutines that a workflow keeps in memory; others are run again from their logs."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from onward.core.events import CallsProposed, Operation, OperationKind
 from onward.core.payload import Blob, Erased
-from onward.core.state import TAKEN, Entry, OpenCall, State
+from onward.core.state import Entry, OpenCall, State
+from onward.core.words import TAKEN
 from onward.surfaces.text import brief, call_text, input_text, said, shown, until
 
 LABELS: Mapping[OperationKind, str] = MappingProxyType(

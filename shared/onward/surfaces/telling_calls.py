@@ -8,7 +8,7 @@ from typing import Any
 from onward.core import events as ev
 from onward.core.events import Event
 from onward.core.ids import call_id
-from onward.core.state import LEFT, TAKEN
+from onward.core.words import LEFT, TAKEN
 from onward.surfaces.operations import NOT_COMPLETED, argument_of, asked, named
 from onward.surfaces.telling import Note, Tools, due, quoted, tells, who, why
 from onward.surfaces.telling_branches import recorded

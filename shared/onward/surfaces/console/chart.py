@@ -13,7 +13,7 @@ from typing import Any
 from onward.core import events as ev
 from onward.core.events import Event
 from onward.core.ids import call_id
-from onward.core.state import LEFT
+from onward.core.words import LEFT
 from onward.surfaces.console.bars import Bar, Chart, Look, Row
 from onward.surfaces.operations import name_of
 from onward.surfaces.telling import quoted, who, why

@@ -12,7 +12,7 @@ from typing import Any
 from onward.core import events as ev
 from onward.core.events import Event, Operation, OperationKind
 from onward.core.ledger import LedgerEntry, ledger
-from onward.core.state import LEFT, TAKEN
+from onward.core.words import LEFT, TAKEN
 from onward.surfaces.console.bars import lasted
 from onward.surfaces.effects import by_text, outcome_text
 from onward.surfaces.operations import NOT_COMPLETED, details_of, name_of

@@ -14,7 +14,8 @@ from onward.adapters.local.memory import MemoryBackend
 from onward.core.events import Actor, Event, Failure
 from onward.core.head import Head, Status, Wait
 from onward.core.ids import session_key
-from onward.core.state import NONDETERMINISTIC, State
+from onward.core.state import State
+from onward.core.words import NONDETERMINISTIC
 from onward.engine.gateway import Start
 from onward.ports import Query
 from onward.programs.app import App
