@@ -11,6 +11,7 @@ from tests.broken import (  # noqa: F401 - they register their variants
     variants_of_branches,
     variants_of_flows,
     variants_of_teams,
+    variants_of_wakes,
     variants_of_workflow_branches,
 )
 from tests.broken.variants import VARIANTS
@@ -18,6 +19,7 @@ from tests.faults import (  # noqa: F401 - they register their checks
     checks_of_branches,
     checks_of_flows,
     checks_of_teams,
+    checks_of_wakes,
     checks_of_workflow_branches,
 )
 from tests.faults.checks import CHECKS
@@ -33,9 +35,11 @@ def test_variant_is_found_out(name: str, ledger: Ledger) -> None:
 
 
 def complaints(check: str, ledger: Ledger) -> list[str]:
-    """What a test of the product would fail with."""
+    """What a test of the product would fail with. A variant that does not fit what it stands for is found by nobody."""
     try:
         return asyncio.run(CHECKS[check](ledger))
+    except (TypeError, AttributeError, NameError):
+        raise
     except Exception as exc:
         return [repr(exc)]
 

@@ -64,11 +64,11 @@ def wrong(name: str, check: str, **instead: Any) -> None:
 
 
 class CachesBeforeAppend(Appender):
-    """Enters the state into the cache before the append is confirmed."""
+    """Takes the state that is to be for the one that is, before the append is confirmed."""
 
     async def _write(self, hold: Any, request: Append) -> Appended:
-        state = self._drafted
-        self._cache.put(hold.key, Known(request.commit.last_seq, request.commit.hash, state))
+        head = hold.lease.head
+        self._loader.cache.put(hold.key, Known(head.seq, head.hash, self._drafted))
         return await super()._write(hold, request)
 
     async def append(self, session: Session, **more: Any) -> Any:
@@ -168,9 +168,9 @@ wrong(
 class PublishesFirst(Engine):
     """Tells the world what it is about to commit."""
 
-    async def _append(self, session: Session, **more: Any) -> None:
-        await self.feed.publish(session.hold.lease.head, session.draft.events)
-        await super()._append(session, **more)
+    async def _append(self, session: Session, **more: Any) -> bool:
+        await self.outbox.feed.publish(session.hold.lease.head, session.draft.events)
+        return await super()._append(session, **more)
 
 
 wrong("publish before commit", "g4_nothing_before_its_commit", onward__wiring__Engine=PublishesFirst)
@@ -207,9 +207,9 @@ class ArmsAfterCommit(Engine):
 class TurnedAwayForGood(Engine):
     """A visitor of a busy session counts on its holder."""
 
-    async def _turned_away(self, wake: Wake, why: Busy | Later | None) -> None:
+    async def _turned_away(self, wake: Wake, why: Busy | Later | None, armed: bool) -> None:
         if not isinstance(why, Busy):
-            await super()._turned_away(wake, why)
+            await super()._turned_away(wake, why, armed)
 
 
 class AnswersEveryMark(Engine):
@@ -222,7 +222,7 @@ class AnswersEveryMark(Engine):
 class KeepsItsWakeToItself(Engine):
     """Whose lease was taken leaves everything to whoever took it."""
 
-    async def _pass_on(self, wake: Wake) -> None:
+    async def _pass_on(self, hold: Any, wake: Wake) -> None:
         return None
 
 

@@ -15,7 +15,7 @@ from onward.ports import Wake
 from onward.testing import faults
 from onward.testing.faults import Fault, Plan
 from onward.testing.runner import AutoClock
-from tests.faults import checks
+from tests.faults import checks, checks_of_wakes
 from tests.faults.desk import desk, turn
 from tests.faults.invariants import differences
 from tests.faults.matrix import KINDS, disturbed, play
@@ -29,6 +29,7 @@ CHECKS = (
     checks.g8_filing_time_decides_a_race_with_the_timeout,
     checks.g8_one_decision_wins,
     checks.g13_step_that_kills_its_process_is_parked,
+    checks_of_wakes.g10_one_timer_for_one_time,
 )
 SESSIONS = ("approvals_time_out", "asleep", "delayed_start", "paused", "child_asks", "irreversible", "polled")
 
@@ -133,7 +134,7 @@ async def test_r4_who_is_found_dead_is_followed_when_the_lease_ends(
     due = world.watcher.queue.next_due()
     while (await world.head()).status != "completed":  # type: ignore[union-attr]
         for visitor in visitors:
-            await visitor.finish(TTL + MARGIN)
+            await visitor.finish(TTL + 2 * MARGIN)
     claims = world.plan.calls.count("store.claim")
     took = world.clock.monotonic() - began
     await world.close()

@@ -10,6 +10,7 @@ from tests.faults import (  # noqa: F401 - they register their checks
     checks_of_branches,
     checks_of_flows,
     checks_of_teams,
+    checks_of_wakes,
     checks_of_workflow_branches,
 )
 from tests.faults.checks import CHECKS

@@ -154,18 +154,18 @@ def _held(leases: list[_Lease], epoch: int, events: Sequence[Event], timer: date
 def _serve(found: Tally, leases: Sequence[_Lease], parent: str | None) -> None:
     held = [lease for lease in leases if lease.epoch]
     found.steps = len(held)
-    fired, between = 0, 0
+    fired, between, armed = 0, 0, set[datetime]()
     for before, lease in pairwise(leases):
         due = before.timer is not None and before.timer <= lease.events[0].at
         came = bool(lease.signals) or due
-        found.timers += came and before.timer is not None
+        armed |= {before.timer} if came and before.timer else set()
         fired += due and not lease.signals
         silent = max(0, lease.epoch - before.epoch - 1)
         between += silent
         found.operations += _again(before, parent) if came or silent else Operations()
         found.wakes += not due or bool(lease.signals)
         found.operations += CLAIM + LOOK * max(len(lease.signals), came or not before.epoch)
-    found.timers += bool(leases) and leases[-1].timer is not None
+    found.timers = len(armed | {lease.timer for lease in leases[-1:] if lease.timer})
     for lease in held:
         _tell(found, lease, parent)
     _visits(found, fired, (held[-1].epoch if held else 0) - len(held))

@@ -99,11 +99,12 @@ class Fold:
 class Head:
     """What is known of a session without its log. `wake_at` is the earliest time that somebody must look, `parent`
     the id of the session that started it. `owed` is the first event that owes something to others and may not have been
-    paid, or 0 (R13); `unlisted` are the open calls that it waits for beside those in
-    `waits`; `listeners` are the webhooks that it may owe something to, as the last holder knew them who had
-    its program; `switch` is what paused it, if a switch did; `incarnation` the one of the database under which all that
-    was done is known to be in the log (R22). A branch has its `origin`, the `family` that it belongs to, by the id of
-    the session that all of it comes from, and `effects`, which its children have too."""
+    paid, or 0 (R13); `armed` is the time that the newest timer is for, so that no other is armed for it; `unlisted` are
+    the open calls that it waits for beside those in `waits`; `listeners` are the webhooks that it may owe something to,
+    as the last holder knew them who had its program; `switch` is what paused it, if a switch did; `incarnation` the one
+    of the database under which all that was done is known to be in the log (R22). A branch has its `origin`, the
+    `family` that it belongs to, by the id of the session that all of it comes from, and `effects`, which its children
+    have too."""
 
     key: str
     tenant: str
@@ -127,6 +128,7 @@ class Head:
     switch: str | None = None
     listeners: tuple[Listener, ...] = ()
     owed: int = 0
+    armed: datetime | None = None
     published: int = 0
     format: int = PLAIN
     incarnation: int = FIRST_INCARNATION
@@ -178,7 +180,7 @@ def resting(head: Head, state: State) -> Head:
 def as_import(head: Head) -> Head:
     """The head of a recording: whoever it was, it waits for nothing here and owes nobody anything."""
     still = replace(head, status="imported", published=head.seq, wake_at=None, waits=(), unlisted=0, switch=None)
-    return replace(still, owed=0, listeners=())
+    return replace(still, owed=0, armed=None, listeners=())
 
 
 def tombstone(head: Head, at: datetime, by: str, reason: str) -> Head:
@@ -186,7 +188,7 @@ def tombstone(head: Head, at: datetime, by: str, reason: str) -> Head:
     gone = Failure(code="deleted", message=f"deleted by {by}{f': {reason}' if reason else ''}")
     spent = NOTHING_SPENT if head.status == "imported" else head.spent
     kept = replace(head, status="deleted", updated_at=at, error=gone, published=head.seq, spent=spent)
-    return replace(kept, wake_at=None, waits=(), unlisted=0, labels=(), listeners=(), fold=None)
+    return replace(kept, wake_at=None, armed=None, waits=(), unlisted=0, labels=(), listeners=(), fold=None)
 
 
 def label_text(value: str | int | bool) -> str:
@@ -339,6 +341,7 @@ def _seldom(head: Head) -> dict[str, Any]:
     listeners = [listener.model_dump(exclude_defaults=True) for listener in head.listeners]
     told: dict[str, Any] = {"listeners": listeners} if listeners else {}
     told |= {"origin": head.origin.model_dump()} if head.origin else {}
+    told |= {"armed": stamp(head.armed)} if head.armed else {}
     told |= {"incarnation": head.incarnation} if head.incarnation != FIRST_INCARNATION else {}
     return told | {name: value for name in _SELDOM if (value := getattr(head, name))}
 
@@ -363,6 +366,7 @@ def from_json(text: str, *, published: int, wake_at: datetime | None, fold: Fold
             "spent": Spent.model_validate(doc["spent"]),
             "limits": Limits.model_validate(doc["limits"]),
             "labels": tuple((key, value) for key, value in doc["labels"]),
+            "armed": datetime.fromisoformat(doc["armed"]) if "armed" in doc else None,
             "origin": Origin.model_validate(doc["origin"]) if "origin" in doc else None,
             "listeners": tuple(Listener.model_validate(listener) for listener in doc.get("listeners", ())),
         },

@@ -5,6 +5,7 @@ Read it beside the design's rules R1 to R16. To return is to acknowledge; to rai
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -67,15 +68,19 @@ class Engine:
 
     async def advance(self, wake: Wake) -> None:
         """Move a session by one step. Returning acknowledges the wake; raises Retryable where nothing was decided."""
+        await self._visit(wake)
+
+    async def _visit(self, wake: Wake, armed: bool = False) -> None:
         async with self._floor.shared():
             claimed = await self._claim(wake)
             if isinstance(claimed, Lease):
                 return await self._hold(claimed, wake)
-        await self._turned_away(wake, claimed)
+        await self._turned_away(wake, claimed, armed)
 
     async def _hold(self, lease: Lease, wake: Wake) -> None:
         """Make a step under this lease; however it ends, nothing that was asked for is forgotten."""
         async with self.renewer.holding(lease) as hold:
+            hold.delayed = wake.delayed
             try:
                 await self._step(hold, wake)
             except LeaseLost as exc:
@@ -132,16 +137,27 @@ class Engine:
         except Ambiguous:
             return await self.store.claim(wake.key, owner, wake.published)
 
-    async def _turned_away(self, wake: Wake, why: Busy | Later | None) -> None:
-        """Not now. A holder who is alive will see the mark; if it is dead, the delayed wake comes (R4): at a time
-        of the store's, as this instance's clock may be wrong (R3)."""
+    async def _turned_away(self, wake: Wake, why: Busy | Later | None, armed: bool) -> None:
+        """Not now. A holder who is alive will see the mark; if it is dead, the delayed wake comes (R4). However often
+        the mark loses its race, a visitor arms one: as many again at each attempt would be more than there were."""
         if why is None:
             return await self._unknown(wake)
         if isinstance(why, Busy) and why.marked and not wake.delayed:
             return
-        await self.timers.arm(wake.key, (why.now or self.clock.now()) + timedelta(seconds=why.wait))
+        if not armed:
+            await self._arm_again(wake, why)
         if isinstance(why, Busy) and not why.marked and not await self._mark(wake.key, why):
-            await self.advance(wake)
+            await self._visit(wake, armed=True)
+
+    async def _arm_again(self, wake: Wake, why: Busy | Later) -> None:
+        """At a time of the store's, as this instance's clock may be wrong (R3); and those who were turned away together
+        at times of their own, or they would meet again."""
+        wait = why.wait + (MARGIN * self._chance() if isinstance(why, Busy) else 0.0)
+        await self.timers.arm(wake.key, (why.now or self.clock.now()) + timedelta(seconds=wait))
+
+    def _chance(self) -> float:
+        """A number from 0 to 1, in tests always the same ones."""
+        return zlib.crc32(self.owners().encode()) / 2**32
 
     async def _mark(self, key: str, busy: Busy) -> bool:
         try:
@@ -340,17 +356,25 @@ class Engine:
 
     async def _rest(self, session: Session) -> None:
         """Arm the next timer, commit the rest, publish; then call back whoever was turned away (R14, R4)."""
-        hold = session.hold
-        if session.state.timers:
-            await self.timers.arm(hold.key, min(session.state.timers.values()))
+        hold, stored = session.hold, session.hold.lease.head
+        await self._arm_next(session)
         if session.changed:
             await self._append(session, at_rest=True)
         else:
-            moved = hold.lease.head.status == "running" or hold.paid
+            moved = stored.status == "running" or hold.paid or hold.lease.head is not stored
             head = resting(hold.lease.head, session.state) if moved else None
             session.look = await self._release(hold, head) or session.look
         if session.look:
             await self.wakes.publish(hold.wake(look=True, published=hold.published))
+
+    async def _arm_next(self, session: Session) -> None:
+        """A timer that is armed need not be armed again: a session that rests often, always until the same time, would
+        have as many timers for it. Only a wake that was delayed may be that timer itself, come too early."""
+        hold, at = session.hold, min(session.state.timers.values(), default=None)
+        if at is not None and (hold.delayed or at != hold.lease.head.armed):
+            await self.timers.arm(hold.key, at)
+            hold.lease = replace(hold.lease, head=replace(hold.lease.head, armed=at))
+            hold.delayed = False
 
     async def _hand_on(self, session: Session) -> None:
         """Work is left: let go and publish the next wake, after the events (R12)."""

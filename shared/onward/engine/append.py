@@ -120,6 +120,7 @@ class Appender:
             error=error,
             wake_at=now if owed and status != "needs_attention" else None,
             owed=owed,
+            armed=None,
             waits=(Wait(kind="operator", note=f"{error.code}: {error.message}"),) if error else (),
             updated_at=now,
         )

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -28,6 +29,8 @@ class Hold:
         self.owed = lease.head.owed
         self.paid = False
         """Whether a debt that the stored head tells of was paid under this lease."""
+        self.delayed = False
+        """Whether the wake that led here was a delayed one: perhaps the timer that the head takes for armed."""
         self._clock = clock
         self._ttl = ttl
         self._claimed = lease.confirmed
@@ -47,7 +50,7 @@ class Hold:
 
     def wake(self, *, look: bool, published: int = 0) -> Wake:
         """A wake for this session."""
-        return Wake.of(self.lease.head, look=look, published=published)
+        return replace(Wake.of(self.lease.head, look=look, published=published), delayed=self.delayed)
 
     @property
     def fresh(self) -> bool:
