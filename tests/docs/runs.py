@@ -40,18 +40,18 @@ class Page:
         """Run each command, and hold what it says against the page; what is left out there may be anything."""
         for part in re.split(r"^\$ ", "".join(self.shown("console")), flags=re.M)[1:]:
             command, _, says = part.partition("\n")
-            code, out = self._run(re.findall(r'"[^"]*"|\S+', command))
+            code, out, errors = self._run(re.findall(r'"[^"]*"|\S+', command))
             wanted = ".*".join(map(re.escape, says.rstrip("\n").split("…")))
-            assert not says or re.fullmatch(wanted, out.rstrip("\n"), re.S), out
+            assert not says or re.fullmatch(wanted, out.rstrip("\n"), re.S), f"{command}: {out}{errors}"
             yield Ran(command.removeprefix("onward "), code)
 
-    def _run(self, words: list[str]) -> tuple[int, str]:
+    def _run(self, words: list[str]) -> tuple[int, str, str]:
         words = [word.strip('"') for word in words]
         if words[0] == "onward":
-            return _answer(words[1:], as_json=False), self._capsys.readouterr().out
+            return _answer(words[1:], as_json=False), *self._capsys.readouterr()
         line = [sys.executable, "-m", *words, "-p", "no:cacheprovider"] if words[0] == "pytest" else words
         done = subprocess.run(line, capture_output=True, text=True, check=False)
-        return done.returncode, re.sub(r"^=+ | =+$", "", done.stdout, flags=re.M)
+        return done.returncode, re.sub(r"^=+ | =+$", "", done.stdout, flags=re.M), done.stderr
 
 
 def prepare(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

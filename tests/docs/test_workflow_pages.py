@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,11 @@ from tests.logs import log_as_before
 @pytest.fixture(autouse=True)
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     prepare(tmp_path, monkeypatch)
+    others = sys.modules.pop("shop", None)  # the demo has a shop too
     with log_as_before():
         yield
+    sys.modules.pop("shop", None)
+    sys.modules.update({"shop": others} if others else {})
 
 
 def written(page: Page, directory: Path) -> list[str]:
