@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from onward.core.bounds import Breaker
     from onward.core.events import Limits
     from onward.core.files import File
-    from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
+    from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, TryAgain, Unknown
     from onward.core.retry import Retry
     from onward.core.webhooks import Webhook
     from onward.errors import BadInput, ChildFailed, NotFound, OnwardError, Refused, StepFailed
@@ -60,6 +60,7 @@ __all__ = [
     "Secret",
     "Settled",
     "StepFailed",
+    "TryAgain",
     "Turn",
     "Unknown",
     "Webhook",
@@ -99,6 +100,7 @@ _HOME = {
     "Secret": "onward.programs.injection",
     "Settled": "onward.programs.replies",
     "StepFailed": "onward.errors",
+    "TryAgain": "onward.core.outcomes",
     "Turn": "onward.programs.routing",
     "Unknown": "onward.core.outcomes",
     "Webhook": "onward.core.webhooks",

@@ -26,6 +26,7 @@ from onward import (
     Pending,
     Retry,
     ScriptedModel,
+    TryAgain,
     Unknown,
     Webhook,
     tool,
@@ -177,6 +178,19 @@ async def broken(order: str) -> dict[str, Any]:
 async def declined(order: str) -> dict[str, Any]:
     """Say that it was not done."""
     raise NotPerformed("the account is closed")
+
+
+@tool(effect="irreversible", retry=QUICK)
+async def pay_later(order: str, *, call: Call) -> dict[str, Any]:
+    """Say at first that it was not done, and may be."""
+    if call.attempt == 1:
+        raise TryAgain("the bank is closed")
+    return await performed("pay_later", call, order=order)
+
+
+@pay_later.reconcile
+async def pay_later_happened(call: Call) -> Done[Any] | NotDone:
+    return happened(call)
 
 
 @tool(effect="irreversible")

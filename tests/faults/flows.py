@@ -23,6 +23,7 @@ from onward import (
     NotPerformed,
     ScriptedModel,
     StepFailed,
+    TryAgain,
     tool,
     workflow,
 )
@@ -72,6 +73,13 @@ async def score(item: int, *, call: Call) -> int:
     if item == 3:
         raise RuntimeError("connection reset by the test")
     return item * 10
+
+
+async def charge_later(amount: int, *, call: Call) -> dict[str, Any]:
+    """Charge somebody, once the bank is open."""
+    if call.attempt == 1:
+        raise TryAgain("the bank is closed")
+    return await performed(call.tool, call, amount=amount)
 
 
 async def no_room(order: str) -> None:
@@ -313,7 +321,7 @@ async def credit_at_last(amount: int, *, call: Call) -> dict[str, Any]:
 async def stuck_trip(ctx: Context) -> Any:
     """An undo fails, and is made again once an operator says so."""
     await ctx.step(hold, "7")
-    await ctx.step(charge, 1, undo=credit_at_last)
+    await ctx.step(charge_later, 1, undo=credit_at_last, retry=QUICK)
     raise ValueError("it can't go on")
 
 

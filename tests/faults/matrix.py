@@ -2,8 +2,9 @@
 
 First an undisturbed run counts and names the calls; then each call meets each fault that fits it, in a run of its own.
 A process does nothing between two calls, so what happens before one happens after the one before it too: the longer
-faults are made before a call only where that is an effect, or a commit that may be late. `.ci/run` plays all of it;
-elsewhere a long session's faults are spread over its calls (`Scenario.enough`). On Firestore: `matrix_on_firestore`.
+faults are made before a call only where that is an effect, or a commit that may be late. A long session's faults are
+spread over its calls (`Scenario.enough`), five times as many in `.ci/run`; FAULTS=all plays every one. On Firestore:
+`matrix_on_firestore`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ PATIENCE = 30.0
 
 SHM = Path("/dev/shm")
 WHOLE = os.environ.get("EMULATORS") == "required"
+EVERY = os.environ.get("FAULTS") == "all"
 SAMPLED = frozenset({1, 9})
 """Which occurrences of a fault at a kind of call are played on SQLite."""
 
@@ -318,7 +320,7 @@ RARE = frozenset({"blobs.forget", "store.clear", "store.delete", "store.erase"})
 def chosen(calls: Sequence[str], enough: int) -> list[tuple[int, Kind]]:
     """All, or about as many as are enough, with every kind of fault and every call among them."""
     pairs = list(plays(calls))
-    every = 1 if WHOLE else 1 + len(pairs) // enough
+    every = 1 if EVERY else 1 + len(pairs) // (5 * enough if WHOLE else enough)
     return [(at, kind) for at, kind in pairs if (at + KINDS.index(kind)) % every == 0 or calls[at - 1] in RARE]
 
 

@@ -328,6 +328,11 @@ async def not_performed(world: World) -> None:
     await runs(world)
 
 
+@scenario(desk(turn(("pay_later", ORDER))))
+async def not_performed_at_first(world: World) -> None:
+    await runs(world)
+
+
 @scenario(
     desk(turn(("find_order", ORDER), fails=[{"code": "unavailable"}, {"code": "unavailable", "retry_after": 30}]))
 )

@@ -142,8 +142,8 @@ async def test_arguments_that_do_not_fit_are_refused_where_they_are_given() -> N
             said.append(str(caught.value))
         with pytest.raises(BadInput, match="give name="):
             await ctx.step(lambda: 1, effect="read")
-        with pytest.raises(BadInput, match="retry= is for"):
-            await ctx.step(double, 1, retry=3)
+        with pytest.raises(BadInput, match="double: retry must be a Retry, or a number of attempts from 1"):
+            await ctx.step(double, 1, retry=0)
         with pytest.raises(BadInput, match="step double: effect 'reed' is none of read"):
             await ctx.step(double, 1, effect="reed")  # type: ignore[call-overload] # what is tested
         with pytest.raises(BadInput, match=r"step: 4 is no function: write ctx\.step\(function, argument, \.\.\.\)"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from onward import BadInput, Call, Context, NotPerformed, Retry, tool, workflow
+from onward import BadInput, Call, Context, NotPerformed, Retry, StepFailed, TryAgain, tool, workflow
 from tests.unit.flows import Flow
 
 DONE: list[Any] = []
@@ -300,3 +300,60 @@ async def test_a_cancel_needs_no_program_where_nothing_was_done() -> None:
     await play.start()
     after = Flow(waiting, runner=play.runner)
     assert (await after.signal("cancel", {"reason": "enough"})).ended == "cancelled"
+
+
+async def book_later(what: str, *, call: Call) -> Booking:
+    DONE.append(f"attempt {call.attempt} under {call.idempotency_key[:4]}")
+    if call.attempt < 3:
+        raise TryAgain("the hotel is out of reach")
+    return await book(what)
+
+
+async def test_what_says_that_nothing_was_done_is_tried_again_and_taken_back_once_it_was() -> None:
+    @workflow
+    async def persistent(ctx: Context) -> None:
+        await ctx.step(book_later, "hotel", undo=unbook_by_name, retry=3)
+        await ctx.step(no_cars)
+
+    play = Flow(persistent)
+    await play.start()
+    state = await play.finish()
+    assert (state.ended, state.error and state.error.code) == ("failed", "not_performed")
+    key = DONE[0][-4:]
+    tried = [f"attempt {number} under {key}" for number in (1, 2, 3)]
+    assert [*tried, "book hotel", "unbook hotel HOTEL"] == DONE
+
+
+async def unbook_by_name(what: str, result: Booking) -> None:
+    DONE.append(f"unbook {what} {result.id}")
+
+
+async def test_what_was_tried_in_vain_is_not_taken_back() -> None:
+    @workflow
+    async def persistent(ctx: Context) -> str:
+        with pytest.raises(StepFailed, match="the hotel is out of reach"):
+            await ctx.step(book_later, "hotel", undo=unbook_by_name, retry=Retry(attempts=2))
+        await ctx.step(no_cars)
+        return "never"
+
+    play = Flow(persistent)
+    await play.start()
+    assert (await play.finish()).ended == "failed"
+    assert len(DONE) == 2
+
+
+async def test_the_undo_is_tried_again_where_it_says_that_nothing_was_done() -> None:
+    async def unbook_later(what: str, *, call: Call) -> None:
+        if call.attempt < 3:
+            raise TryAgain("the hotel is out of reach")
+        DONE.append(f"unbook {what} at attempt {call.attempt}")
+
+    @workflow
+    async def persistent(ctx: Context) -> None:
+        await ctx.step(book, "hotel", undo=unbook_later)
+        await ctx.step(no_cars)
+
+    play = Flow(persistent)
+    await play.start()
+    assert (await play.finish()).ended == "failed"
+    assert DONE == ["book hotel", "unbook hotel at attempt 3"]

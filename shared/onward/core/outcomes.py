@@ -13,7 +13,12 @@ T = TypeVar("T")
 
 
 class NotPerformed(Exception):
-    """Raised by a tool: the effect certainly did not happen. It may be tried again, or the model gets the message."""
+    """Raised by a tool: the effect certainly did not happen. The model, or the workflow, gets the message."""
+
+
+class TryAgain(NotPerformed):
+    """Raised by a tool: the effect certainly did not happen, and may at another time. Whatever its effect class,
+    the call is tried again under the same key, as often and as fast as its `retry` says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,6 @@ def _outcome(call: OpenCall, body: Body) -> dict[str, Any] | None:
     base = {"call": call.id, "attempt": call.attempt}
     if isinstance(body, ev.CallCompleted):
         return base | {"status": "done", "result": body.result}
-    if isinstance(body, ev.CallFailed):
-        return base | {"status": "failed", "error": body.error.model_dump()}
+    if isinstance(body, ev.CallFailed):  # with a time for the next attempt it is known that nothing was done
+        return base | {"status": "not_done" if body.retry_at else "failed", "error": body.error.model_dump()}
     return None

@@ -14,7 +14,7 @@ from onward.core.events import Actor, Body, Failure
 from onward.core.failures import failure
 from onward.core.given import NOTHING, Given
 from onward.core.ids import completion_token, idempotency_key
-from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, Unknown
+from onward.core.outcomes import Call, Done, NotDone, NotPerformed, Pending, TryAgain, Unknown
 from onward.core.payload import Erased
 from onward.core.program import AskModel, Effect, MakeCall, Performer, Program, Recall, Reconcile, StartChild
 from onward.core.retry import FAILURES_TO_PARK
@@ -206,11 +206,10 @@ class Performing:
             admitted.slot.judge(True)
             return body
         except NotPerformed as exc:
-            return _not_performed(call, exc, admitted)
+            return _not_performed(hold, tool, call, exc, admitted)
         except Exception as exc:
             admitted.slot.judge(False)
-            delay = tool.retry.delay(call.attempt)
-            retry_at = None if delay is None else hold.now() + timedelta(seconds=delay)
+            retry_at = _retry_at(hold, tool, call)
             error = failure(exc, limit=tool.timeout, given=admitted.given)
             return ev.CallFailed(call=call.id, attempt=call.attempt, error=error, retry_at=retry_at)
         except asyncio.CancelledError:
@@ -236,7 +235,7 @@ class Performing:
             admitted.slot.judge(True)
             return body
         except NotPerformed as exc:
-            return _not_performed(call, exc, admitted)
+            return _not_performed(hold, tool, call, exc, admitted)
         except Exception as exc:
             admitted.slot.judge(False)
             return ev.CallInDoubt(call=call.id, attempt=call.attempt, error=failure(exc, given=admitted.given))
@@ -274,11 +273,17 @@ class Performing:
         return [(Actor(kind="tool", name=tool.name), await self._files_kept(hold.key, _polled(hold, open, answer)))]
 
 
-def _not_performed(call: Call, exc: NotPerformed, admitted: Admitted) -> Body:
-    """The tool said no: it works, and the model gets the reason."""
+def _not_performed(hold: Hold, tool: Performer, call: Call, exc: NotPerformed, admitted: Admitted) -> Body:
+    """The tool said no: it works, and the model gets the reason, unless it is to be tried again."""
     admitted.slot.judge(True)
     error = failure(exc, "not_performed", given=admitted.given)
-    return ev.CallFailed(call=call.id, attempt=call.attempt, error=error)
+    retry_at = _retry_at(hold, tool, call) if isinstance(exc, TryAgain) else None
+    return ev.CallFailed(call=call.id, attempt=call.attempt, error=error, retry_at=retry_at)
+
+
+def _retry_at(hold: Hold, tool: Performer, call: Call) -> datetime | None:
+    delay = tool.retry.delay(call.attempt)
+    return None if delay is None else hold.now() + timedelta(seconds=delay)
 
 
 def _completed(hold: Hold, call: Call, result: Any) -> Body:

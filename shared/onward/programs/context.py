@@ -94,7 +94,7 @@ class Context:
         effect   what may be done after a crash; a tool has its own, and what says nothing is irreversible
         undo     what takes it back if the workflow fails or is cancelled: it is given any of the step's arguments by
                  name, and as `result` what the step came to. What has one is compensatable
-        retry    attempts at what may be repeated; a number means attempts in all
+        retry    attempts in all, or a Retry. What can't be repeated is tried again only where it raises TryAgain
         timeout  how long one attempt may take
 
         Raises StepFailed once it has failed for good, or was not approved, and BadInput for arguments that don't fit.

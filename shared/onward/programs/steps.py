@@ -63,7 +63,7 @@ def step_of(function: Callable[..., Any], options: Options) -> Function:
     if options.timeout is not None:
         step.timeout = seconds(options.timeout, f"step {name}: timeout")
     if options.retry is not None:
-        step.retry = _retry(name, options.retry, step.effect)
+        step.retry = checked_retry(name, options.retry)
     return step
 
 
@@ -72,7 +72,7 @@ _NOTHING = Options()
 
 def _effect(name: str, declared: EffectClass, options: Options) -> EffectClass:
     """What has an undo is compensatable. Nobody could say of what may be repeated whether an attempt that failed was
-    the one that did it: it is not made so without a word, which would end its retries."""
+    the one that did it: it is not made so without a word, as it would be in doubt where it was tried again before."""
     if options.effect is not None and options.effect not in EFFECTS:
         raise BadInput(f"step {name}: effect {options.effect!r} is none of {', '.join(EFFECTS)}")
     effect = options.effect or declared
@@ -80,15 +80,8 @@ def _effect(name: str, declared: EffectClass, options: Options) -> EffectClass:
         return effect
     if effect in ("read", "idempotent"):
         wrong = f"undo= is for effect='compensatable', and this one is {effect}"
-        raise BadInput(f"step {name}: {wrong}: say effect='compensatable', and it is not retried")
+        raise BadInput(f"step {name}: {wrong}: say effect='compensatable', and raise TryAgain to have it tried again")
     return "compensatable" if options.effect is None else effect
-
-
-def _retry(name: str, retry: Any, effect: EffectClass) -> Retry:
-    policy = checked_retry(name, retry)
-    if effect in ("irreversible", "compensatable") and policy.attempts > 1:
-        raise BadInput(f"step {name}: retry= is for effect='read' or 'idempotent', and this one is {effect}")
-    return policy
 
 
 def _shape_of(function: Callable[..., Any], name: str) -> tuple[Form, Results]:

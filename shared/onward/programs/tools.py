@@ -119,7 +119,8 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
                  unasked
     approval     when a person decides first
     timeout      how long one attempt may take
-    retry        how often, and how fast, what may be repeated is tried; a number means attempts in all
+    retry        how often, and how fast, it is tried; a number means attempts in all. What may be repeated is tried
+                 again after any failure, the rest where it raises `TryAgain`
     name         what a model calls it; the function's name otherwise
     concurrency  how many calls of it may run at once in a process
     breaker      when calls are not even tried for a while
