@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# The same examples for everybody, so that a change answers for itself alone; `explore` looks for new ones.
-settings.register_profile("same", derandomize=True)
-settings.register_profile("explore", max_examples=1000, print_blob=True)
-settings.load_profile("same")
-
 REQUIRED = os.environ.get("EMULATORS") == "required"
 LEFT_OUT = os.environ.pop("LEFT_OUT", None)
+
+# The same examples for everybody, so that a change answers for itself alone; `explore` looks for new ones.
+settings.register_profile("same", derandomize=True, max_examples=100 if REQUIRED else 50)
+settings.register_profile("explore", max_examples=1000, print_blob=True)
+settings.load_profile("same")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,7 +3,7 @@
 First an undisturbed run counts and names the calls; then each call meets each fault that fits it, in a run of its own.
 A process does nothing between two calls, so what happens before one happens after the one before it too: the longer
 faults are made before a call only where that is an effect, or a commit that may be late. A long session's faults are
-spread over its calls (`Scenario.enough`), five times as many in `.ci/run`; FAULTS=all plays every one. On Firestore:
+spread over its calls (`ENOUGH`), seven times as many in `.ci/run`; FAULTS=all plays every one. On Firestore:
 `matrix_on_firestore`.
 """
 
@@ -41,6 +41,9 @@ PATIENCE = 30.0
 SHM = Path("/dev/shm")
 WHOLE = os.environ.get("EMULATORS") == "required"
 EVERY = os.environ.get("FAULTS") == "all"
+ENOUGH = 280 if WHOLE else 40
+"""Runs of one session, in memory, where not all are played."""
+
 SAMPLED = frozenset({1, 9})
 """Which occurrences of a fault at a kind of call are played on SQLite."""
 
@@ -308,7 +311,7 @@ def whole(name: str, address: str) -> Report:
 async def _whole(scenario: Scenario, ledger: Ledger) -> Report:
     calm = await play(scenario, ledger)
     report = Report("memory", scenario.name, list(calm.calls), complaints=undisturbed(scenario, calm))
-    for at, kind in chosen(report.calls, scenario.enough):
+    for at, kind in chosen(report.calls):
         report.count(calm.calls[at - 1], kind.name, await disturbed(scenario, ledger, calm, at, kind))
     return report
 
@@ -317,10 +320,10 @@ RARE = frozenset({"blobs.forget", "store.clear", "store.delete", "store.erase"})
 """Calls that few sessions make: where not all is played, these are all the same."""
 
 
-def chosen(calls: Sequence[str], enough: int) -> list[tuple[int, Kind]]:
+def chosen(calls: Sequence[str]) -> list[tuple[int, Kind]]:
     """All, or about as many as are enough, with every kind of fault and every call among them."""
     pairs = list(plays(calls))
-    every = 1 if EVERY else 1 + len(pairs) // (5 * enough if WHOLE else enough)
+    every = 1 if EVERY else 1 + len(pairs) // ENOUGH
     return [(at, kind) for at, kind in pairs if (at + KINDS.index(kind)) % every == 0 or calls[at - 1] in RARE]
 
 

@@ -41,14 +41,9 @@ ORDER = {"order": "7"}
 REFUND = {"order": "7", "amount": 30}
 
 
-ENOUGH = 60
-"""Runs of one session, in memory, where not all are played: a long session's faults are spread over its calls."""
-
-
 @dataclass(frozen=True)
 class Scenario:
-    """`ignore` are kinds of events whose number or place may differ after a fault, and why is in the scenario; so many
-    runs are `enough` where not all are played."""
+    """`ignore` are kinds of events whose number or place may differ after a fault, and why is in the scenario."""
 
     name: str
     app: App
@@ -57,19 +52,16 @@ class Scenario:
     ends: str = "completed"
     steps_per_wake: int = 1
     options: dict[str, Any] = field(default_factory=dict)
-    enough: int = ENOUGH
 
 
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def scenario(
-    app: App, *, ends: str = "completed", ignore: tuple[str, ...] = (), steps: int = 1, enough: int = ENOUGH
-) -> Callable[..., Any]:
+def scenario(app: App, *, ends: str = "completed", ignore: tuple[str, ...] = (), steps: int = 1) -> Callable[..., Any]:
     """Register a scenario: the function is what people do."""
 
     def register(play: Callable[[World], Awaitable[None]]) -> Callable[[World], Awaitable[None]]:
-        made = Scenario(play.__name__, app, play, frozenset(ignore), ends, steps, enough=enough)
+        made = Scenario(play.__name__, app, play, frozenset(ignore), ends, steps)
         SCENARIOS[play.__name__] = made
         return play
 

@@ -24,7 +24,7 @@ from tests.ledger import Ledger
 
 PORTS: dict[str, type] = {"store": SessionStore, "blobs": Blobs, "wakes": Wakes, "timers": Timers, "feed": Feed}
 SEED = 20260105
-FEW = 300 if WHOLE else 150
+FEW = 300 if WHOLE else 100
 """Runs with several faults at random calls."""
 
 PROCESSES = 2
