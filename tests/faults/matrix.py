@@ -3,7 +3,7 @@
 First an undisturbed run counts and names the calls; then each call meets each fault that fits it, in a run of its own.
 A process does nothing between two calls, so what happens before one happens after the one before it too: the longer
 faults are made before a call only where that is an effect, or a commit that may be late. A long session's faults are
-spread over its calls (`ENOUGH`), seven times as many in `.ci/run`; FAULTS=all plays every one. On Firestore:
+spread over its calls (`ENOUGH`), many more in `.ci/run`; FAULTS=all plays every one. On Firestore:
 `matrix_on_firestore`.
 """
 
@@ -41,7 +41,7 @@ PATIENCE = 30.0
 SHM = Path("/dev/shm")
 WHOLE = os.environ.get("EMULATORS") == "required"
 EVERY = os.environ.get("FAULTS") == "all"
-ENOUGH = 280 if WHOLE else 40
+ENOUGH = 280 if WHOLE else 25
 """Runs of one session, in memory, where not all are played."""
 
 SAMPLED = frozenset({1, 9})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onward.core.canonical import canonical
@@ -65,6 +65,7 @@ OBJECTS = _objects(TYPED)
 
 
 @given(OBJECTS.flatmap(lambda typed: st.tuples(st.just(typed[0]), typed[1])))
+@settings(max_examples=100)
 def test_a_form_that_nobody_touched_says_what_was_there(pair: tuple[Any, Any]) -> None:
     schema, value = pair
     field = drawn(schema, value)
@@ -75,6 +76,7 @@ def test_a_form_that_nobody_touched_says_what_was_there(pair: tuple[Any, Any]) -
 
 
 @given(OBJECTS.flatmap(lambda typed: st.tuples(st.just(typed[0]), typed[1], typed[1])))
+@settings(max_examples=100)
 def test_a_form_that_is_filled_in_says_exactly_that(found: tuple[Any, Any, Any]) -> None:
     schema, before, after = found
     field, wanted = drawn(schema, before), drawn(schema, after)
