@@ -131,7 +131,7 @@ async def gamble(order: str, *, call: Call) -> str:
 async def dawdle(order: str, *, call: Call) -> str:
     """Take longer than its message may."""
     book("dawdle", call)
-    await asyncio.sleep(14)
+    await asyncio.sleep(18)
     return f"{order} at last"
 
 

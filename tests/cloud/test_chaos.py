@@ -78,7 +78,7 @@ async def test_g2_g6_an_instance_that_is_cut_off_and_a_message_that_comes_twice_
     await chaos.start_all({id: "chain-desk" for id in chains})
     chaos.cloud.ways[cut_off].set("held")
     assert await chaos.push(f'{{"version": 1, "key": "{key}"}}'.encode(), "by-hand", other) == 204
-    await asyncio.sleep(12)
+    await asyncio.sleep(16)  # a lease, two margins and some: until whoever was turned away has come again
     chaos.cloud.ways[cut_off].set("open")
     heads = await chaos.settled("d", [slow, *chains])
     assert await chaos.complaints(heads) == {}, chaos.said()
