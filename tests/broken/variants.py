@@ -31,6 +31,7 @@ from onward.engine.late import LateOutcomes
 from onward.engine.load import Known, Loader
 from onward.engine.perform import Performing
 from onward.engine.session import Session
+from onward.engine.visitors import Visitors
 from onward.ports import Append, Appended, Lease, Wake
 from onward.runtime import Runtime
 from onward.testing.runner import Runner
@@ -204,12 +205,11 @@ class ArmsAfterCommit(Engine):
             await self.wakes.publish(Wake(session.hold.key, look=True))
 
 
-class TurnedAwayForGood(Engine):
+class TurnedAwayForGood(Visitors):
     """A visitor of a busy session counts on its holder."""
 
-    async def _turned_away(self, wake: Wake, why: Busy | Later | None, armed: bool) -> None:
-        if not isinstance(why, Busy):
-            await super()._turned_away(wake, why, armed)
+    async def turned_away(self, wake: Wake, why: Busy | Later | None, armed: bool) -> bool:
+        return isinstance(why, Busy) or await super().turned_away(wake, why, armed)
 
 
 class AnswersEveryMark(Engine):
@@ -235,7 +235,7 @@ class RefusesRepeats(Gateway):
 
 wrong("acknowledge before the work", "g5_no_wake_is_lost", tests__faults__world__Runner=AcknowledgesFirst)
 wrong("commit before timer", "g5_no_wake_is_lost", onward__wiring__Engine=ArmsAfterCommit)
-wrong("no delayed wake for a busy session", "g5_no_wake_is_lost", onward__wiring__Engine=TurnedAwayForGood)
+wrong("no delayed wake for a busy session", "g5_no_wake_is_lost", onward__engine__advance__Visitors=TurnedAwayForGood)
 wrong("marks answered for ever", "g5_no_wake_is_lost", onward__wiring__Engine=AnswersEveryMark)
 wrong("look lost with the lease", "g5_look_is_passed_on", onward__wiring__Engine=KeepsItsWakeToItself)
 wrong("repeated signal refused", "g5_repeated_signal_is_no_error", onward__wiring__Gateway=RefusesRepeats)

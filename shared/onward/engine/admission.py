@@ -94,12 +94,11 @@ class Admission:
 
 def _failed(hold: Hold, tool: Performer, open: OpenCall, exc: Exception) -> Body:
     attempt = open.attempt + 1
-    delay = tool.retry.delay(attempt)
     late = f"what {tool.name} needs was not there within {tool.timeout:g} s"
     message = late if isinstance(exc, TimeoutError) else str(exc)
     return ev.CallFailed(
         call=open.id,
         attempt=attempt,
         error=Failure(code="not_prepared", message=message[:2000].encode(errors="replace").decode()),
-        retry_at=None if delay is None else hold.now() + timedelta(seconds=delay),
+        retry_at=hold.retry_at(tool.retry, attempt),
     )

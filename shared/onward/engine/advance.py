@@ -5,7 +5,6 @@ Read it beside the design's rules R1 to R16. To return is to acknowledge; to rai
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -31,11 +30,9 @@ from onward.engine.perform import Performing
 from onward.engine.session import Session, note
 from onward.engine.switches import Switchboard
 from onward.engine.under_way import Fact, Stopping
+from onward.engine.visitors import Visitors
 from onward.errors import Ambiguous, LeaseLost, OnwardError, Permanent, Retryable, UsageError
 from onward.ports import Lease, Ports, Wake
-
-UNKNOWN_SESSION = timedelta(minutes=10)
-"""How long signals wait for a session that is not there (R16)."""
 
 OTHERS = timedelta(seconds=60)
 """When to look again at a session whose program is not here (R21)."""
@@ -63,19 +60,24 @@ class Engine:
         self.loader, self.decider, self.performing = loader, decider, performing
         self.appender, self.renewer, self.owners, self.steps_per_wake = appender, renewer, owners, steps_per_wake
         self.late, self.outbox, self.switchboard = late, outbox, switchboard
+        self.visitors = Visitors(ports.store, ports.timers, ports.clock, owners)
         self.alongside = Alongside(performing, decider, self._append, self._absorb)
         self._floor = Floor()
 
     async def advance(self, wake: Wake) -> None:
         """Move a session by one step. Returning acknowledges the wake; raises Retryable where nothing was decided."""
-        await self._visit(wake)
+        armed = False
+        while not await self._heeded(wake, armed):
+            armed = True
 
-    async def _visit(self, wake: Wake, armed: bool = False) -> None:
+    async def _heeded(self, wake: Wake, armed: bool) -> bool:
+        """Make a step, or see to it that there will be one. If neither could be done, a timer was armed on the way."""
         async with self._floor.shared():
             claimed = await self._claim(wake)
             if isinstance(claimed, Lease):
-                return await self._hold(claimed, wake)
-        await self._turned_away(wake, claimed, armed)
+                await self._hold(claimed, wake)
+                return True
+        return await self.visitors.turned_away(wake, claimed, armed)
 
     async def _hold(self, lease: Lease, wake: Wake) -> None:
         """Make a step under this lease; however it ends, nothing that was asked for is forgotten."""
@@ -136,43 +138,6 @@ class Engine:
             return await self.store.claim(wake.key, owner, wake.published)
         except Ambiguous:
             return await self.store.claim(wake.key, owner, wake.published)
-
-    async def _turned_away(self, wake: Wake, why: Busy | Later | None, armed: bool) -> None:
-        """Not now. A holder who is alive will see the mark; if it is dead, the delayed wake comes (R4). However often
-        the mark loses its race, a visitor arms one: as many again at each attempt would be more than there were."""
-        if why is None:
-            return await self._unknown(wake)
-        if isinstance(why, Busy) and why.marked and not wake.delayed:
-            return
-        if not armed:
-            await self._arm_again(wake, why)
-        if isinstance(why, Busy) and not why.marked and not await self._mark(wake.key, why):
-            await self._visit(wake, armed=True)
-
-    async def _arm_again(self, wake: Wake, why: Busy | Later) -> None:
-        """At a time of the store's, as this instance's clock may be wrong (R3); and those who were turned away together
-        at times of their own, or they would meet again."""
-        wait = why.wait + (MARGIN * self._chance() if isinstance(why, Busy) else 0.0)
-        await self.timers.arm(wake.key, (why.now or self.clock.now()) + timedelta(seconds=wait))
-
-    def _chance(self) -> float:
-        """A number from 0 to 1, in tests always the same ones."""
-        return zlib.crc32(self.owners().encode()) / 2**32
-
-    async def _mark(self, key: str, busy: Busy) -> bool:
-        try:
-            return await self.store.mark(key, busy.epoch, busy.seq)
-        except Ambiguous:
-            return await self.store.mark(key, busy.epoch, busy.seq)
-
-    async def _unknown(self, wake: Wake) -> None:
-        """Signals may come before their session; for a while they wait (R16)."""
-        inbox = await self.store.pending(wake.key)
-        old = [s.id for s in inbox.signals if s.filed_at and inbox.now - s.filed_at >= UNKNOWN_SESSION]
-        if old:
-            await self.store.refuse(wake.key, old, "there is no such session")
-        if len(old) < len(inbox.signals):
-            await self.timers.arm(wake.key, inbox.now + UNKNOWN_SESSION / 4)
 
     # --- load and absorb ---------------------------------------------------------------------------------------
 

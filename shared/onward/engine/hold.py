@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from onward.core.lease import MARGIN, RENEW_AFTER, TTL
+from onward.core.retry import Retry
 from onward.errors import LeaseLost
 from onward.ports import Clock, Lease, SessionStore, Wake
 
@@ -47,6 +48,11 @@ class Hold:
         """The store's time, by this process's own monotonic clock since the claim (R3)."""
         now = self.lease.now + timedelta(seconds=self._clock.monotonic() - self._claimed)
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    def retry_at(self, retry: Retry, attempt: int) -> datetime | None:
+        """When to try again after this attempt (1 is the first), or None when it was the last."""
+        delay = retry.delay(attempt)
+        return None if delay is None else self.now() + timedelta(seconds=delay)
 
     def wake(self, *, look: bool, published: int = 0) -> Wake:
         """A wake for this session."""

@@ -209,7 +209,7 @@ class Performing:
             return _not_performed(hold, tool, call, exc, admitted)
         except Exception as exc:
             admitted.slot.judge(False)
-            retry_at = _retry_at(hold, tool, call)
+            retry_at = hold.retry_at(tool.retry, call.attempt)
             error = failure(exc, limit=tool.timeout, given=admitted.given)
             return ev.CallFailed(call=call.id, attempt=call.attempt, error=error, retry_at=retry_at)
         except asyncio.CancelledError:
@@ -277,13 +277,8 @@ def _not_performed(hold: Hold, tool: Performer, call: Call, exc: NotPerformed, a
     """The tool said no: it works, and the model gets the reason, unless it is to be tried again."""
     admitted.slot.judge(True)
     error = failure(exc, "not_performed", given=admitted.given)
-    retry_at = _retry_at(hold, tool, call) if isinstance(exc, TryAgain) else None
+    retry_at = hold.retry_at(tool.retry, call.attempt) if isinstance(exc, TryAgain) else None
     return ev.CallFailed(call=call.id, attempt=call.attempt, error=error, retry_at=retry_at)
-
-
-def _retry_at(hold: Hold, tool: Performer, call: Call) -> datetime | None:
-    delay = tool.retry.delay(call.attempt)
-    return None if delay is None else hold.now() + timedelta(seconds=delay)
 
 
 def _completed(hold: Hold, call: Call, result: Any) -> Body:
